@@ -1,0 +1,225 @@
+"""The variational autoencoder: three panels → one latent vector → three panels.
+
+    strips            [B, 3, 3, 176, 200]    (strip, panel, channel, y, x), in [-1, 1]
+      PanelEncoder    one network for all panels, which are folded into the batch
+    code              [B, 3, k, 11, 13]      a small map per panel
+      join            one dense layer over all three panels
+    mean, log_std     [B, z_dim] each
+      spread          one dense layer back to three maps
+    code              [B, 3, k, 11, 13]
+      PanelDecoder    one network for all panels
+    reconstruction    [B, 3, 3, 176, 200]
+
+The convolutions know what strips look like nearby, and see every panel of every strip; the dense
+layers know what belongs together across a strip, and have only as many examples as there are
+strips. So the dense layers start as a plain change of basis (see `low_frequencies`): the network
+begins as a convolutional autoencoder and learns what goes with what as far as the data allow.
+"""
+
+import itertools
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from garfield_vae.errors import UserError
+
+PANELS = 3
+CHANNELS = 3
+STEM = 4  # the stem turns STEM×STEM pixels into channels: its resolution is a quarter
+STAGES = 3  # resolutions at 1/4, 1/8 and 1/16 of the panel
+LOG_STD_RANGE = (-8.0, 3.0)
+INITIAL_LOG_STD = -2.0
+
+
+class ResNetBlock(nn.Module):
+    """Adds to its input what two 3×3 convolutions make of it; starts as the identity."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm1 = group_norm(channels)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = group_norm(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)
+
+    def forward(self, x: Tensor) -> Tensor:  # [N, C, h, w] → [N, C, h, w]
+        y = self.conv1(F.silu(self.norm1(x)))
+        return x + self.conv2(F.silu(self.norm2(y)))
+
+
+class PanelEncoder(nn.Module):
+    """Panels → code maps, by `num_blocks` ResNet blocks at each of three resolutions."""
+
+    def __init__(self, c_hidden: int, num_blocks: int, code_channels: int):
+        super().__init__()
+        widths = stage_widths(c_hidden)
+        self.stem = nn.Conv2d(CHANNELS * STEM**2, widths[0], 3, padding=1)
+        layers = blocks(widths[0], num_blocks)
+        for narrow, wide in itertools.pairwise(widths):
+            layers += [nn.Conv2d(narrow, wide, 3, stride=2, padding=1), *blocks(wide, num_blocks)]
+        self.stages = nn.Sequential(*layers)
+        self.norm = group_norm(widths[-1])
+        self.squeeze = nn.Conv2d(widths[-1], code_channels, 1)
+
+    def forward(self, panels: Tensor) -> Tensor:  # [N, 3, 176, 200]
+        x = self.stem(F.pixel_unshuffle(panels, STEM))  # [N, 48, 44, 50] → [N, 4·c, 44, 50]
+        x = self.stages(x)  # → [N, 8·c, 22, 25] → [N, 16·c, 11, 13]
+        return self.squeeze(F.silu(self.norm(x)))  # [N, k, 11, 13]
+
+
+class PanelDecoder(nn.Module):
+    """Code maps → panels: the encoder's mirror image."""
+
+    def __init__(self, c_hidden: int, num_blocks: int, code_channels: int, height: int, width: int):
+        super().__init__()
+        widths = stage_widths(c_hidden)[::-1]
+        self.sizes = code_sizes(height, width)[::-1]
+        self.widen = nn.Conv2d(code_channels, widths[0], 1)
+        self.stages = nn.ModuleList(nn.Sequential(*blocks(c, num_blocks)) for c in widths)
+        self.narrow = nn.ModuleList(
+            nn.Conv2d(wide, narrow, 3, padding=1) for wide, narrow in itertools.pairwise(widths)
+        )
+        self.norm = group_norm(widths[-1])
+        self.paint = nn.Conv2d(widths[-1], CHANNELS * STEM**2, 3, padding=1)
+
+    def forward(self, code: Tensor) -> Tensor:  # [N, k, 11, 13]
+        x = self.stages[0](self.widen(code))  # [N, 16·c, 11, 13]
+        for narrow, stage, size in zip(self.narrow, self.stages[1:], self.sizes[1:], strict=True):
+            x = stage(narrow(double(x, size)))  # → [N, 8·c, 22, 25] → [N, 4·c, 44, 50]
+        x = self.paint(F.silu(self.norm(x)))  # [N, 48, 44, 50]
+        return torch.tanh(F.pixel_shuffle(x, STEM))  # [N, 3, 176, 200]
+
+
+class StripVAE(nn.Module):
+    """A strip's three panels to one latent vector of `z_dim` and back.
+
+    `c_hidden` scales every width: the channels that full resolution would have, doubled at each
+    halving, so that the first stage, at a quarter of the resolution, has 4 · c_hidden.
+    `num_blocks` is the ResNet blocks per resolution. Panel height and width must be multiples
+    of 4; anything else raises UserError.
+    """
+
+    def __init__(
+        self,
+        z_dim: int = 1024,
+        c_hidden: int = 8,
+        num_blocks: int = 2,
+        panel_height: int = 176,
+        panel_width: int = 200,
+    ):
+        super().__init__()
+        self.config = {
+            "z_dim": z_dim,
+            "c_hidden": c_hidden,
+            "num_blocks": num_blocks,
+            "panel_height": panel_height,
+            "panel_width": panel_width,
+        }
+        check(self.config)
+        height, width = code_sizes(panel_height, panel_width)[-1]
+        channels = math.ceil(z_dim / (PANELS * height * width))
+        self.code_shape = (PANELS, channels, height, width)
+        self.encoder = PanelEncoder(c_hidden, num_blocks, channels)
+        self.decoder = PanelDecoder(c_hidden, num_blocks, channels, panel_height, panel_width)
+        features = math.prod(self.code_shape)
+        self.join = nn.Linear(features, 2 * z_dim)
+        self.spread = nn.Linear(z_dim, features)
+        self.start_as_a_change_of_basis()
+
+    @torch.no_grad()
+    def start_as_a_change_of_basis(self) -> None:
+        basis = low_frequencies(self.code_shape, self.config["z_dim"])  # [z_dim, features]
+        self.join.weight.zero_()
+        self.join.bias.zero_()
+        mean_weight, _ = self.join.weight.chunk(2)
+        _, log_std_bias = self.join.bias.chunk(2)
+        mean_weight.copy_(basis)
+        log_std_bias.fill_(INITIAL_LOG_STD)
+        self.spread.weight.copy_(basis.T)
+        self.spread.bias.zero_()
+
+    def encode(self, strips: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, 3, 3, H, W] in [-1, 1] → posterior mean and log standard deviation, [B, z_dim]."""
+        panels = strips.flatten(0, 1)  # [3·B, 3, H, W]: every panel is an example of its own
+        code = self.encoder(panels.contiguous(memory_format=torch.channels_last))
+        code = code.reshape(len(strips), -1)  # [B, 3·k·11·13]
+        mean, log_std = self.join(code).float().chunk(2, dim=1)  # [B, z_dim] each
+        return mean, log_std.clamp(*LOG_STD_RANGE)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """[B, z_dim] → strips [B, 3, 3, H, W] in [-1, 1]."""
+        code = self.spread(z).reshape(-1, *self.code_shape[1:])  # [3·B, k, 11, 13]
+        panels = self.decoder(code.contiguous(memory_format=torch.channels_last))
+        return panels.unflatten(0, (-1, PANELS))  # [B, 3, 3, H, W]
+
+    def forward(self, strips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Strips [B, 3, 3, H, W] → a reconstruction from one posterior sample, mean, log_std."""
+        mean, log_std = self.encode(strips)
+        z = mean + log_std.exp() * torch.randn_like(mean)
+        return self.decode(z), mean, log_std
+
+
+def check(config: dict[str, int]) -> None:
+    """Raises UserError for a geometry or size that no network can be built with."""
+    height, width = config["panel_height"], config["panel_width"]
+    if height < STEM or width < STEM or height % STEM or width % STEM:
+        raise UserError(
+            f"panels of {height}×{width} pixels do not fit the network: "
+            f"make height and width multiples of {STEM}"
+        )
+    for name in ("z_dim", "c_hidden", "num_blocks"):
+        if config[name] < 1:
+            raise UserError(f"{name} is {config[name]}: it must be at least 1")
+
+
+def stage_widths(c_hidden: int) -> list[int]:
+    """Channels at 1/4, 1/8 and 1/16 of the resolution: doubled at each halving."""
+    return [STEM * c_hidden * 2**stage for stage in range(STAGES)]
+
+
+def code_sizes(height: int, width: int) -> list[tuple[int, int]]:
+    """Map sizes after the stem and after each halving, which rounds up: (44, 50) … (11, 13)."""
+    sizes = [(height // STEM, width // STEM)]
+    for _ in range(STAGES - 1):
+        sizes.append((math.ceil(sizes[-1][0] / 2), math.ceil(sizes[-1][1] / 2)))
+    return sizes
+
+
+def blocks(channels: int, count: int) -> list[nn.Module]:
+    return [ResNetBlock(channels) for _ in range(count)]
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """GroupNorm in groups of four channels or more, at most 32: needs no batch to average over."""
+    return nn.GroupNorm(math.gcd(channels, min(32, max(1, channels // 4))), channels)
+
+
+def double(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """[N, C, h, w] → [N, C, *size], each value repeated 2×2 and what halving rounded up cut off."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")[..., : size[0], : size[1]]
+
+
+def low_frequencies(shape: tuple[int, int, int, int], count: int) -> Tensor:
+    """An orthonormal basis of the smoothest code maps: [count, panels·channels·height·width].
+
+    Rows are two-dimensional cosines (DCT-II) in one channel of one panel each, in order of rising
+    frequency; with as many rows as the maps have values it is a rotation and loses nothing.
+    """
+    panels, channels, height, width = shape
+    waves = torch.einsum("ay,bx->abyx", cosines(height), cosines(width)).reshape(height * width, -1)
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    frequency = (y / height).square() + (x / width).square()
+    order = frequency.flatten().argsort(stable=True)
+    basis = torch.einsum("fn,pq,cd->fpcqdn", waves[order], torch.eye(panels), torch.eye(channels))
+    return basis.reshape(height * width * panels * channels, -1)[:count]
+
+
+def cosines(length: int) -> Tensor:
+    """The orthonormal DCT-II matrix: row k is a cosine of k half-waves, [length, length]."""
+    k, n = torch.arange(length)[:, None], torch.arange(length)[None, :]
+    rows = torch.cos(math.pi / length * (n + 0.5) * k) * math.sqrt(2 / length)
+    rows[0] /= math.sqrt(2)
+    return rows

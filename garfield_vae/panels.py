@@ -1,0 +1,223 @@
+"""A strip image becomes three panels, and three panels become a strip image again.
+
+A newspaper daily is three panels with white gutters between them. The gutters are not at one third
+and two thirds, and they are not always clean: balloons, tails and the upright copyright line cross
+them. So each one is looked for as the whitest band near its usual place, of about its usual
+width, with ink right beside it. The cut is tight (gutters and the white margin around the strip
+are left out), so that the panels' frames fall on the same pixels in every strip and a network need
+not learn where the paper shows; `join_panels` puts white gutters of the usual width back.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from garfield_vae.errors import UserError
+
+PANEL_HEIGHT, PANEL_WIDTH = 176, 200
+
+# Fractions of the strip's width, the medians of 209 Garfield dailies of 1985 (benchmarks/gutters).
+GUTTER_CENTRES = (0.338, 0.659)
+GUTTER_WIDTH = 0.0125
+
+# What is accepted as a strip at all. The largest strips sold are 2,800 pixels wide.
+MAX_BYTES = 64 * 2**20
+MAX_PIXELS = 16_000_000
+MAX_SIDE = 10_000
+MIN_WIDTH, MIN_HEIGHT = 240, 60
+MIN_ASPECT, MAX_ASPECT = 2.0, 6.0  # a daily has about 3.4, a Sunday page 1.4, one panel about 1
+
+
+class BrokenImage(UserError):
+    """A picture that is no strip. `reason` says why without the picture's name."""
+
+    def __init__(self, name: str, reason: str):
+        super().__init__(f"{name} cannot be used as a strip: {reason}")
+        self.name, self.reason = name, reason
+
+    def __reduce__(self):
+        return type(self), (self.name, self.reason)
+
+
+# ---------------------------------------------------------------------------------------------
+# Opening
+
+
+def open_strip(source: Path | bytes, name: str | None = None) -> Image.Image:
+    """Reads a GIF, JPEG or PNG completely and gives it as RGB, transparent parts white.
+
+    source: a file, or the bytes of one. name: what errors call it; the file's name by default.
+    An animation gives its first frame. Sizes are checked against the header, before a pixel is
+    decoded, with limits far below Pillow's own; Pillow's global limits stay as they are.
+    CMYK is converted without its colour profile, which is a stranger's program for a parser in C.
+
+    Raises BrokenImage for whatever stands in the way: no such file, not a picture, truncated,
+    too large, too small.
+    """
+    name = name or (source.name if isinstance(source, Path) else "the picture")
+    try:
+        if isinstance(source, Path):
+            with source.open("rb") as file:
+                source = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BrokenImage(name, f"it cannot be read ({error.strerror or error})") from error
+    if len(source) > MAX_BYTES:
+        raise BrokenImage(name, f"it is larger than {MAX_BYTES // 2**20} MiB")
+    try:
+        with Image.open(io.BytesIO(source), formats=["GIF", "JPEG", "PNG"]) as image:
+            width, height = image.size
+            if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+                raise BrokenImage(name, f"{width}×{height} pixels are more than a strip has")
+            if width < MIN_WIDTH or height < MIN_HEIGHT:
+                raise BrokenImage(name, f"{width}×{height} pixels are too few for a strip")
+            image.load()
+            return _to_rgb(image)
+    except BrokenImage:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise BrokenImage(name, "it is not a GIF, JPEG or PNG picture") from error
+    except Exception as error:  # Pillow's readers raise a dozen kinds for one cause: a damaged file
+        raise BrokenImage(name, f"it is damaged ({error or type(error).__name__})") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scaling
+        grey = np.clip(np.asarray(image, dtype=np.int64) // 257, 0, 255).astype(np.uint8)
+        return Image.fromarray(grey).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        paper = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(paper, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+# ---------------------------------------------------------------------------------------------
+# Gutters
+
+
+def _ink(pixels: np.ndarray, axis: int) -> np.ndarray:
+    """How much of each line along `axis` is not white, 0 to 1, for uint8 pixels [h, w, 3].
+
+    A pixel counts by its darkest channel: not at all from 245 (JPEG noise on paper), fully at 185.
+    """
+    darkest = np.minimum(np.minimum(pixels[..., 0], pixels[..., 1]), pixels[..., 2])
+    soft = np.clip(darkest, 185, 245)
+    return (245 - soft.sum(axis=axis, dtype=np.uint32) / pixels.shape[axis]) / 60
+
+
+def _find_gutter(ink: np.ndarray, width: int, start: int, centre: float) -> tuple[int, int]:
+    """The best (first, past the last) column of a gutter, in the strip's columns.
+
+    ink [n]: of the columns start … start + n; width: the strip's; centre: where it is expected.
+    Every band of a width from a third to three times the usual one is scored. All terms are in
+    units of the usual width: whiteness inside, ink in the quarter width beside each edge (a
+    panel's border or colour), less the distance from the usual width and place.
+    """
+    usual = GUTTER_WIDTH * width
+    beside = max(1, round(usual / 4))
+    total = np.concatenate([[0.0], np.cumsum(ink, dtype=np.float64)])
+    widths = np.arange(max(2, round(usual / 3)), round(usual * 3) + 1)
+    first = np.arange(beside, len(ink) - beside - widths[0] + 1)
+    past = first[:, None] + widths  # [positions, widths]
+    inside_image = past + beside <= len(ink)
+    past = np.minimum(past, len(ink) - beside)
+    # A column gains when less than half of it is ink: the copyright line covers at most 45 %.
+    white = 0.5 * (past - first[:, None]) - (total[past] - total[first][:, None])
+    edges = (total[first] - total[first - beside])[:, None] + total[past + beside] - total[past]
+    stretch = (widths / usual - 1) ** 2
+    away = ((first[:, None] + past) / 2 + start - centre * width) / (0.02 * width)
+    score = 2 * white / usual + edges / beside - 0.25 * stretch - 0.05 * away**2
+    score[~inside_image] = -np.inf
+    row, column = np.unravel_index(score.argmax(), score.shape)
+    return start + int(first[row]), start + int(first[row] + widths[column])
+
+
+def find_gutters(pixels: np.ndarray) -> list[tuple[int, int]]:
+    """The two gutters of a strip, uint8 [h, w, 3], as (first, past the last) column."""
+    width = pixels.shape[1]
+    gutters = []
+    for centre in GUTTER_CENTRES:
+        start, stop = round((centre - 0.045) * width), round((centre + 0.045) * width)
+        ink = _ink(pixels[:, start:stop], axis=0)
+        gutters.append(_find_gutter(ink, width, start, centre))
+    return gutters
+
+
+def find_frame(pixels: np.ndarray) -> tuple[int, int, int, int]:
+    """The strip without the white margin around it, uint8 [h, w, 3]: (left, top, right, bottom).
+
+    A side ends at its first line that is more than a third ink (the frame of two panels covers two
+    thirds of a row). A side without one near the edge is taken as it is.
+    """
+    height, width = pixels.shape[:2]
+    rows, columns = max(2, round(0.08 * height)), max(2, round(0.025 * width))
+
+    def margin(ink: np.ndarray) -> int:
+        return int((ink > 1 / 3).argmax())  # 0 when there is no such line
+
+    left = margin(_ink(pixels[:, :columns], axis=0))
+    top = margin(_ink(pixels[:rows], axis=1))
+    right = width - margin(_ink(pixels[:, -columns:], axis=0)[::-1])
+    bottom = height - margin(_ink(pixels[-rows:], axis=1)[::-1])
+    return left, top, right, bottom
+
+
+# ---------------------------------------------------------------------------------------------
+# Cutting and joining
+
+
+def cut_panels(
+    image: Image.Image, height: int = PANEL_HEIGHT, width: int = PANEL_WIDTH
+) -> np.ndarray:
+    """Cuts a strip into its panels: uint8 [3, 3, height, width] (panel, channel, y, x).
+
+    image: RGB, as `open_strip` gives it. Each panel is stretched to the same size.
+    Raises BrokenImage when the picture cannot be a strip of three panels side by side.
+    """
+    if not MIN_ASPECT <= image.width / image.height <= MAX_ASPECT:
+        size = f"{image.width}×{image.height} pixels"
+        raise BrokenImage("the picture", f"{size} is not the shape of three panels side by side")
+    pixels = np.array(image)  # a copy, because torch wants memory that it may write
+    left, top, right, bottom = find_frame(pixels)
+    (end_1, start_2), (end_2, start_3) = find_gutters(pixels)
+    panels = np.empty((3, 3, height, width), np.uint8)
+    source = torch.from_numpy(pixels).permute(2, 0, 1)[None]  # [1, 3, h, w], channels last
+    for panel, (start, end) in enumerate([(left, end_1), (start_2, end_2), (start_3, right)]):
+        # torch's antialiased bicubic on bytes is Pillow's, three times as fast.
+        cut = F.interpolate(
+            source[..., top:bottom, start:end], (height, width), mode="bicubic", antialias=True
+        )
+        panels[panel] = cut[0].numpy()
+    if int(panels.max()) - int(panels.min()) < 32:
+        raise BrokenImage("the picture", "it is one flat colour")
+    return panels
+
+
+def join_panels(panels: np.ndarray) -> np.ndarray:
+    """Lays panels side by side as a strip: uint8 [..., 3, 3, H, W] → uint8 [..., h, w, 3].
+
+    The gutters between and the margin around are white and as wide as the usual gutter, so that
+    h = H + 2·g and w = 3·W + 4·g with g = W / 26, rounded: 192 × 632 for 176 × 200.
+    """
+    *batch, _, _, height, width = panels.shape
+    gutter = max(1, round(width * GUTTER_WIDTH * 3.08))  # a panel is 1 / 3.08 of a strip's width
+    strip = np.full((*batch, height + 2 * gutter, 3 * width + 4 * gutter, 3), 255, np.uint8)
+    for panel in range(3):
+        start = gutter + panel * (width + gutter)
+        pixels = np.moveaxis(panels[..., panel, :, :, :], -3, -1)
+        strip[..., gutter : gutter + height, start : start + width, :] = pixels
+    return strip
+
+
+def to_unit(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 0 … 255 → float32 -1 … 1."""
+    return pixels.float().div_(127.5).sub_(1.0)
+
+
+def to_uint8(values: torch.Tensor) -> torch.Tensor:
+    """float -1 … 1 (values beyond are clipped) → uint8 0 … 255, rounded to the nearest."""
+    return values.float().add(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)

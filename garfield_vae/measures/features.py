@@ -1,0 +1,128 @@
+"""Fixed descriptions of a strip, the same for every model that is measured.
+
+A measure of samples needs features that see more than pixels, and features learned by the measured
+model would flatter it. Inception weights are a download, and photographs taught them. Two kinds
+are fixed instead: a frozen random convolutional network, which tells sets of pictures apart
+surprisingly well, and histograms of oriented gradients (HOG, Dalal and Triggs 2005), which see
+lines, beside the leading pixel components of the small picture, which see its layout.
+"""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CHUNK = 32  # strips converted to float at once: 40 MB of pixels
+ORIENTATIONS = 9
+
+
+def small_strips(strips: np.ndarray | Tensor, factor: int = 8) -> Tensor:
+    """Mean of every factor × factor block: uint8 [N, 3, 3, H, W] → float [N, 3, 3, H/f, W/f].
+
+    Values are in [-1, 1]; blocks that do not fit at the right or bottom edge are left out.
+    """
+    pieces = [F.avg_pool3d(chunk, (1, factor, factor)) for chunk in _chunks(strips)]
+    return torch.cat(pieces)
+
+
+def random_network_features(strips: np.ndarray | Tensor, seed: int = 0) -> Tensor:
+    """Activations of a frozen random network: uint8 [N, 3, 3, H, W] → float [N, 3·2·(32+64+128)].
+
+    Each panel at half resolution passes four 3×3 convolutions of stride 2 with He initialisation
+    from `seed`; the mean and the standard deviation over the plane of the last three layers'
+    channels are its features. Random weights in place of learned ones: see Naeem et al. 2020.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    widths = (3, 16, 32, 64, 128)
+    kernels = [
+        torch.randn(after, before, 3, 3, generator=generator) * math.sqrt(2 / (9 * before))
+        for before, after in pairwise(widths)
+    ]
+    described = []
+    for chunk in _chunks(strips):
+        x = F.avg_pool2d(chunk.flatten(0, 1), 2)  # [N, 3, 3, H, W] → [3·N, 3, H/2, W/2]
+        pooled = []
+        for layer, kernel in enumerate(kernels):
+            x = F.relu(F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, stride=2))
+            if layer > 0:
+                plane = x.flatten(2)
+                pooled += [plane.mean(dim=2), plane.std(dim=2, correction=0)]
+        described.append(torch.cat(pooled, dim=1).view(len(chunk), -1))
+    return torch.cat(described)
+
+
+def hog(strips: np.ndarray | Tensor, cell: int = 16) -> Tensor:
+    """Histograms of oriented gradients: uint8 [N, 3, 3, H, W] → float [N, 3·9·(H/cell)·(W/cell)].
+
+    Central differences of the mean of the colours, nine unsigned orientations with linear
+    sharing between the two nearest, sums over cells, then each cell divided by the length of the
+    2×2 block of cells around it (Dalal and Triggs 2005, with one block a cell for brevity).
+    """
+    described = []
+    for chunk in _chunks(strips):
+        grey = chunk.flatten(0, 1).mean(dim=1, keepdim=True)  # [3·N, 1, H, W]
+        grey = F.pad(grey, (1, 1, 1, 1), mode="replicate")
+        across = grey[..., 1:-1, 2:] - grey[..., 1:-1, :-2]
+        down = grey[..., 2:, 1:-1] - grey[..., :-2, 1:-1]
+        length = torch.sqrt(across**2 + down**2)
+        angle = torch.atan2(down, across).remainder(math.pi) / math.pi * ORIENTATIONS
+        lower = angle.floor()
+        share = angle - lower
+        lower = lower.long() % ORIENTATIONS
+        bins = torch.zeros(len(grey), ORIENTATIONS, *grey[0, 0, 1:-1, 1:-1].shape)
+        bins.scatter_(1, lower, length * (1 - share))
+        bins.scatter_add_(1, (lower + 1) % ORIENTATIONS, length * share)
+        cells = F.avg_pool2d(bins, cell)  # [3·N, 9, H/cell, W/cell]
+        energy = cells.square().sum(dim=1, keepdim=True)
+        block = F.avg_pool2d(F.pad(energy, (0, 1, 0, 1), mode="replicate"), 2, stride=1)
+        described.append((cells / torch.sqrt(block + 1e-4)).reshape(len(chunk), -1))
+    return torch.cat(described)
+
+
+class PixelAndLineFeatures:
+    """HOG and small pixels, each reduced to its leading principal components of a reference set.
+
+    Fitted once on training strips and then fixed. Both halves are scaled to the same total
+    variance on the reference, so that neither drowns the other.
+    """
+
+    def __init__(self, reference: np.ndarray | Tensor, components: int = 64) -> None:
+        self._reductions = [
+            _fit_components(describe(reference), components) for describe in self._descriptions()
+        ]
+
+    def __call__(self, strips: np.ndarray | Tensor) -> Tensor:
+        """uint8 [N, 3, 3, H, W] → float [N, at most 2·components]."""
+        halves = [
+            (describe(strips) - mean) @ axes
+            for describe, (mean, axes) in zip(self._descriptions(), self._reductions, strict=True)
+        ]
+        return torch.cat(halves, dim=1)
+
+    @staticmethod
+    def _descriptions():
+        return hog, lambda strips: small_strips(strips).flatten(1)
+
+
+def standardised(features: Tensor, reference: Tensor) -> Tensor:
+    """Features [N, F] in standard deviations of the reference [M, F]; constant ones become 0."""
+    mean, std = reference.mean(dim=0), reference.std(dim=0, correction=0)
+    return torch.where(std > 1e-6, (features - mean) / std.clamp(min=1e-6), 0.0)
+
+
+def _fit_components(features: Tensor, components: int) -> tuple[Tensor, Tensor]:
+    """Mean [F] and leading axes [F, k], the axes divided by the reference's deviation along all."""
+    mean = features.mean(dim=0)
+    _, lengths, axes = torch.linalg.svd(features - mean, full_matrices=False)
+    kept = min(components, int((lengths > 1e-4 * lengths[0]).sum()))
+    total = lengths[:kept].square().sum() / len(features)
+    return mean, axes[:kept].T / total.sqrt()
+
+
+def _chunks(strips: np.ndarray | Tensor):
+    for start in range(0, len(strips), CHUNK):
+        chunk = torch.as_tensor(np.asarray(strips[start : start + CHUNK]))
+        yield chunk.float() / 127.5 - 1

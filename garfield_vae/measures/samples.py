@@ -1,0 +1,116 @@
+"""Sets of drawn strips against sets of real ones.
+
+Precision and recall, density and coverage, and kernel distance (KID) say on features how far a set
+is from another; the nearest training strip says whether a drawn strip is a copy.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from garfield_vae.measures.features import small_strips
+
+
+@dataclass(frozen=True)
+class Manifold:
+    """One value a strip; the mean of each is the measure.
+
+    precision, density [M]: of each drawn strip. recall, coverage [N]: of each real strip.
+    """
+
+    precision: np.ndarray
+    density: np.ndarray
+    recall: np.ndarray
+    coverage: np.ndarray
+
+
+def manifold_measures(real: Tensor, drawn: Tensor, neighbours: int = 5) -> Manifold:
+    """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
+
+    real [N, F] and drawn [M, F] are features. Around every strip lies a ball that reaches to its
+    k-th nearest neighbour in its own set. A drawn strip is precise when it lies in a real ball, a
+    real strip is recalled when it lies in a drawn ball; density counts the real balls around a
+    drawn strip, over k (it may exceed 1); a real strip is covered when a drawn one lies in its
+    ball. k is lowered where a set has too few strips for it.
+
+    Raises ValueError for a set of fewer than two strips, which has no balls.
+    """
+    k = min(neighbours, len(real) - 1, len(drawn) - 1)
+    if k < 1:
+        raise ValueError("precision and recall need two strips or more in either set")
+    real_radius, drawn_radius = _neighbour_distance(real, k), _neighbour_distance(drawn, k)
+    distances = _distances(real, drawn)  # [N, M]
+    in_real_ball = distances <= real_radius[:, None]
+    in_drawn_ball = distances <= drawn_radius[None, :]
+    return Manifold(
+        precision=in_real_ball.any(dim=0).double().numpy(),
+        density=(in_real_ball.sum(dim=0) / k).double().numpy(),
+        recall=in_drawn_ball.any(dim=1).double().numpy(),
+        coverage=in_real_ball.any(dim=1).double().numpy(),
+    )
+
+
+def _neighbour_distance(features: Tensor, k: int) -> Tensor:
+    # The smallest of the k + 1 distances is that of the strip to itself.
+    return _distances(features, features).kthvalue(k + 1, dim=1).values
+
+
+def _distances(a: Tensor, b: Tensor) -> Tensor:
+    # The shortcut over a matrix product leaves a strip at some distance from itself.
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+class KernelDistance:
+    """Squared maximum mean discrepancy with the kernel (x·y / F + 1)³ (KID, Bińkowski et al. 2018).
+
+    Unbiased: two sets of the same kind give 0 on average, and may give less. Called with how often
+    each strip counts, it gives the distance of a resampled set; a strip never meets itself.
+    """
+
+    def __init__(self, real: Tensor, drawn: Tensor) -> None:
+        """real [N, F], drawn [M, F]: features."""
+        kernel = lambda a, b: ((a @ b.T / a.shape[1] + 1) ** 3).double().numpy()  # noqa: E731
+        self._real, self._drawn = kernel(real, real), kernel(drawn, drawn)
+        self._across = kernel(real, drawn)
+
+    def __call__(self, real_counts: np.ndarray, drawn_counts: np.ndarray) -> float:
+        """Counts [N] and [M] (all ones: the plain distance) → squared distance."""
+        across = real_counts @ self._across @ drawn_counts
+        across /= real_counts.sum() * drawn_counts.sum()
+        return float(
+            _mean_of_pairs(self._real, real_counts)
+            + _mean_of_pairs(self._drawn, drawn_counts)
+            - 2 * across
+        )
+
+
+def _mean_of_pairs(kernel: np.ndarray, counts: np.ndarray) -> float:
+    pairs = counts.sum() ** 2 - (counts**2).sum()
+    return (counts @ kernel @ counts - counts**2 @ np.diagonal(kernel)) / pairs
+
+
+def nearest_strips(
+    strips: np.ndarray | Tensor, training: np.ndarray, candidates: int = 8
+) -> tuple[np.ndarray, np.ndarray]:
+    """The training strip nearest to each strip in pixels, and its mean squared error.
+
+    Both sets are uint8 [N, 3, 3, H, W] and [M, 3, 3, H, W] (a memory map will do). Returned are
+    indices [N] into `training` and MSE [N] in [-1, 1] units. The `candidates` nearest at an eighth
+    of the resolution are compared at full resolution, so the strip named is exact among those.
+    """
+    small = small_strips(training).flatten(1)
+    places, errors = [], []
+    for start in range(0, len(strips), 64):
+        chunk = torch.as_tensor(np.asarray(strips[start : start + 64]))
+        far = torch.cdist(small_strips(chunk).flatten(1), small)  # [64, M]
+        nearest = far.topk(min(candidates, len(small)), largest=False).indices.numpy()
+        for strip, rows in zip(chunk, nearest, strict=True):
+            others = torch.from_numpy(np.ascontiguousarray(training[np.sort(rows)]))
+            difference = (others.int() - strip.int()).flatten(1).float()
+            mse = difference.square().mean(dim=1) / 127.5**2
+            best = int(mse.argmin())
+            places.append(int(np.sort(rows)[best]))
+            errors.append(float(mse[best]))
+    return np.array(places), np.array(errors)

@@ -47,6 +47,11 @@ def test_factors_are_flattened_and_constants_and_gaps_are_left_out():
     assert usable_factors([]) == {}
 
 
+def test_words_that_hardly_repeat_are_no_factors_but_numbers_may_be_all_different():
+    records = [{"date": f"day {i}", "size": i / 100} for i in range(100)]
+    assert list(usable_factors(records)) == ["size"]
+
+
 def test_words_and_few_numbers_are_categories_and_many_numbers_a_quantity():
     assert is_category(np.array(["a", "b"]))
     assert is_category(np.arange(100) % 12)

@@ -5,7 +5,9 @@ import pytest
 import scipy.ndimage
 import scipy.stats
 import torch
+from sklearn.decomposition import PCA
 
+from garfield_vae.measures.baselines import mean_image, mosaic, pca_reconstructions
 from garfield_vae.measures.features import (
     PixelAndLineFeatures,
     hog,
@@ -270,3 +272,36 @@ def test_nearest_strips_agree_with_the_whole_table_of_distances():
     places, errors = nearest_strips(strips, training, candidates=30)
     np.testing.assert_array_equal(places, table.argmin(axis=1))
     np.testing.assert_allclose(errors, table.min(axis=1) / 127.5**2, rtol=1e-5)
+
+
+# ---- lines to compare with ----------------------------------------------------------------------
+
+
+def test_a_mosaic_has_the_mean_of_every_square():
+    strips = random_strips(2, height=20, width=24)
+    found = mosaic(strips)
+    np.testing.assert_array_equal(np.unique(found[0, 0, 0, :8, :8]), found[0, 0, 0, 0, 0])
+    assert found[1, 2, 1, 3, 9] == pytest.approx(strips[1, 2, 1, :8, 8:16].mean(), abs=0.51)
+    assert found[1, 2, 1, 19, 23] == pytest.approx(strips[1, 2, 1, 16:, 16:].mean(), abs=0.51)
+
+
+def test_the_mean_image_is_numpys_mean_of_all_strips():
+    strips = random_strips(70)
+    np.testing.assert_array_equal(mean_image(strips), np.rint(strips.mean(axis=0)))
+
+
+def test_pca_reconstructions_are_those_of_scikit_learn():
+    training, strips = random_strips(30), random_strips(4, seed=1)
+    pca = PCA(7, svd_solver="full").fit(training.reshape(30, -1).astype(float))
+    flat = strips.reshape(4, -1).astype(float)
+    expected = pca.inverse_transform(pca.transform(flat)).reshape(strips.shape)
+    found, kept = pca_reconstructions(training, strips, 7)
+    assert kept == 7
+    assert np.abs(found - expected.clip(0, 255)).max() < 0.6
+
+
+def test_pca_has_no_more_components_than_strips_less_one_and_then_returns_them_exactly():
+    training = random_strips(10)
+    found, kept = pca_reconstructions(training, training, 1024)
+    assert kept == 9
+    assert np.abs(found.astype(int) - training).max() <= 1

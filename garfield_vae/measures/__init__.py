@@ -2,6 +2,7 @@
 
 reconstruction   held-out strips against what the model makes of them
 bounds           rate, evidence bounds and the noise that a mean squared error implies
+baselines        reconstructions that need no network: mean image, mosaic, PCA
 features         fixed descriptions of a strip: a frozen random network, HOG with pixel PCA
 samples          sets of drawn strips against sets of real ones, on features and in pixels
 wasserstein      the same by patches, scale by scale

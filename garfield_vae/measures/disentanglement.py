@@ -14,6 +14,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.model_selection import train_test_split
 
 FEW_VALUES = 12  # a number with at most so many values is a category
+MOST_WORDS = 30
 BINS = 20  # Locatello et al. 2019
 
 Factors = dict[str, np.ndarray]
@@ -23,7 +24,8 @@ def usable_factors(records: list[dict]) -> Factors:
     """A factor dictionary out of one record a strip: nested names are joined by a dot or an index.
 
     Kept are the entries that every record has, whose values are numbers, booleans or words, and
-    that take at least two values.
+    that take at least two values; words of more than 30 values (dates, speech) are names, not
+    factors.
     """
     flat = [dict(_flatten("", record)) for record in records]
     names = [name for name in flat[0] if all(name in record for record in flat)] if flat else []
@@ -32,7 +34,7 @@ def usable_factors(records: list[dict]) -> Factors:
         values = [record[name] for record in flat]
         numeric = all(isinstance(value, bool | int | float) for value in values)
         column = np.array(values, dtype=float) if numeric else np.array([str(v) for v in values])
-        if len(np.unique(column)) > 1:
+        if 1 < len(np.unique(column)) <= (len(column) if numeric else MOST_WORDS):
             factors[name] = column
     return factors
 

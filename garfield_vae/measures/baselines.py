@@ -1,0 +1,65 @@
+"""What needs no network: the reconstructions that a trained model has to beat."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+COLUMNS = 16_384  # pixel values of all strips converted to float at once
+
+
+def mosaic(strips: np.ndarray, block: int = 8) -> np.ndarray:
+    """Every block × block square filled with its mean, uint8 [N, 3, 3, H, W] → the same.
+
+    What a strip looks like when one number a square and colour is kept of it. Squares at the right
+    and bottom edge may be smaller.
+    """
+    size = strips.shape[-2:]
+    panels = torch.from_numpy(np.ascontiguousarray(strips)).flatten(0, 1).float()
+    means = F.avg_pool2d(panels, block, ceil_mode=True, count_include_pad=False)
+    large = means.repeat_interleave(block, dim=2).repeat_interleave(block, dim=3)
+    return large[..., : size[0], : size[1]].round().byte().view(strips.shape).numpy()
+
+
+def mean_image(training: np.ndarray) -> np.ndarray:
+    """The mean of all strips, uint8 [M, 3, 3, H, W] → [3, 3, H, W]."""
+    total = np.zeros(training.shape[1:], dtype=np.float64)
+    for start in range(0, len(training), 64):
+        total += training[start : start + 64].sum(axis=0, dtype=np.uint32)
+    return np.rint(total / len(training)).astype(np.uint8)
+
+
+def pca_reconstructions(
+    training: np.ndarray, strips: np.ndarray, components: int
+) -> tuple[np.ndarray, int]:
+    """`strips` seen through the leading principal components of `training`'s pixels.
+
+    Both are uint8 [·, 3, 3, H, W]. Returned are the reconstructions, uint8 like `strips`, and how
+    many components there were: no more than training strips less one. The components are never
+    formed: they are combinations of the training strips, so M × M products are all it takes.
+    """
+    x = torch.from_numpy(np.ascontiguousarray(training)).flatten(1)  # [M, D]
+    y = torch.from_numpy(np.ascontiguousarray(strips)).flatten(1)  # [N, D]
+    places = range(0, x.shape[1], COLUMNS)
+    gram, across = torch.zeros(len(x), len(x)), torch.zeros(len(y), len(x))
+    for start in places:
+        columns, mean = _centred(x, start)
+        gram += columns @ columns.T
+        across += (y[:, start : start + COLUMNS].float() / 255 - mean) @ columns.T
+    variances, axes = torch.linalg.eigh(gram.double())  # ascending
+    kept = min(components, int((variances > 1e-6 * variances[-1]).sum()))
+    variances, axes = variances[-kept:], axes[:, -kept:]
+    # Coefficients of the training strips in each reconstruction: [N, M].
+    mixture = (across.double() @ axes / variances @ axes.T).float()
+    result = torch.empty_like(y)
+    for start in places:
+        columns, mean = _centred(x, start)
+        seen = (mean + mixture @ columns) * 255
+        result[:, start : start + COLUMNS] = seen.round_().clamp_(0, 255).byte()
+    return result.view(strips.shape).numpy(), kept
+
+
+def _centred(x: Tensor, start: int) -> tuple[Tensor, Tensor]:
+    columns = x[:, start : start + COLUMNS].float() / 255
+    mean = columns.mean(dim=0)
+    return columns - mean, mean

@@ -47,26 +47,32 @@ class BrokenImage(UserError):
 # Opening
 
 
-def open_strip(source: Path | bytes, name: str | None = None) -> Image.Image:
+def read_strip(path: Path) -> bytes:
+    """The bytes of a picture file. Raises BrokenImage when it cannot be read or is too large."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BrokenImage(path.name, f"it cannot be read ({error.strerror or error})") from error
+    if len(content) > MAX_BYTES:
+        raise BrokenImage(path.name, f"it is larger than {MAX_BYTES // 2**20} MiB")
+    return content
+
+
+def open_strip(source: Path | bytes) -> Image.Image:
     """Reads a GIF, JPEG or PNG completely and gives it as RGB, transparent parts white.
 
-    source: a file, or the bytes of one. name: what errors call it; the file's name by default.
-    An animation gives its first frame. Sizes are checked against the header, before a pixel is
-    decoded, with limits far below Pillow's own; Pillow's global limits stay as they are.
-    CMYK is converted without its colour profile, which is a stranger's program for a parser in C.
+    source: a file, or the bytes of one. An animation gives its first frame. Sizes are checked
+    against the header, before a pixel is decoded, with limits far below Pillow's own; Pillow's
+    global limits stay as they are. CMYK is converted without its colour profile, which is a
+    stranger's program for a parser in C.
 
     Raises BrokenImage for whatever stands in the way: no such file, not a picture, truncated,
     too large, too small.
     """
-    name = name or (source.name if isinstance(source, Path) else "the picture")
-    try:
-        if isinstance(source, Path):
-            with source.open("rb") as file:
-                source = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BrokenImage(name, f"it cannot be read ({error.strerror or error})") from error
-    if len(source) > MAX_BYTES:
-        raise BrokenImage(name, f"it is larger than {MAX_BYTES // 2**20} MiB")
+    name = "the picture"
+    if isinstance(source, Path):
+        name, source = source.name, read_strip(source)
     try:
         with Image.open(io.BytesIO(source), formats=["GIF", "JPEG", "PNG"]) as image:
             width, height = image.size

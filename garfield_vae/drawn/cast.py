@@ -28,11 +28,11 @@ class Pose:
 
 POSES = {
     "stand": Pose(),
-    "wave": Pose(near_arm=2.5, lean=0.04),
-    "cheer": Pose(near_arm=2.6, far_arm=2.6, hop=0.06),
+    "wave": Pose(near_arm=2.3, lean=0.04),
+    "cheer": Pose(near_arm=2.4, far_arm=2.4, hop=0.05),
     "point": Pose(near_arm=1.6, lean=0.06),
     "slump": Pose(near_arm=0.1, far_arm=0.1, lean=0.08, squash=0.9),
-    "jump": Pose(near_arm=2.1, far_arm=2.1, squash=1.05, hop=0.16),
+    "jump": Pose(near_arm=2.1, far_arm=2.1, hop=0.1),
     "lie": Pose(lying=True),
 }
 
@@ -46,16 +46,16 @@ class Expression:
     pupil: float = 0.42  # radius, as a share of the eye's
     smile: float = 0.4  # from −1 (a frown) to 1
     gape: float = 0.0  # how far the mouth is open
-    brow: float = 0.0  # how far the brows are raised above the eye
+    brow: float = 0.0  # the brows above the eye, in eyes; 0 draws none
 
 
 EXPRESSIONS = {
     "calm": Expression(lid=0.45, smile=0.25),
-    "happy": Expression(pupil=0.5, smile=1.0, gape=0.5, brow=0.15),
+    "happy": Expression(pupil=0.5, smile=1.0, gape=0.55),
     "smug": Expression(lid=0.5, slant=0.15, smile=0.9),
-    "surprised": Expression(pupil=0.28, smile=0.0, gape=0.8, brow=0.5),
-    "angry": Expression(lid=0.35, slant=0.6, smile=-0.7, gape=0.15),
-    "sad": Expression(lid=0.3, slant=-0.5, smile=-0.6, brow=0.2),
+    "surprised": Expression(pupil=0.28, smile=0.0, gape=0.9, brow=0.25),
+    "angry": Expression(lid=0.3, slant=0.6, smile=-0.8),
+    "sad": Expression(lid=0.25, slant=-0.5, smile=-0.7, brow=0.2),
     "asleep": Expression(lid=1.0, smile=0.1),
 }
 
@@ -63,18 +63,22 @@ EXPRESSIONS = {
 def eye(pen: Pen, x, y, across, up, face: Expression, lid_colour: int, side: float) -> None:
     """One eye; `side` is −1 for the far one and 1 for the near one (brows slant inwards)."""
     outline = oval(x, y, across, up, corners=22)
+    if face.lid > 0.95:
+        pen.shape(outline, lid_colour, 1.2)
+        pen.line(outline[11:], 3)
+        return
     pen.shape(outline, WHITE, 2)
-    if face.lid < 0.95:
-        size = face.pupil * min(across, up)
-        pen.oval(x + 0.3 * across, y - 0.25 * up, size, size * 1.25, INK, width=0)
-    edge = y + up * (1 - 2 * face.lid) + side * face.slant * (outline[:, 0] - x) * up / across
+    size = face.pupil * min(across, up)
+    pen.oval(x + 0.3 * across, y - 0.25 * up, size, size * 1.25, INK, width=0)
     if face.lid:
+        slope = face.slant * side * up / across
+        edge = y + up * (1 - 2 * face.lid) + slope * (outline[:, 0] - x)
         lid = np.stack([outline[:, 0], np.maximum(outline[:, 1], edge)], axis=1)
         pen.shape(lid, lid_colour, 2)
-    if face.brow or face.slant:
-        height = y + up * (1.12 + face.brow)
-        tilt = side * face.slant * 0.6 * up
-        pen.line([(x - across, height - tilt), (x + across, height + tilt)], 2.6)
+    if face.brow:
+        height, tilt = y + up * (1 + face.brow), side * face.slant * 0.5 * up
+        ends = (x - 0.75 * across, height - tilt), (x + 0.75 * across, height + tilt)
+        pen.line(bend(ends[0], (x, height + 0.45 * up), ends[1]), 2.6)
 
 
 def mouth(pen: Pen, x, y, half: float, face: Expression, colours: dict) -> None:
@@ -85,14 +89,16 @@ def mouth(pen: Pen, x, y, half: float, face: Expression, colours: dict) -> None:
     if face.gape < 0.1:
         pen.line(top)
         return
-    narrow = 1 - 0.45 * max(0.0, 0.5 - abs(face.smile))
-    top[:, 0] = x + (top[:, 0] - x) * narrow
-    bottom = top[::-1].copy()
-    top[:, 1] += 0.25 * half * face.gape * (1 - t**2) * (face.smile < 0.5)
-    bottom[:, 1] -= 1.5 * half * face.gape * (1 - t**2)
-    pen.shape(np.concatenate([top, bottom]), colours["mouth"], 2)
-    low = bottom[:, 1].min()
-    pen.oval(x, low + 0.22 * half, 0.4 * half, 0.2 * half, colours["tongue"], width=0)
+    deep = 1.3 * half * face.gape
+    if face.smile < 0.3:  # an O, wide and flat when angry
+        wide = half * (0.6 - 0.3 * face.smile)
+        pen.oval(x, y - 0.5 * deep, wide, 0.25 * half + 0.5 * deep, colours["mouth"], width=2)
+        low = y - deep
+    else:
+        bottom = top[::-1] - np.stack([0 * t, deep * (1 - t**2)], axis=1)
+        pen.shape(np.concatenate([top, bottom]), colours["mouth"], 2)
+        low = bottom[:, 1].min()
+    pen.oval(x, low + 0.2 * half, 0.38 * half, 0.2 * half, colours["tongue"], width=0)
 
 
 def arm(pen: Pen, shoulder, angle: float, length: float, side: int, thick, sleeve, hand) -> None:
@@ -176,9 +182,10 @@ def dog(pen: Pen, pose: Pose, face: Expression, c: dict) -> None:
         pen.oval(-0.13, 0.28, 0.08, 0.14, c["dog_dark"], width=0)
         for x in (-0.12, 0.14):
             pen.oval(x, 0.05, 0.15, 0.06, c["dog"])
+        arm(pen, (0.1, 0.46), pose.near_arm, 0.33, 1, 0.11, c["dog"], c["dog"])
         pen.limb(bend((-0.11, 0.53), (0, 0.49), (0.1, 0.53)), 0.07, c["red"])
         dx, dy = 0.0, 0.0
-    flap = 0.5 * (face.brow > 0.3) + 0.35 * pose.hop / 0.16
+    flap = 0.5 * (face.brow > 0.22) + 0.35 * pose.hop / 0.1
     far = oval(0.19 + dx + 0.1 * flap, 0.82 + dy + 0.1 * flap, 0.08, 0.19, 0.5 + flap)
     pen.shape(far, c["dog_dark"])
     pen.oval(0.0 + dx, 0.76 + dy, 0.24, 0.22, c["dog"])
@@ -196,8 +203,6 @@ def dog(pen: Pen, pose: Pose, face: Expression, c: dict) -> None:
     pen.shape(near, c["dog_dark"])
     if pose.lying:
         pen.oval(0.3, 0.05, 0.17, 0.055, c["dog"])
-    else:
-        arm(pen, (0.1, 0.46), pose.near_arm, 0.3, 1, 0.11, c["dog"], c["dog"])
 
 
 MAN_BODY = ((-0.2, 0.16), (-0.2, 0.36), (-0.13, 0.53), (0.13, 0.53), (0.2, 0.36), (0.2, 0.16))
@@ -237,8 +242,16 @@ def man(pen: Pen, pose: Pose, face: Expression, c: dict) -> None:
         arm(pen, (0.16, 0.46), pose.near_arm, 0.27, 1, 0.11, c["shirt"], c["skin"])
 
 
+def startle(pen: Pen, pose: Pose) -> None:
+    """Three short lines that fly off a startled head."""
+    x, y = (0.2, 0.35) if pose.lying else (0.0, 0.75)
+    for angle in (1.9, 2.3, 2.7):
+        out = np.array([[math.cos(angle)], [math.sin(angle)]]) * (0.44, 0.56) + [[x], [y]]
+        pen.line(out.T, 2)
+
+
 FIGURES = {"cat": cat, "dog": dog, "man": man}
-HEIGHTS = {"cat": 98.0, "dog": 104.0, "man": 116.0}  # pixels, standing, at size 1
+HEIGHTS = {"cat": 100.0, "dog": 108.0, "man": 118.0}  # pixels, standing, at size 1
 HEADS = {"cat": 0.95, "dog": 0.95, "man": 1.0}  # where a balloon's tail points, in heights
 
 
@@ -246,9 +259,12 @@ def draw_figure(image, who: str, x, y, size, mirrored, pose: str, expression: st
     """Draws one of the cast with its feet at the pixel (x, y); returns the pen that drew it."""
     form = POSES[pose]
     height = HEIGHTS[who] * size
-    if form.hop:
-        Pen(image, x, y, height).oval(0, 0, 0.3, 0.03, colours["shade"], width=0)
-    pen = Pen(image, x, y - form.hop * height, height, mirrored, form.lean)
-    pen._matrix[1] *= form.squash
-    FIGURES[who](pen, form, EXPRESSIONS[expression], colours)
+    reach = 0.6 if form.lying else 0.36 - 0.5 * form.hop
+    Pen(image, x, y, height).oval(0, 0.01, reach, 0.045, colours["shade"], width=0)
+    rise = form.hop * height
+    pen = Pen(image, x, y - rise, height, mirrored, form.lean, form.squash)
+    face = EXPRESSIONS[expression]
+    FIGURES[who](pen, form, face, colours)
+    if face.pupil < 0.3:
+        startle(pen, form)
     return pen

@@ -57,16 +57,16 @@ def bend(start: tuple, middle: tuple, end: tuple, steps: int = 7) -> np.ndarray:
 class Pen:
     """Draws on `image` (mode L, colour numbers, DOTS dots a pixel) in coordinates of its own.
 
-    The point (px, py) falls on the pixel (x ± scale·(px + lean·py), y − scale·py): y points up,
-    `mirrored` turns the drawing to the left. With the defaults that is the pixel (px, −py).
+    The point (px, py) falls on the pixel (x ± scale·(px + lean·py), y − scale·squash·py): y points
+    up, `mirrored` turns the drawing to the left. With the defaults that is the pixel (px, −py).
     Widths of lines are in pixels whatever the scale, as of one pen.
     """
 
-    def __init__(self, image, x=0.0, y=0.0, scale=1.0, mirrored=False, lean=0.0):
+    def __init__(self, image, x=0.0, y=0.0, scale=1.0, mirrored=False, lean=0.0, squash=1.0):
         self.image, self.x, self.y, self.scale = image, x, y, scale
         self.draw = ImageDraw.Draw(image)
         across = -scale if mirrored else scale
-        self._matrix = DOTS * np.array([[across, 0.0], [across * lean, -scale]])
+        self._matrix = DOTS * np.array([[across, 0.0], [across * lean, -scale * squash]])
         self._origin = DOTS * np.array([x, y])
 
     def place(self, points: Points) -> np.ndarray:
@@ -144,12 +144,14 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 @lru_cache(maxsize=4096)
 def lettered(text: str, size: int) -> Image.Image:
     """One line of slightly slanted bold lettering, mode 1, DOTS dots a pixel."""
-    font = _font(size)
-    left, _, right, _ = font.getbbox(text, stroke_width=0.5)
-    height = round(DOTS * size * 1.1)
-    slant = 0.12
-    mask = Image.new("L", (round(right - left + slant * height) + 2, height))
-    ImageDraw.Draw(mask).text((1 - left, 0), text, fill=255, font=font, stroke_width=0.5)
+    font, height, slant, apart = _font(size), round(DOTS * size * 1.1), 0.12, 0.06 * DOTS * size
+    width = sum(font.getlength(letter) + apart for letter in text)
+    mask = Image.new("L", (round(width + slant * height) + 2, height))
+    x = 1.0
+    for letter in text:  # one by one, a little apart: bold letters must not run together
+        bold = 0.0 if letter == "!" else 0.6  # or its dot would be lost
+        ImageDraw.Draw(mask).text((x, 0), letter, fill=255, font=font, stroke_width=bold)
+        x += font.getlength(letter) + apart
     shear = (1, slant, -slant * height, 0, 1, 0)
     mask = mask.transform(mask.size, Image.Transform.AFFINE, shear, Image.Resampling.BILINEAR)
     return mask.point(lambda value: 255 * (value > 110)).convert("1")

@@ -16,16 +16,20 @@ NAMES = (
 COLOURS = {name: number for number, name in enumerate(NAMES)}
 WHITE = COLOURS["white"]
 
+OUTDOORS = {"garden": 0.22, "hills": 0.26, "seaside": 0.04}  # lowest hue of the ground
+
 # hour: sky above, sky at the horizon, brightness of a room
 SKIES = (
-    (5, (40, 50, 110), (120, 90, 150), 0.8),
+    (5, (62, 72, 140), (150, 110, 160), 0.8),
     (7, (150, 180, 240), (255, 190, 150), 0.95),
     (10, (120, 200, 255), (200, 235, 255), 1.0),
     (16, (130, 205, 255), (210, 240, 250), 1.0),
     (19, (240, 150, 120), (255, 215, 130), 0.95),
-    (21, (70, 60, 140), (200, 110, 140), 0.85),
-    (23, (25, 30, 80), (60, 60, 120), 0.75),
+    (21, (92, 80, 165), (215, 125, 150), 0.85),
+    (23, (52, 60, 125), (92, 92, 155), 0.78),
 )
+
+NIGHT = 0.84  # rooms darker than this are lit by the moon
 
 
 def by_hour(hour: float) -> tuple[tuple, tuple, float]:
@@ -42,10 +46,11 @@ def palette(f: dict) -> list[tuple[float, float, float]]:
         return tuple(255 * part for part in colorsys.hsv_to_rgb(hue % 1, saturation, value))
 
     sky, sky_low, light = by_hour(f["hour"])
-    night = light < 0.84
+    night = light < NIGHT
     colours = {
         "ink": (14, 12, 16), "white": (255, 255, 255), "sky": sky, "sky_low": sky_low,
-        "glow": (255, 245, 190) if night else (255, 222, 70), "cloud": (250, 250, 255),
+        "glow": (255, 245, 190) if night else (255, 222, 70),
+        "cloud": tuple(0.75 * 255 * light + 0.25 * part for part in sky),
         "floor": hsv(f["floor_hue"], 0.5, 0.86 * light),
         "floor_dark": hsv(f["floor_hue"], 0.55, 0.7 * light),
         "wood": (196 * light, 134 * light, 78 * light),
@@ -62,12 +67,15 @@ def palette(f: dict) -> list[tuple[float, float, float]]:
         "dog_dark": hsv(f["dog_hue"] - 0.03, 0.68, 0.62), "red": (222, 48, 48),
         "skin": (253, 208, 174), "hair": (120, 70, 42), "shirt": hsv(f["shirt_hue"], 0.68, 0.85),
         "trousers": (66, 84, 150), "shoe": (92, 60, 48), "mouth": (122, 28, 40),
-        "tongue": (242, 112, 116), "shade": hsv(f["floor_hue"], 0.6, 0.52 * light),
-        "loud": (255, 225, 60),
+        "tongue": (242, 112, 116), "loud": (255, 225, 60),
     }  # fmt: skip
+    outside = OUTDOORS.get(f["place"])
+    ground = f["floor_hue"] if outside is None else outside + 0.06
+    colours["shade"] = hsv(ground, 0.55, 0.55 * light)
     for n in (1, 2, 3):
-        colours[f"wall_{n}"] = hsv(f[f"hue_{n}"], 0.36, 0.97 * light)
-        colours[f"shaded_{n}"] = hsv(f[f"hue_{n}"], 0.4, 0.86 * light)
+        hue = f[f"hue_{n}"] if outside is None else outside + 0.12 * f[f"hue_{n}"]
+        colours[f"wall_{n}"] = hsv(hue, 0.38, 0.97 * light)
+        colours[f"shaded_{n}"] = hsv(hue, 0.45, 0.86 * light)
     return [colours[name] for name in NAMES]
 
 
@@ -103,8 +111,9 @@ def window(p: Place, x: float, low: float, across: float, up: float) -> None:
     p.pen.line([(x - across, low + up / 2), (x + across, low + up / 2)], 2)
     for side in (-1, 1):
         out = x + side * across * 1.35
-        curtain = [(out, low - 4), (out, low + up + 4), (x + side * across * 0.25, low + up + 4),
-                   (x + side * across * 0.8, low + up / 2), (x + side * across * 0.85, low - 4)]  # fmt: skip
+        near, tie = x + side * across * 0.25, x + side * across * 0.82
+        curtain = [(out, low - 4), (out, low + up + 4), (near, low + up + 4),
+                   (tie, low + up / 2), (tie, low - 4)]  # fmt: skip
         p.pen.shape(curtain, COLOURS["cloth"], 2)
     p.box(x - across - 6, low - 6, x + across + 6, low, "white")
 
@@ -130,7 +139,7 @@ def parlour(p: Place) -> None:
     shade = [(x - 19, p.floor + 56), (x + 19, p.floor + 56), (x + 11, p.floor + 84),
              (x - 11, p.floor + 84)]  # fmt: skip
     p.pen.shape(shade, COLOURS["lamp"])
-    p.pen.oval(p.width / 2, p.floor * 0.4, p.width * 0.42, p.floor * 0.36, COLOURS["cloth"])
+    p.pen.oval(p.width / 2, p.floor * 0.4, p.width * 0.42, p.floor * 0.36, COLOURS["skirting"])
 
 
 def bedroom(p: Place) -> None:
@@ -174,9 +183,13 @@ def outdoors(p: Place) -> None:
     p.box(-9, -9, p.width + 9, p.height + 9, "sky", 0)
     p.box(-9, -9, p.width + 9, p.floor + 34, "sky_low", 0)
     glow(p, 0.1 * p.width, 0.9 * p.width, p.floor + 45, p.height - 26, 13)
-    x = (1.15 - p.f["prop_x"]) * p.width + 12 * p.n
-    puff = cloud(x, p.height - 40, 24, 9)
-    p.pen.shape(puff, COLOURS["cloud"], 2)
+    if by_hour(p.f["hour"])[2] < NIGHT:
+        for star in range(9):
+            x, y = (star * 0.618 + p.f["shade_x"]) % 1 * p.width, p.height - 12 - 9 * (star * 5 % 9)
+            p.pen.fill(oval(x, y, 1.6, 1.6, corners=8), COLOURS["glow"])
+    else:
+        puff = cloud((1.15 - p.f["prop_x"]) * p.width + 8 * p.n, p.height - 62, 24, 9)
+        p.pen.shape(puff, COLOURS["cloud"], 2)
 
 
 def grass(p: Place) -> None:
@@ -225,7 +238,7 @@ def seaside(p: Place) -> None:
                  (x - 16, p.floor + 14)], COLOURS["wood"])  # fmt: skip
     shore = [(-9, -9), (-9, p.floor), (0.3 * p.width, p.floor - 4), (0.7 * p.width, p.floor + 2),
              (p.width + 9, p.floor - 3), (p.width + 9, -9)]  # fmt: skip
-    p.pen.shape(shore, COLOURS["floor"])
+    p.pen.shape(shore, COLOURS[f"wall_{p.n}"])
 
 
 PLACES = {

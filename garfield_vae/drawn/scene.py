@@ -6,13 +6,13 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from garfield_vae.drawn.cast import HEADS, HEIGHTS, draw_figure
+from garfield_vae.drawn.cast import HEADS, HEIGHTS, POSES, draw_figure
 from garfield_vae.drawn.pen import DOTS, INK, Pen, develop, lettered, oval
 from garfield_vae.drawn.places import COLOURS, PLACES, WHITE, Place, cloud, palette, table
 
 WIDTH, HEIGHT = 600, 175
 MARGIN = 2  # white pixels around the strip
-LETTERS, SOUND, SMALL = 9, 22, 6  # sizes of lettering, pixels
+LETTERS, SOUND, SMALL = 10, 21, 6  # sizes of lettering, pixels
 
 
 class Panel:
@@ -46,36 +46,47 @@ class Panel:
         x, y, size = self.stand(side)
         draw_figure(self.image, f[f"{side}_who"], x, y, size, side == "right",
                     f[f"{side}_pose_{n}"], f[f"{side}_face_{n}"], COLOURS)  # fmt: skip
+        if f[f"{side}_face_{n}"] == "asleep":
+            head_x, head_y = self.head(side)
+            for step in range(3):
+                side_x = head_x + (24 + 8 * step) * (-1 if head_x > self.width / 2 else 1)
+                Pen(self.image).letter(side_x, self.height - head_y - 12 * step, "Z", 9 + 2 * step)
 
     def stand(self, side: str) -> tuple[float, float, float]:
         """Where the actor's feet are (pixels, y down) and its size."""
         zoom = self.f[f"zoom_{self.n}"]
         x = self.f[f"{side}_x_{self.n}"] * self.width
+        if self.f[f"{side}_pose_{self.n}"] == "lie":  # so that the head stays about where it was
+            x += 24 if side == "right" else -24
         y = self.height - 10 + 70 * (zoom - 1)
         if self.f["place"] == "kitchen":
-            y += 6
+            y += -13 if self.f[f"{side}_pose_{self.n}"] == "lie" else 6  # on the table, or behind
         return x, y, self.f[f"{side}_size"] * zoom
+
+    def head(self, side: str) -> tuple[float, float]:
+        """Where the top of the actor's head is (pixels, y up)."""
+        x, y, size = self.stand(side)
+        who = self.f[f"{side}_who"]
+        height = HEIGHTS[who] * size
+        pose = POSES[self.f[f"{side}_pose_{self.n}"]]
+        if pose.lying:
+            return x + (-0.3 if side == "right" else 0.3) * height, self.height - y + 0.56 * height
+        return x, self.height - y + (HEADS[who] * pose.squash + pose.hop) * height
 
     def balloon(self, side: str, shared: bool) -> None:
         f, n = self.f, self.n
-        x, y, size = self.stand(side)
-        who, pose = f[f"{side}_who"], f[f"{side}_pose_{n}"]
-        ahead = -1 if side == "right" else 1
-        height = HEIGHTS[who] * size * HEADS[who]
-        head = (x, self.height - y + height)
-        if pose == "lie":
-            head = (x + ahead * 0.3 * HEIGHTS[who] * size, self.height - y + 0.56 * height)
-        room = (0.46 if shared else 0.76) * self.width
+        head = self.head(side)
+        room = (0.47 if shared else 0.66) * self.width
         lines = wrapped(f[f"{side}_text_{n}"], room - 14)
         across = max(lettered(line, LETTERS).width for line in lines) / DOTS / 2 + 11
         up = len(lines) * (LETTERS + 1.5) / 2 + 7
-        middle = float(np.clip(head[0], across + 3, self.width - across - 3))
+        middle = float(np.clip(head[0], across + 6, self.width - across - 6))
         if shared:
             edge = 0.27 if side == "left" else 0.73
             middle = float(np.clip(edge * self.width, across + 2, self.width - across - 2))
         top = self.height - 4 - (6 if shared and side == "right" else 0)
         centre = (middle, top - up)
-        self.bubble(centre, across, up, head, thought=who == "cat")
+        self.bubble(centre, across, up, head, thought=f[f"{side}_who"] == "cat")
         for row, line in enumerate(lines):
             y = self.height - (top - 6) + row * (LETTERS + 1.5)
             Pen(self.image).letter(middle, y, line, LETTERS)
@@ -100,10 +111,12 @@ class Panel:
         self.pen.fill((body - centre) * (1 - 1.4 / across, 1 - 1.4 / up) + centre, WHITE)
 
     def bang(self, word: str) -> None:
-        """A big word over a burst."""
-        mask = lettered(word, SOUND)
-        x, y = 0.5 * self.width, 0.8 * self.height
-        across, up = mask.width / DOTS / 2 + 16, 25
+        """A big word over a burst, above two actors or beside one."""
+        sides = [s for s in ("left", "right") if self.f[f"{s}_pose_{self.n}"] != "absent"]
+        x, y = 0.5 * self.width, 0.87 * self.height
+        if len(sides) == 1:
+            x = (0.36 if self.f[f"{sides[0]}_x_{self.n}"] > 0.5 else 0.64) * self.width
+        across, up = lettered(word, SOUND).width / DOTS / 2 + 16, 22
         spikes = oval(x, y, across, up, corners=28)
         spikes[::2] = (spikes[::2] - (x, y)) * 0.78 + (x, y)
         self.pen.shape(spikes, COLOURS["loud"], 2)

@@ -13,7 +13,7 @@ TIMES = ((5, "NIGHT"), (12, "MORNING"), (18, "AFTERNOON"), (22, "EVENING"), (25,
 
 @dataclass(frozen=True)
 class Beat:
-    """One panel. An actor is "pose face" ("" is absent); "a|b" leaves the choice to chance."""
+    """One panel. An actor is "pose face" ("" is absent); "a|b" leaves a choice to chance."""
 
     left: str
     right: str
@@ -40,50 +40,51 @@ class Story:
 STORIES = (
     Story("diet", "cat", "man", (
         Beat("stand calm", "wave smug|happy", right_text="TODAY WE START A DIET"),
-        Beat("stand surprised", "stand smug", "WE?"),
-        Beat("point smug", "slump surprised|sad", "YOU GO FIRST. I WILL WATCH"))),
+        Beat("stand surprised", "stand smug", "WE?|WHO IS WE?"),
+        Beat("point smug", "slump surprised|sad", "YOU GO FIRST. I WILL WATCH|AFTER THE {food}"))),
     Story("weekday", "cat", "", (
         Beat("stand calm", "", "IT IS {day}"),
-        Beat("slump sad|calm", "", "AGAIN"),
+        Beat("slump sad|calm", "", "AGAIN|ALREADY?|STILL"),
         Beat("lie asleep|calm", "", "WAKE ME WHEN IT IS OVER"))),
     Story("fetch", "man", "dog", (
-        Beat("point happy", "stand happy", "FETCH!"),
-        Beat("stand calm", "jump happy", right_text="WOOF!"),
+        Beat("point happy", "stand happy", "FETCH!|GO GET IT!"),
+        Beat("stand calm", "jump happy", right_text="WOOF!|YIP!|ARF!"),
         Beat("slump sad|angry", "stand smug", "THAT WAS MY {food}"))),
     Story("personal best", "cat", "dog", (
         Beat("lie asleep", ""),
-        Beat("lie surprised", "cheer|jump happy", right_text="WOOF! WOOF!"),
-        Beat("stand angry", "stand happy|surprised", "I WAS NEAR A PERSONAL BEST"))),
+        Beat("lie surprised", "cheer|jump happy", right_text="WOOF! WOOF!|GOOD {time}!|ARF! ARF!"),
+        Beat("stand angry", "stand happy|surprised",
+             "I WAS NEAR A PERSONAL BEST|THIS IS WHY I HATE {day}"))),
     Story("who ate it", "man", "cat", (
         Beat("cheer|wave angry", "stand calm", "WHO ATE MY {food}?"),
         Beat("stand angry", "stand smug"),
         Beat("slump sad", "point|stand smug", "", 'DEFINE "ATE"'))),
     Story("deep", "dog", "cat", (
         Beat("stand calm", "stand calm"),
-        Beat("cheer happy", "stand calm", "WOOF!"),
-        Beat("stand smug", "stand surprised|calm", "", "HE HAS A POINT"))),
+        Beat("cheer happy", "stand calm", "WOOF!|YIP!|{food}!"),
+        Beat("stand smug", "stand surprised|calm", "", "HE HAS A POINT|WELL PUT"))),
     Story("it shows", "man", "cat", (
         Beat("cheer happy", "", "I FEEL YOUNG THIS {time}!"),
         Beat("stand happy|smug", "stand calm"),
-        Beat("slump surprised|sad", "stand smug", "", "IT DOES NOT SHOW"))),
+        Beat("slump surprised|sad", "stand smug", "", "IT DOES NOT SHOW|GIVE IT TIME"))),
     Story("quiet", "cat|man", "dog", (
         Beat("stand|lie calm", "", "A QUIET {time}..."),
-        Beat("stand surprised", "jump happy", "", "WOOF!"),
+        Beat("stand surprised", "jump happy", "", "WOOF!|{food}!"),
         Beat("slump angry|sad", "stand happy", "...WAS NICE WHILE IT LASTED"))),
     Story("up and down", "man", "cat", (
         Beat("cheer happy", "stand calm", "UP!"),
         Beat("slump happy|smug", "stand calm", "DOWN!"),
-        Beat("stand surprised", "lie smug", "", "I WILL DO THE DOWN PART"))),
+        Beat("stand surprised", "lie smug", "", "I WILL DO THE DOWN PART|I EXCEL AT DOWN"))),
     Story("round", "cat", "", (
         Beat("stand sad|calm", "", "I AM NOT FAT"),
         Beat("wave smug", "", "I AM ROUND"),
-        Beat("cheer happy", "", "WHEELS ARE ROUND, AND WHEELS ARE LOVED"))),
+        Beat("cheer happy", "", "SO IS {food}, AND ALL LOVE {food}|SO IS THE MOON"))),
     Story("good dog", "man", "dog", (
         Beat("stand happy", "stand calm", "GOOD DOG!"),
         Beat("wave happy", "stand happy", "CLEVER DOG!"),
         Beat("stand surprised", "stand surprised|sad", "", "WHICH DOG?"))),
     Story("works every day", "cat", "dog", (
-        Beat("stand calm", "stand surprised", "DO I SMELL {food} OUTSIDE?"),
+        Beat("stand calm", "stand surprised", "DO I SMELL {food} OUTSIDE?|IS THAT THE {food} VAN?"),
         Beat("wave smug", ""),
         Beat("lie smug|asleep", "", "WORKS EVERY {day}"))),
     Story("naps", "cat|dog", "", (
@@ -97,13 +98,13 @@ STORIES = (
     Story("what noise", "man", "cat", (
         Beat("stand happy|calm", "", "HOW STILL IT IS"),
         Beat("jump surprised", "", sound="CRASH!"),
-        Beat("stand angry", "stand smug|happy", "", "WHAT NOISE?"))),
+        Beat("stand angry", "stand smug|happy", "", "WHAT NOISE?|IT WAS LIKE THAT"))),
     Story("one hug", "dog", "cat", (
         Beat("wave happy", "stand calm", "WOOF?", "NO"),
         Beat("cheer happy", "stand angry", "WOOF??", "NO!"),
         Beat("slump sad", "stand sad|calm", "", "FINE. ONE HUG"))),
     Story("mostly", "man", "dog|cat", (
-        Beat("wave happy", "stand calm", "WHAT A FINE {time}!"),
+        Beat("wave happy", "stand calm", "WHAT A FINE {time}!|I LOVE {day}!"),
         Beat("jump surprised", "stand surprised", sound="THUD!"),
         Beat("lie sad|surprised", "stand happy|calm", "MOSTLY"))),
     Story("a thought", "dog", "", (
@@ -129,11 +130,31 @@ STORIES = (
     Story("glasses", "man", "cat", (
         Beat("cheer|slump sad", "stand calm", "WHERE ARE MY GLASSES?"),
         Beat("point surprised", "stand smug", "NOT HERE!"),
-        Beat("lie sad", "stand happy|smug", "", "HE NEEDS A HOBBY"))),
+        Beat("lie sad", "stand happy|smug", "", "HE NEEDS A HOBBY|I COULD HELP. BUT NO"))),
     Story("it passed", "cat|man", "", (
         Beat("stand happy", "", "TODAY I WILL EXERCISE!"),
         Beat("lie calm", ""),
         Beat("lie asleep|smug", "", "THERE. IT PASSED"))),
+    Story("stare", "cat", "dog|man", (
+        Beat("stand calm", "stand happy"),
+        Beat("stand calm", "stand surprised|calm"),
+        Beat("stand smug|happy", "slump sad|angry", "I WIN|NEVER STARE AT A CAT"))),
+    Story("menu", "man", "cat|dog", (
+        Beat("stand happy", "stand happy", "{food} OR SALAD?"),
+        Beat("stand calm", "point|jump happy", "", "{food}!"),
+        Beat("wave smug", "slump sad", "SALAD IT IS"))),
+    Story("song", "dog", "cat|man", (
+        Beat("cheer happy", "stand calm", "LA LA LA!"),
+        Beat("wave happy", "stand angry", "LA LA LA LA!"),
+        Beat("slump sad|surprised", "point angry", "", "ENOUGH"))),
+    Story("moving on", "man", "", (
+        Beat("stand calm", "", "I AM A NEW MAN"),
+        Beat("cheer happy", "", "NO MORE {food}!"),
+        Beat("slump sad", "", "I MISS THE OLD MAN"))),
+    Story("guard", "dog", "", (
+        Beat("stand angry|calm", "", "I GUARD THIS PLACE"),
+        Beat("jump surprised", "", sound="BUMP!"),
+        Beat("lie calm|asleep", "", "I GUARD IT LYING DOWN"))),
     Story("surprise", "dog", "man", (
         Beat("stand happy", ""),
         Beat("jump happy", "jump surprised", "WOOF!"),
@@ -183,7 +204,8 @@ def imagine(seed: int, date: datetime.date) -> dict[str, str | float]:
     place, hour = choose(PLACES), between(5, 23)
     hue = between(0, 1)
     other = round((hue + between(0.15, 0.5)) % 1, 4) if rng.random() < 0.45 else hue
-    near = 1.0 if rng.random() < 0.6 else between(1.05, 1.25)  # a close-up ends the strip
+    far = 1.0 if rng.random() < 0.8 else between(0.75, 0.9)  # a long shot opens the strip
+    near = 1.0 if rng.random() < 0.6 else between(1.05, 1.2)  # a close-up ends it
     factors: dict[str, str | float] = {
         "date": date.isoformat(), "story": story.name, "place": place, "hour": hour,
         "hue_1": hue, "hue_2": other, "hue_3": hue, "floor_hue": between(0, 1),
@@ -192,7 +214,7 @@ def imagine(seed: int, date: datetime.date) -> dict[str, str | float]:
         "gutter_1": scatter(0.338, 0.004, 0.326, 0.349),
         "gutter_2": scatter(0.659, 0.007, 0.6375, 0.685),
         "gutter_width": between(5, 8), "middle_border": int(rng.random() < 0.12),
-        "zoom_1": 1.0, "zoom_2": 1.0, "zoom_3": near,
+        "zoom_1": far, "zoom_2": 1.0, "zoom_3": near,
     }  # fmt: skip
     words = {"food": choose(FOODS), "day": DAYS[date.weekday()]}
     words["time"] = next(name for end, name in TIMES if hour < end)
@@ -207,14 +229,15 @@ def imagine(seed: int, date: datetime.date) -> dict[str, str | float]:
         factors[f"{shown}_who"] = cast[-1]
         factors[f"{shown}_size"] = between(0.9, 1.12)
         alone = not story.right
-        middle = 0.5 if alone else 0.27 if shown == "left" else 0.73
-        stand = between(middle - 0.06 - 0.12 * alone, middle + 0.06 + 0.12 * alone)
+        middle = 0.5 if alone else 0.24 if shown == "left" else 0.76
+        stand = between(middle - 0.04 - 0.14 * alone, middle + 0.04 + 0.14 * alone)
         for n, beat in enumerate(story.beats, 1):
             actor = getattr(beat, side)
             pose, face = (choose(word.split("|")) for word in (actor or "absent absent").split())
             factors[f"{shown}_x_{n}"] = round(stand + between(-0.02, 0.02), 4)
             factors[f"{shown}_pose_{n}"], factors[f"{shown}_face_{n}"] = pose, face
-            factors[f"{shown}_text_{n}"] = getattr(beat, f"{side}_text").format(**words)
+            text = choose(getattr(beat, f"{side}_text").split("|"))
+            factors[f"{shown}_text_{n}"] = text.format(**words)
     for n, beat in enumerate(story.beats, 1):
         factors[f"sound_{n}"] = beat.sound
     return factors

@@ -8,6 +8,7 @@ factors.jsonl                   a line a day: the factors of its strip, sorted b
 import datetime
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
@@ -52,14 +53,18 @@ def draw_folder(folder: Path, count: int, seed: int = 0, first: datetime.date = 
         raise UserError(f"{count} drawn strips were asked for: ask for one or more.")
     if seed < 0:
         raise UserError(f"The seed of drawn strips is {seed}: choose one that is not negative.")
+    try:
+        days = list(dailies(first, count))
+    except OverflowError:
+        message = f"{count} days from {first} on end after the year 9999: begin earlier."
+        raise UserError(message) from None
     _claim(folder, seed)
-    days = list(dailies(first, count))
     missing = [day for day in days if not _place(folder, day).exists()]
     for day in tqdm(missing, desc="drawing strips", unit=" strips", disable=None):
         strip, _ = draw_strip(seed, day)
         with replacing(_place(folder, day)) as file:
             strip.save(file, "GIF", optimize=False)
-    _list_factors(folder, seed, days)
+    _list_factors(folder, seed)
     print(f"{folder}: drew {len(missing)} strips, {len(days) - len(missing)} were there.")
 
 
@@ -92,23 +97,18 @@ def _claim(folder: Path, seed: int) -> None:
         )
 
 
-def _list_factors(folder: Path, seed: int, days: list[datetime.date]) -> None:
-    """Writes factors.jsonl for `days` and the days that it has, unless it has them all.
+def _list_factors(folder: Path, seed: int) -> None:
+    """Writes factors.jsonl for every strip in `folder`, unless it is there and right.
 
-    A line that cannot be read, as after a crash of something else, is left out or written anew.
+    The factors follow from seed and date, so nothing is read from the file: what a crash, a full
+    disk or an editor did to it is mended.
     """
-    record, lines = folder / "factors.jsonl", {}
-    torn = False
-    if record.exists():
-        for line in record.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                lines[json.loads(line)["date"]] = line
-            except (ValueError, KeyError, TypeError):
-                torn = True
-    wanted = [day for day in days if day.isoformat() not in lines]
-    if not wanted and not torn:
-        return
-    for day in wanted:
-        lines[day.isoformat()] = json.dumps(imagine(seed, day))
-    with replacing(record, "w") as file:
-        file.writelines(f"{lines[day]}\n" for day in sorted(lines))
+    days = []
+    for path in (folder / "strips").glob("*/*.gif"):
+        with suppress(ValueError):  # a file of somebody else's
+            days.append(datetime.date.fromisoformat(path.stem))
+    lines = "".join(f"{json.dumps(imagine(seed, day))}\n" for day in sorted(days)).encode()
+    record = folder / "factors.jsonl"
+    if not record.exists() or record.read_bytes() != lines:
+        with replacing(record) as file:
+            file.write(lines)

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.mixture import GaussianMixture
 
 MIXTURE_DIMENSIONS = 32  # the mixture lives in the first components; the rest are one Gaussian
-MIXTURE_SIZES = (1, 2, 4, 8, 16)  # tried in turn, kept by held-out likelihood
+MIXTURE_SIZES = (1, 2, 4, 8, 16)  # tried in turn while the information criterion falls
 MIXTURE_ROWS = 20_000  # more latents than this do not change the mixture, only the wait
 ROWS_AT_ONCE = 4096
 
@@ -144,29 +144,23 @@ def principal_components(
 def fit_mixture(coordinates: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights [m], means [m, d], Cholesky factors [m, d, d] of a Gaussian mixture.
 
-    m is chosen by the log-likelihood of a tenth of the rows that the fit did not see: few strips
-    get one Gaussian, a whole library gets as many as it can fill.
+    m is chosen by the Bayesian information criterion (Schwarz 1978): few strips get one Gaussian,
+    a whole library as many as it can fill.
     """
-    rng = np.random.default_rng(seed)
-    shuffled = coordinates[rng.permutation(len(coordinates))].astype(np.float64)
-    held_out, rest = np.split(shuffled, [len(shuffled) // 10])
-    best, best_score = 1, -np.inf
+    rows = coordinates.astype(np.float64)
+    candidates = []
     for size in MIXTURE_SIZES:
-        # each component's covariance has d²/2 entries to learn; fewer rows than 4·d is no fit
-        if len(held_out) == 0 or (size > 1 and len(rest) < size * 4 * coordinates.shape[1]):
+        # A component needs rows to learn its d × d covariance from.
+        if size > 1 and len(rows) < size * 4 * rows.shape[1]:
             break
-        score = _mixture(size, seed).fit(rest).score(held_out)
-        if score <= best_score:
+        # The coordinates are in standard deviations, so a floor of 1e-3 is 3 % of one.
+        mixture = GaussianMixture(size, reg_covar=1e-3, random_state=seed).fit(rows)
+        candidates.append((mixture.bic(rows), size, mixture))
+        if candidates[-1][0] > min(candidates)[0]:
             break
-        best, best_score = size, score
-    fitted = _mixture(best, seed).fit(shuffled)
+    _, _, best = min(candidates)
     return (
-        fitted.weights_ / fitted.weights_.sum(),
-        fitted.means_.astype(np.float32),
-        np.linalg.cholesky(fitted.covariances_).astype(np.float32),
+        best.weights_ / best.weights_.sum(),
+        best.means_.astype(np.float32),
+        np.linalg.cholesky(best.covariances_).astype(np.float32),
     )
-
-
-def _mixture(size: int, seed: int) -> GaussianMixture:
-    # The coordinates are in standard deviations, so a floor of 1e-3 is 3 % of one.
-    return GaussianMixture(size, covariance_type="full", reg_covar=1e-3, random_state=seed)

@@ -1,0 +1,257 @@
+"""What happens around the steps: a line an epoch, metrics.csv, checkpoints, pictures, warnings."""
+
+import csv
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint, TQDMProgressBar
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from garfield_vae.coding import decode, encode, reconstruct
+from garfield_vae.files import replacing
+from garfield_vae.latent import LatentSpace
+from garfield_vae.objective import calibrated_beta
+from garfield_vae.pictures import pairs, save_png, sheet
+from garfield_vae.run import record
+from garfield_vae.training import Diverged
+
+SAVE_EVERY_SECONDS = 60.0
+SHOWN_STRIPS = 6
+
+
+class EpochRecord(Checkpoint):
+    """A row of metrics.csv and, without a progress bar, a printed line after each epoch.
+
+    It is a Checkpoint only in order: Lightning calls those when all else has logged.
+    """
+
+    def __init__(self, folder: Path, epochs: int, printed: bool):
+        self.path, self.epochs, self.printed = folder / "metrics.csv", epochs, printed
+        self.rows: list[dict[str, str]] = []
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.began, self.first_epoch = time.monotonic(), trainer.current_epoch
+        if trainer.is_global_zero and self.path.exists():
+            # A continued run drops what came after the checkpoint that it goes on from.
+            rows = list(csv.DictReader(self.path.read_text(encoding="utf-8").splitlines()))
+            self.rows = [row for row in rows if int(row["epoch"]) <= trainer.current_epoch]
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        epoch = trainer.current_epoch + 1
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        row = {"epoch": epoch, "step": trainer.global_step} | dict(sorted(figures.items()))
+        self.rows.append({name: f"{value:.8g}" for name, value in row.items()})
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        with replacing(self.path, "w") as file:
+            file.write(text.getvalue())
+        if self.printed:
+            seconds = time.monotonic() - self.began
+            left = seconds / (epoch - self.first_epoch) * (self.epochs - epoch)
+            print(
+                f"epoch {epoch}/{self.epochs}  "
+                f"distortion {figures['train/distortion']:.4f}, "
+                f"held out {figures.get('validation/distortion', float('nan')):.4f}  "
+                f"rate {figures['train/rate']:.0f} nats  "
+                f"active {figures['train/active_units']:.0f}  "
+                f"{figures['train/strips_per_second']:.1f} strips/s  {clock(left)} left",
+                flush=True,
+            )
+
+
+class RunProgressBar(TQDMProgressBar):
+    """Lightning's bar with the figures that matter and the time the whole run still takes."""
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.began, self.first_step = time.monotonic(), trainer.global_step
+        super().on_train_start(trainer, module)
+
+    def get_metrics(self, trainer: Trainer, module: LightningModule) -> dict[str, Any]:
+        figures, shown = trainer.callback_metrics, {}
+        for name, label in (("train/distortion", "train"), ("validation/distortion", "held out")):
+            if name in figures:
+                shown[label] = f"{float(figures[name]):.4f}"
+        done = trainer.global_step - self.first_step
+        if done > 0:
+            to_do = trainer.num_training_batches * trainer.max_epochs - trainer.global_step
+            shown["run left"] = clock((time.monotonic() - self.began) / done * to_do)
+        return shown
+
+
+class RunCheckpoints(Checkpoint):
+    """checkpoints/best.ckpt (lowest validation loss, weights only) and last.ckpt (resumable).
+
+    last.ckpt is written at most once a minute, at the end, and when the run is interrupted; not
+    when it diverged, since the last good weights are on disk by then.
+    """
+
+    def __init__(self, folder: Path):
+        self.best_path = folder / "checkpoints" / "best.ckpt"
+        self.last_path = folder / "checkpoints" / "last.ckpt"
+        self.best_loss = float("inf")
+        self.saved = -float("inf")
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        loss = trainer.callback_metrics.get("validation/loss")
+        if loss is None or float(loss) < self.best_loss:
+            self.best_loss = float("inf") if loss is None else float(loss)
+            trainer.save_checkpoint(self.best_path, weights_only=True)
+        # All ranks take part in saving, so all must agree on the time.
+        due = time.monotonic() - self.saved > SAVE_EVERY_SECONDS
+        if trainer.strategy.broadcast(due):
+            self.save_last(trainer)
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self.save_last(trainer)
+
+    def on_exception(self, trainer: Trainer, module: LightningModule, error: Exception) -> None:
+        told_to_stop = isinstance(error, KeyboardInterrupt | SIGTERMException)
+        # With several ranks, only a signal is certain to have reached them all.
+        if not isinstance(error, Diverged) and (told_to_stop or trainer.world_size == 1):
+            self.save_last(trainer)
+
+    def save_last(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self.last_path)
+        self.saved = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best_loss": self.best_loss}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best_loss = state["best_loss"]
+
+
+class RunPictures(Callback):
+    """Reconstructions and samples in pictures/ and TensorBoard, ever more rarely: after epochs
+    1, 2, 4, 8 … and the last.
+
+    Samples come from noise that is the same each time, through a density fitted to the latents
+    that the strips have by then: the same strip can be watched growing.
+    """
+
+    def __init__(
+        self, folder: Path, train: np.ndarray, validation: np.ndarray, fitted_to: np.ndarray
+    ):
+        self.folder = folder / "pictures"
+        self.strips = {"train": train, "validation": validation}  # uint8 [n, 3, 3, H, W]
+        self.fitted_to = fitted_to  # uint8 strips whose latents give the density
+        self.drawn_at = 0
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if epoch & (epoch - 1) == 0:
+            self.draw(trainer, module, epoch)
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self.draw(trainer, module, trainer.current_epoch)
+
+    def draw(self, trainer: Trainer, module: LightningModule, epoch: int) -> None:
+        if not trainer.is_global_zero or epoch == self.drawn_at:
+            return
+        self.drawn_at = epoch
+        model = module.averaged.module
+        for split, strips in self.strips.items():
+            if len(strips):
+                labels = [f"{split} strip {i + 1}" for i in range(len(strips))]
+                image = pairs(strips, reconstruct(model, strips), labels)
+                self.keep(trainer, epoch, f"reconstructions_{split}", image)
+        means, variances = encode(model, self.fitted_to)
+        space = LatentSpace.fit(means, variances.mean(0))
+        latents = space.sample(2 * SHOWN_STRIPS, np.random.default_rng(0))
+        image = sheet(decode(model, latents), columns=2)
+        self.keep(trainer, epoch, "samples", image)
+
+    def keep(self, trainer: Trainer, epoch: int, name: str, image: Any) -> None:
+        save_png(self.folder / f"epoch_{epoch:04d}_{name}.png", image)
+        if trainer.logger is not None:
+            trainer.logger.experiment.add_image(
+                f"pictures/{name}", np.asarray(image), trainer.global_step, dataformats="HWC"
+            )
+
+
+class Deadline(Callback):
+    """Ends the training, tidily, after so many minutes of this invocation."""
+
+    def __init__(self, minutes: float):
+        self.seconds = 60 * minutes
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.began = time.monotonic()
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        over = time.monotonic() - self.began > self.seconds
+        trainer.should_stop |= trainer.strategy.reduce_boolean_decision(over, all=False)
+
+
+class HealthWarnings(Callback):
+    """Says once when the latent space collapses, and once when strips are learnt by heart.
+
+    Collapse: under 1 % of the latent dimensions are active, or the rate is under a nat, after three
+    epochs. Overfitting: held-out distortion stands a tenth above its best while training's falls.
+    """
+
+    def __init__(self) -> None:
+        self.collapsed = self.overfitted = False
+        self.best = float("inf")
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        active, held_out = figures["validation/active_units"], figures["validation/distortion"]
+        z_dim = module.vae.config["z_dim"]
+        settled = trainer.current_epoch >= 2
+        if settled and not self.collapsed and (active < z_dim / 100 or figures["train/rate"] < 1):
+            self.collapsed = True
+            good = float(calibrated_beta(figures["train/distortion"], module.dimensions))
+            self.say(
+                trainer,
+                f"warning: only {active:.0f} of {z_dim} latent dimensions are active and a strip "
+                f"costs {figures['train/rate']:.1f} nats: beta {figures['train/beta']:.2g} is too "
+                f"high for these strips, the calibrated value would be {good:.2g} (--beta auto)",
+            )
+        self.best = min(self.best, held_out)
+        if (
+            not self.overfitted
+            and held_out > 1.1 * self.best
+            and figures["train/distortion"] < self.best
+        ):
+            self.overfitted = True
+            self.say(
+                trainer,
+                f"warning: held-out distortion rose to {held_out:.4f} from {self.best:.4f} while "
+                f"training's fell to {figures['train/distortion']:.4f}: the strips are being "
+                f"learnt by heart; best.ckpt keeps the best, and more strips would help",
+            )
+
+    def say(self, trainer: Trainer, sentence: str) -> None:
+        if trainer.is_global_zero:
+            print(sentence, flush=True)
+            if trainer.logger is not None:
+                trainer.logger.experiment.add_text("warnings", sentence, trainer.global_step)
+
+
+class CheckpointRecord(Callback):
+    """Puts what rebuilds the model into every checkpoint."""
+
+    def __init__(self, options: Any):
+        self.options = options
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["garfield_vae"] = record(self.options, module.vae.config)
+
+
+def clock(seconds: float) -> str:
+    """1:02:03, or 2:03 under an hour."""
+    hours, rest = divmod(max(0, round(seconds)), 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

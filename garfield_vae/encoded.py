@@ -1,0 +1,90 @@
+"""All strips of a run as latents, kept in the run's folder while model and strips are unchanged.
+
+    latent.npz             the LatentSpace's arrays, the strips' names, and the key
+    latents-<key>.npy      posterior means, float32 [N, z], in the order of the names
+
+The key is a digest of the checkpoint and of the panel store: another model or other strips have
+another key, and everything is encoded anew.
+"""
+
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from garfield_vae.coding import BATCH, encode_batches
+from garfield_vae.errors import UserError
+from garfield_vae.files import replacing
+from garfield_vae.latent import LatentSpace
+from garfield_vae.run import LoadedRun
+from garfield_vae.store import PanelStore
+
+
+@dataclass(frozen=True)
+class EncodedStrips:
+    """`means` is a read-only memory map [N, z]; `names` has its N dates or file names."""
+
+    space: LatentSpace
+    means: np.ndarray
+    names: list[str]
+
+
+def encoded_strips(run: LoadedRun, store: PanelStore) -> EncodedStrips:
+    """The run's latents: read if they are there and fit, else encoded (with a progress bar).
+
+    The space is fitted to the training strips alone, so that measures on held-out strips stay
+    honest; all strips are encoded.
+    """
+    key = latent_key(run.checkpoint, store.digest)
+    latents_path = run.folder / f"latents-{key}.npy"
+    if (kept := read_encoded(run.folder / "latent.npz", latents_path, key)) is not None:
+        return kept
+
+    z_dim = run.model.config["z_dim"]
+    train = np.zeros(len(store), bool)
+    train[store.split("train")] = True
+    variance, done = np.zeros(z_dim), 0
+    try:
+        with replacing(latents_path) as file:
+            header = {"descr": "<f4", "fortran_order": False, "shape": (len(store), z_dim)}
+            np.lib.format.write_array_header_1_0(file, header)
+            for means, variances in encode_batches(run.model, store.panels, progress=True):
+                file.write(np.ascontiguousarray(means, "<f4").tobytes())
+                variance += variances[train[done : done + BATCH]].sum(0, dtype=np.float64)
+                done += len(means)
+        means = np.load(latents_path, mmap_mode="r")
+        space = LatentSpace.fit(means[train], variance / train.sum())
+        with replacing(run.folder / "latent.npz") as file:
+            np.savez(file, key=np.array(key), names=np.array(store.names), **space.arrays())
+    except OSError as error:
+        raise UserError(
+            f"the latents cannot be written to {run.folder} ({error.strerror}): "
+            f"make room or make the folder writable"
+        ) from error
+    for old in run.folder.glob("latents-*.npy"):
+        if old != latents_path:
+            old.unlink(missing_ok=True)
+    return EncodedStrips(space, means, store.names)
+
+
+def read_encoded(space_path: Path, latents_path: Path, key: str) -> EncodedStrips | None:
+    """What an earlier run wrote, or None when it is missing, damaged or of another key."""
+    try:
+        means = np.load(latents_path, mmap_mode="r", allow_pickle=False)
+        with np.load(space_path, allow_pickle=False) as arrays:
+            if str(arrays["key"]) != key or len(arrays["names"]) != len(means):
+                return None
+            names = [str(name) for name in arrays["names"]]
+            fields = {name: arrays[name] for name in arrays.files if name not in ("key", "names")}
+            return EncodedStrips(LatentSpace(**fields), means, names)
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def latent_key(checkpoint: Path, strips: str) -> str:
+    with checkpoint.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    digest.update(strips.encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,255 @@
+"""The flags of both scripts: their defaults, their groups, and the help that a person reads.
+
+Each script's options are a frozen dataclass; a field's `option(...)` says everything about its
+flag. What a person typed is kept apart from what they did not (`typed`), because a continued run
+and the demo change the defaults but never what was typed.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from garfield_vae.errors import UserError
+from garfield_vae.panels import PANEL_HEIGHT, PANEL_WIDTH
+
+
+def option(default: Any, group: str, help: str, **argument: Any) -> Any:
+    """A dataclass field that is a flag; `argument` goes to `add_argument` (type, metavar …)."""
+    return field(default=default, metadata={"group": group, "help": help, "argument": argument})
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Reads a whole number of at least `least`."""
+
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, got {value}")
+        return value
+
+    return number
+
+
+def decimal(least: float, open_end: bool = False) -> Callable[[str], float]:
+    """Reads a finite number of at least `least` (above it, with `open_end`)."""
+
+    def number(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        if not (least < value if open_end else least <= value) or value == float("inf"):
+            bound = "above" if open_end else "at least"
+            raise argparse.ArgumentTypeError(f"must be {bound} {least:g}, got {text}")
+        return value
+
+    return number
+
+
+def beta(text: str) -> float | str:
+    return "auto" if text == "auto" else decimal(0.0)(text)
+
+
+def devices(text: str) -> int | str:
+    return "auto" if text == "auto" else whole(1)(text)
+
+
+DATA, MODEL, OBJECTIVE, TRAINING, MACHINE, RUN = (
+    "strips",
+    "network",
+    "objective",
+    "training",
+    "machine",
+    "run",
+)
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What `train_torch.py` can be told. JSON-able values only: checkpoints carry them."""
+
+    source: str = option(
+        "web",
+        DATA,
+        "where strips come from: web (downloads what is missing), drawn (strips that the project "
+        "draws itself, no network), folder (any pictures of strips under --data_dir), or one or "
+        "more comic sites in the order to try them, with commas: uclick,jikos,gocomics,arcamax",
+    )
+    comic: str = option("garfield", DATA, "which comic to download", metavar="NAME")
+    data_dir: str = option("data", DATA, "folder of the strips", metavar="DIR")
+    count: int = option(
+        4000, DATA, "strips to draw with --source drawn", type=whole(20), metavar="N"
+    )
+    panel_height: int = option(
+        PANEL_HEIGHT, DATA, "height of a panel in pixels", type=whole(1), metavar="PX"
+    )
+    panel_width: int = option(
+        PANEL_WIDTH, DATA, "width of a panel in pixels", type=whole(1), metavar="PX"
+    )
+
+    z_dim: int = option(1024, MODEL, "latent dimensions", type=whole(1), metavar="N")
+    c_hidden: int = option(
+        8, MODEL, "channels at full resolution, doubled at each halving", type=whole(1), metavar="N"
+    )
+    num_blocks: int = option(2, MODEL, "ResNet blocks per resolution", type=whole(1), metavar="N")
+
+    beta: float | str = option(
+        "auto",
+        OBJECTIVE,
+        "weight of the KL term in MSE + beta·KL: a number, or auto for the calibrated value "
+        "2·MSE/D, which follows the training error (1e-4 blurs heavily: it says that pixels are "
+        "off by 4 on a scale of −1 to 1)",
+        type=beta,
+        metavar="B",
+    )
+    beta_warmup: int = option(
+        0, OBJECTIVE, "steps over which beta rises from 0", type=whole(0), metavar="STEPS"
+    )
+
+    batch_size: int = option(16, TRAINING, "strips per step", type=whole(1), metavar="N")
+    epochs: int = option(400, TRAINING, "passes over the strips", type=whole(1), metavar="N")
+    minutes: float | None = option(
+        None,
+        TRAINING,
+        "stop after this long, if that comes before --epochs",
+        type=decimal(0, open_end=True),
+        metavar="M",
+    )
+    lr: float = option(
+        2e-3, TRAINING, "peak learning rate", type=decimal(0, open_end=True), metavar="LR"
+    )
+    seed: int = option(0, TRAINING, "seed of everything random", type=whole(0), metavar="N")
+
+    accelerator: str = option("auto", MACHINE, "auto, cpu, gpu or mps", metavar="NAME")
+    devices: int | str = option(
+        "auto", MACHINE, "devices per machine, or auto", type=devices, metavar="N"
+    )
+    num_nodes: int = option(1, MACHINE, "machines", type=whole(1), metavar="N")
+    strategy: str = option("auto", MACHINE, "Lightning's strategy, such as ddp", metavar="NAME")
+    precision: str = option(
+        "auto",
+        MACHINE,
+        "32-true, bf16-mixed, 16-mixed, or auto: bf16-mixed where the processor computes in it",
+        metavar="NAME",
+    )
+    num_workers: int = option(
+        0,
+        MACHINE,
+        "processes that load batches; 0 is the fastest, since batches are read whole",
+        type=whole(0),
+        metavar="N",
+    )
+    compile: bool = option(
+        False, MACHINE, "torch.compile the network: pays on a GPU, costs minutes on a CPU"
+    )
+
+    log_dir: str = option("logs", RUN, "folder of the runs", metavar="DIR")
+    run_name: str | None = option(
+        None, RUN, "name of the run's folder; the time of day if not given", metavar="NAME"
+    )
+    continue_from: str | None = option(
+        None, RUN, "a run's folder to go on with, or last for the newest", metavar="DIR"
+    )
+    demo: bool = option(
+        False, RUN, "a small model on drawn strips, done with pictures in under three minutes"
+    )
+    progress_bar: bool = option(False, RUN, "show a progress bar instead of a line an epoch")
+
+
+MODEL_FLAGS, LATENT, PICTURES, EXPLORE, SHARE = (
+    "model",
+    "latent space",
+    "pictures",
+    "explorer",
+    "measuring and sharing",
+)
+
+
+@dataclass(frozen=True)
+class ProcessOptions:
+    """What `process_model.py` can be told."""
+
+    experiment_dir: str = option(
+        "", MODEL_FLAGS, "a run's folder under logs/, or an exported model", metavar="DIR"
+    )
+    z_dim: int | None = option(
+        None, MODEL_FLAGS, "checked against the checkpoint's", type=whole(1), metavar="N"
+    )
+    c_hidden: int | None = option(
+        None, MODEL_FLAGS, "checked against the checkpoint's", type=whole(1), metavar="N"
+    )
+    num_blocks: int | None = option(
+        None, MODEL_FLAGS, "checked against the checkpoint's", type=whole(1), metavar="N"
+    )
+    data_dir: str | None = option(
+        None, MODEL_FLAGS, "where the run's strips are now, if they moved", metavar="DIR"
+    )
+    accelerator: str = option("auto", MODEL_FLAGS, "auto, cpu or gpu", metavar="NAME")
+    progress_bar: bool = option(False, MODEL_FLAGS, "show progress bars")
+
+    components: int = option(
+        20, LATENT, "principal components that become walks and sliders", type=whole(1), metavar="K"
+    )
+    prior: bool = option(
+        False, LATENT, "sample from N(0, I) instead of the density fitted to the strips' latents"
+    )
+    temperature: float = option(
+        1.0, LATENT, "spread of the samples: 0 is the average strip", type=decimal(0), metavar="T"
+    )
+    seed: int = option(0, LATENT, "seed of the samples", type=whole(0), metavar="N")
+
+    num_samples: int = option(24, PICTURES, "strips to sample", type=whole(0), metavar="N")
+    interpolate: tuple[str, str] | None = option(
+        None,
+        PICTURES,
+        "a morph between two strips, each a date (1985-03-12) or a picture file",
+        nargs=2,
+        metavar=("A", "B"),
+    )
+    reconstruct: str | None = option(
+        None, PICTURES, "encode and decode this picture of a strip", metavar="FILE"
+    )
+
+    explore: bool = option(False, EXPLORE, "open the page where sliders turn the strip")
+    port: int = option(8176, EXPLORE, "port of that page; 0 picks a free one", type=whole(0))
+    open: bool = option(False, EXPLORE, "open the browser too")
+
+
+def add_options(parser: argparse.ArgumentParser, options: type) -> None:
+    """Adds a flag for each field of a dataclass, under its group. Flags that are not typed leave
+    nothing in the namespace, so that `typed` tells them apart from typed defaults."""
+    groups: dict[str, Any] = {}
+    for item in fields(options):
+        group, text = item.metadata["group"], item.metadata["help"]
+        if group not in groups:
+            groups[group] = parser.add_argument_group(group)
+        argument = dict(item.metadata["argument"])
+        if item.type is bool:
+            argument["action"] = "store_true"
+        elif item.default not in (None, "", MISSING):
+            text += f" (default: {item.default})"
+        groups[group].add_argument(
+            f"--{item.name}", default=argparse.SUPPRESS, help=text.replace("%", "%%"), **argument
+        )
+
+
+def typed(namespace: argparse.Namespace, options: type) -> dict[str, Any]:
+    """The flags of `options` that were given on the command line, by name."""
+    names = {item.name for item in fields(options)}
+    return {name: value for name, value in vars(namespace).items() if name in names}
+
+
+def train_options(values: dict[str, Any], origin: str | Path) -> TrainOptions:
+    """The options that `origin` (a file, for the error) recorded; unknown names are refused."""
+    known = {item.name for item in fields(TrainOptions)}
+    if unknown := sorted(set(values) - known):
+        raise UserError(
+            f"{origin} has options that this version does not know ({', '.join(unknown)}): "
+            f"use the version that wrote it"
+        )
+    return TrainOptions(**values)

@@ -1,0 +1,56 @@
+"""What TensorBoard gets beside the curves: options, final figures, and the latent projector."""
+
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from PIL import Image
+from pytorch_lightning import Trainer
+
+from garfield_vae.coding import encode
+from garfield_vae.latent import LatentSpace
+from garfield_vae.options import TrainOptions
+from garfield_vae.panels import join_panels
+from garfield_vae.store import PanelStore
+from garfield_vae.training import StripModule
+
+PROJECTED = 2048  # strips: embeddings are text files, and a sprite has at most 8192² pixels
+PROJECTED_DIMENSIONS = 32
+SPRITE_SIZE = (176, 56)  # 46 × 146 of them fit
+
+
+def log_options(trainer: Trainer, options: TrainOptions) -> None:
+    rows = "\n".join(f"| {name} | {value} |" for name, value in asdict(options).items())
+    trainer.logger.experiment.add_text("options", f"| flag | value |\n|---|---|\n{rows}")
+
+
+def log_final_figures(trainer: Trainer, options: TrainOptions) -> None:
+    """The options beside the last figures, for TensorBoard's HParams table."""
+    flags = {name: str(value) for name, value in asdict(options).items()}
+    figures = {
+        f"final/{name}": float(value)
+        for name, value in trainer.callback_metrics.items()
+        if name.startswith(("train/", "validation/"))
+    }
+    trainer.logger.experiment.add_hparams(flags, figures, run_name=".")
+
+
+def log_projector(trainer: Trainer, module: StripModule, store: PanelStore) -> None:
+    """A few thousand strips as points in their first principal components, with small pictures."""
+    rows = np.linspace(0, len(store) - 1, min(len(store), PROJECTED)).astype(int)
+    means, variances = encode(module.averaged.module, store.panels[rows])
+    space = LatentSpace.fit(means, variances.mean(0))
+    coordinates = space.coordinates(means)[:, :PROJECTED_DIMENSIONS]
+    sprites = np.stack(
+        [
+            np.asarray(Image.fromarray(strip).resize(SPRITE_SIZE, Image.Resampling.BOX))
+            for strip in join_panels(store.panels[rows])
+        ]
+    )
+    trainer.logger.experiment.add_embedding(
+        torch.from_numpy(coordinates),
+        metadata=[store.names[row] for row in rows],
+        label_img=torch.from_numpy(sprites).permute(0, 3, 1, 2) / 255,
+        global_step=trainer.global_step,
+        tag="strips",
+    )

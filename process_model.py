@@ -1,0 +1,176 @@
+"""A trained run in, new strips out.
+
+    python process_model.py --experiment_dir logs/RUN            samples, walks, reconstructions
+    python process_model.py --experiment_dir logs/RUN --explore  a page with live sliders
+    python process_model.py --experiment_dir logs/RUN --interpolate 1985-03-12 my_strip.png
+
+Everything is written to logs/RUN/processed/. The first call encodes all strips; later ones reuse
+that while model and strips are unchanged.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from garfield_vae.coding import decode, encode, reconstruct
+from garfield_vae.encoded import encoded_strips
+from garfield_vae.errors import UserError, run_script
+from garfield_vae.gather import present_strips
+from garfield_vae.latent import LatentSpace
+from garfield_vae.options import ProcessOptions, add_options, typed
+from garfield_vae.panels import cut_panels, open_strip
+from garfield_vae.pictures import explained_variance, pairs, save_gif, save_png, sheet
+from garfield_vae.run import LoadedRun, find_run_folder, load_run
+from garfield_vae.store import PanelStore
+
+WALK_REACH = 3.0  # standard deviations to either side
+WALK_STEPS = 7  # strips in a row of walks.png
+WALK_FRAMES = 15  # of a walk's animation, one way
+MORPH_STEPS, MORPH_FRAMES = 9, 31
+RECONSTRUCTED = 12  # test strips in reconstructions.png
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    # -------------------------------------------------------------- 1. what was asked for
+    options = read_command_line(arguments)
+    folder = find_run_folder(options.experiment_dir, Path("logs"))
+    run = load_run(folder)
+    check_flags(options, run)
+    if options.data_dir is not None:
+        run = replace(run, options=replace(run.options, data_dir=options.data_dir))
+
+    # -------------------------------------------------------------- 2. the latent space
+    store = present_strips(run.options)
+    encoded = encoded_strips(run, store)
+    space = encoded.space
+    shown = min(options.components, len(space.std))
+    print(f"model       {run.checkpoint}, epoch {run.epoch + 1}")
+    print(
+        f"latents     {len(encoded.names):,} strips; {shown} components explain "
+        f"{100 * space.explained[:shown].sum():.0f} % of their variance"
+    )
+
+    # -------------------------------------------------------------- 3. pictures
+    output = folder / "processed"
+    if options.interpolate or options.reconstruct:
+        if options.interpolate:
+            a, b = (find_strip(name, store) for name in options.interpolate)
+            write_morph(run, a, b, options.interpolate, output)
+        if options.reconstruct:
+            write_reconstruction(run, Path(options.reconstruct), output)
+        return 0
+    if options.num_samples:
+        write_samples(run, space, options, output)
+    write_reconstructions(run, store, output)
+    told(save_png(output / "explained_variance.png", explained_variance(space.explained, shown)))
+    write_walks(run, space, shown, output)
+    return 0
+
+
+def read_command_line(arguments: Sequence[str] | None) -> ProcessOptions:
+    parser = argparse.ArgumentParser(
+        prog="process_model.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_options(parser, ProcessOptions)
+    given = typed(parser.parse_args(arguments), ProcessOptions)
+    if not given.get("experiment_dir"):
+        parser.error("--experiment_dir is needed: a run's folder, such as one in logs/")
+    return ProcessOptions(**given)
+
+
+def check_flags(options: ProcessOptions, run: LoadedRun) -> None:
+    """The checkpoint knows its sizes; one that is typed as well has to be the same."""
+    for flag in ("z_dim", "c_hidden", "num_blocks"):
+        asked, trained = getattr(options, flag), run.model.config[flag]
+        if asked is not None and asked != trained:
+            raise UserError(
+                f"--{flag} {asked} does not fit {run.folder}, which was trained with {trained}: "
+                f"leave the flag out"
+            )
+
+
+def find_strip(name: str, store: PanelStore) -> np.ndarray:
+    """The panels, uint8 [1, 3, 3, H, W], of a strip named by its date or by a picture file."""
+    if name in store.names:
+        return store.panels[[store.names.index(name)]]
+    path = Path(name)
+    if not path.is_file():
+        raise UserError(
+            f"{name} is neither a strip of this run ({store.names[0]} to {store.names[-1]}) "
+            f"nor a picture file"
+        )
+    return cut_panels(open_strip(path), store.height, store.width)[None]
+
+
+def write_samples(
+    run: LoadedRun, space: LatentSpace, options: ProcessOptions, output: Path
+) -> None:
+    rng = np.random.default_rng(options.seed)
+    latents = space.sample(options.num_samples, rng, options.temperature, options.prior)
+    told(save_png(output / "samples.png", sheet(decode(run.model, latents), columns=2)))
+
+
+def write_reconstructions(run: LoadedRun, store: PanelStore, output: Path) -> None:
+    rows = store.split("test")[:RECONSTRUCTED]
+    strips, names = store.panels[rows], [store.names[row] for row in rows]
+    image = pairs(strips, reconstruct(run.model, strips), names)
+    told(save_png(output / "reconstructions.png", image))
+
+
+def write_walks(run: LoadedRun, space: LatentSpace, shown: int, output: Path) -> None:
+    """walks.png, a row a component, and an animation of each."""
+    steps = np.linspace(-WALK_REACH, WALK_REACH, WALK_STEPS)
+    rows, labels = [], []
+    for component in range(shown):
+        rows.append(decode(run.model, walk(space, component, steps)))
+        share = f"component {component + 1}, {100 * space.explained[component]:.1f} %"
+        labels += [f"{share}: {step:+.0f} sd" for step in steps]
+    page = sheet(np.concatenate(rows), columns=WALK_STEPS, width=240, labels=labels)
+    told(save_png(output / "walks.png", page))
+    frames = np.linspace(-WALK_REACH, WALK_REACH, WALK_FRAMES)
+    for component in range(shown):
+        strips = decode(run.model, walk(space, component, frames))
+        save_gif(output / f"walk_{component + 1:02d}.gif", strips, width=480, seconds=2.0)
+    print(f"wrote {output / 'walk_01.gif'} to walk_{shown:02d}.gif")
+
+
+def walk(space: LatentSpace, component: int, steps: np.ndarray) -> np.ndarray:
+    """Latents [len(steps), z] along one component, the others at the mean strip."""
+    coordinates = np.zeros((len(steps), component + 1), np.float32)
+    coordinates[:, component] = steps
+    return space.latents(coordinates)
+
+
+def write_morph(
+    run: LoadedRun, a: np.ndarray, b: np.ndarray, names: list[str], output: Path
+) -> None:
+    ends, _ = encode(run.model, np.concatenate([a, b]))
+    name = "morph_" + "_".join(Path(name).stem for name in names)
+
+    def between(count: int) -> np.ndarray:
+        share = np.linspace(0, 1, count, dtype=np.float32)[:, None]
+        return decode(run.model, (1 - share) * ends[:1] + share * ends[1:])
+
+    told(save_png(output / f"{name}.png", sheet(between(MORPH_STEPS))))
+    told(save_gif(output / f"{name}.gif", between(MORPH_FRAMES), width=632, seconds=2.5))
+
+
+def write_reconstruction(run: LoadedRun, path: Path, output: Path) -> None:
+    height, width = run.model.config["panel_height"], run.model.config["panel_width"]
+    strip = cut_panels(open_strip(path), height, width)[None]
+    image = pairs(strip, reconstruct(run.model, strip), [path.name])
+    told(save_png(output / f"reconstruction_{path.stem}.png", image))
+
+
+def told(path: Path) -> None:
+    print(f"wrote {path}", flush=True)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,240 @@
+"""Strips in, a trained StripVAE out.
+
+    python3 train_torch.py --demo                 a picture in three minutes, no network needed
+    python3 train_torch.py                        downloads the dailies and trains on them
+    python3 train_torch.py --source folder --data_dir DIR      any folder of strips
+
+Each run is a folder under logs/; `tensorboard --logdir logs` shows it while it trains.
+"""
+
+import argparse
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from garfield_vae.callbacks import (
+    SHOWN_STRIPS,
+    CheckpointRecord,
+    Deadline,
+    EpochRecord,
+    HealthWarnings,
+    RunCheckpoints,
+    RunPictures,
+    RunProgressBar,
+)
+from garfield_vae.dataset import StripData
+from garfield_vae.errors import INTERRUPTED, UserError, run_script
+from garfield_vae.gather import gather_strips, open_strips
+from garfield_vae.objective import implied_sigma
+from garfield_vae.options import TrainOptions, add_options, train_options, typed
+from garfield_vae.run import (
+    WholeCheckpoints,
+    environment,
+    find_checkpoint,
+    find_run_folder,
+    new_run_folder,
+    read_checkpoint,
+    read_options,
+    write_json,
+)
+from garfield_vae.store import PanelStore
+from garfield_vae.tensorboard import log_final_figures, log_options, log_projector
+from garfield_vae.training import StripModule
+
+# What --demo changes; flags that are typed beside it are obeyed.
+DEMO = {"source": "drawn", "count": 1000, "z_dim": 128, "minutes": 2.0}
+TERMINATED = 143  # the shell's exit status for SIGTERM
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    # -------------------------------------------------------------- 1. what was asked for
+    options, folder = read_command_line(arguments)
+    quieten_lightning()
+
+    # -------------------------------------------------------------- 2. strips
+    # Only the first process fills and builds; the others meet it in `fit` and read what it built.
+    first = rank_zero_only.rank == 0
+    store = gather_strips(options) if first else open_strips(options)
+    data = StripData(store, options.batch_size, options.seed, options.num_workers)
+
+    # -------------------------------------------------------------- 3. network and objective
+    torch.manual_seed(options.seed)
+    module = StripModule(
+        network={
+            "z_dim": options.z_dim,
+            "c_hidden": options.c_hidden,
+            "num_blocks": options.num_blocks,
+            "panel_height": options.panel_height,
+            "panel_width": options.panel_width,
+        },
+        beta=options.beta,
+        beta_warmup=options.beta_warmup,
+        lr=options.lr,
+        seed=options.seed,
+    )
+
+    # -------------------------------------------------------------- 4. the run's folder
+    resumed = find_checkpoint(folder, "last") if folder else None
+    if first and folder is None:
+        folder = new_run_folder(Path(options.log_dir), options.run_name)
+
+    # -------------------------------------------------------------- 5. training
+    trainer = make_trainer(options, folder, store)
+    if first:
+        write_json(folder / "options.json", asdict(options))
+        write_json(
+            folder / "environment.json",
+            environment(store.digest, str(trainer.strategy.root_device)),
+        )
+        log_options(trainer, options)
+        print_banner(options, folder, store, module, trainer)
+    if options.compile:
+        module.vae.compile()
+    status = fit(trainer, module, data, resumed)
+    if status or not trainer.is_global_zero:
+        if status and first:
+            print(f"stopped; go on with: python3 train_torch.py --continue_from {folder}")
+        return status
+
+    # -------------------------------------------------------------- 6. what came of it
+    log_final_figures(trainer, options)
+    log_projector(trainer, module, store)
+    print(f"done: pictures in {folder / 'pictures'}")
+    print(f"next: python3 process_model.py --experiment_dir {folder}")
+    return 0
+
+
+def read_command_line(arguments: Sequence[str] | None) -> tuple[TrainOptions, Path | None]:
+    """The options, and the folder of the run to go on with, if there is one."""
+    parser = argparse.ArgumentParser(
+        prog="train_torch.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_options(parser, TrainOptions)
+    given = typed(parser.parse_args(arguments), TrainOptions)
+    if (name := given.get("continue_from")) is None:
+        defaults = DEMO if given.get("demo") else {}
+        return TrainOptions(**defaults | given), None
+    folder = find_run_folder(name, Path(given.get("log_dir", TrainOptions.log_dir)))
+    before = asdict(read_options(folder))
+    fixed = ("z_dim", "c_hidden", "num_blocks", "panel_height", "panel_width", "batch_size", "seed")
+    for flag in fixed:
+        if flag in given and given[flag] != before[flag]:
+            raise UserError(
+                f"--{flag} {given[flag]} does not fit {folder}, which was begun with "
+                f"{before[flag]}: leave the flag out, or begin a new run"
+            )
+    return train_options(before | given, folder), folder
+
+
+def quieten_lightning() -> None:
+    """The banner says what there is to say; tips and advice for other programs are noise here."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    warnings.filterwarnings("ignore", module="lightning_fabric")
+
+
+def make_trainer(options: TrainOptions, folder: Path | None, store: PanelStore) -> Trainer:
+    """Lightning's Trainer; the processes that are not the first (no folder) only compute."""
+    bar = options.progress_bar and sys.stderr.isatty()
+    callbacks: list[Callback] = [CheckpointRecord(options), HealthWarnings()]
+    callbacks.append(RunCheckpoints(folder))
+    if options.minutes is not None:
+        callbacks.append(Deadline(options.minutes))
+    if bar:
+        callbacks.append(RunProgressBar())
+    if folder is not None:
+        train, validation = store.split("train"), store.split("validation")
+        callbacks.append(EpochRecord(folder, options.epochs, printed=not bar))
+        callbacks.append(
+            RunPictures(
+                folder,
+                store.panels[train[:SHOWN_STRIPS]],
+                store.panels[validation[:SHOWN_STRIPS]],
+                store.panels[np.sort(train)[:: max(1, len(train) // 512)]],
+            )
+        )
+    logger = TensorBoardLogger(folder.parent, name="", version=folder.name) if folder else False
+    return Trainer(
+        accelerator=options.accelerator,
+        devices=options.devices,
+        num_nodes=options.num_nodes,
+        strategy=options.strategy,
+        precision=choose_precision(options),
+        max_epochs=options.epochs,
+        logger=logger,
+        callbacks=callbacks,
+        plugins=[WholeCheckpoints()],
+        enable_progress_bar=bar,
+        enable_checkpointing=True,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        use_distributed_sampler=False,
+    )
+
+
+def choose_precision(options: TrainOptions) -> str:
+    """bf16 where the hardware multiplies in it: half the bytes to move, and no loss to scale."""
+    if options.precision != "auto":
+        return options.precision
+    if options.accelerator != "cpu" and torch.cuda.is_available():
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif options.accelerator in ("auto", "cpu") and not torch.backends.mps.is_available():
+        fast = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    else:
+        fast = False
+    return "bf16-mixed" if fast else "32-true"
+
+
+def print_banner(
+    options: TrainOptions, folder: Path, store: PanelStore, module: StripModule, trainer: Trainer
+) -> None:
+    splits = {split: len(store.split(split)) for split in ("train", "validation", "test")}
+    parameters = sum(p.numel() for p in module.vae.parameters())
+    beta = (
+        "auto: 2·MSE/D, follows the training error"
+        if options.beta == "auto"
+        else f"{options.beta:g}, as if pixels were off by sigma = "
+        f"{implied_sigma(options.beta, module.dimensions):.3g} on a scale of −1 to 1"
+    )
+    device = str(trainer.strategy.root_device)
+    print(
+        f"device      {device}, {trainer.precision}"
+        + (f", {trainer.world_size} processes" if trainer.world_size > 1 else "")
+        + f"\nnetwork     {parameters:,} parameters, {options.z_dim} latent dimensions"
+        + "\nstrips      "
+        + ", ".join(f"{count:,} {split}" for split, count in splits.items())
+        + f"\nbeta        {beta}\nrun         {folder}"
+        + f"\nwatch       tensorboard --logdir {folder.parent}",
+        flush=True,
+    )
+
+
+def fit(trainer: Trainer, module: StripModule, data: StripData, resumed: Path | None) -> int:
+    """Trains; 0, or the exit status for the signal that ended it. Checkpoints are in place."""
+    if resumed is not None:
+        read_checkpoint(resumed)  # for its plain errors; Lightning's would be a traceback
+    try:
+        trainer.fit(module, data, ckpt_path=resumed, weights_only=True)
+    except SIGTERMException:
+        return TERMINATED
+    except SystemExit:  # what Lightning makes of Ctrl-C
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    run_script(main)

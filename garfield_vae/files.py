@@ -1,7 +1,7 @@
 """Files that are whole or not there: everything the project writes goes through `replacing`."""
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,20 +14,16 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO]:
 
     The bytes reach the disk (fsync) before the name does, so that after a crash a reader finds the
     old file or the new one, never half of one. When the block raises, the temporary file is gone
-    and `path` is as it was. Text modes are UTF-8.
+    and `path` is as it was. Text modes are UTF-8. Threads may write different files at once.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    encoding = None if "b" in mode else "utf-8"
     try:
-        with os.fdopen(descriptor, mode, encoding=None if "b" in mode else "utf-8") as file:
+        with temporary.open(mode.replace("w", "x"), encoding=encoding) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes files that only their owner can read; give what a plain open() would.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

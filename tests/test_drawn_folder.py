@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,16 @@ def test_a_folder_has_a_gif_a_day_and_a_line_of_factors_a_day(tmp_path):
         assert line == truth
         with Image.open(tmp_path / "strips" / f"{name}.gif") as file:
             assert (np.asarray(file.convert("RGB")) == np.asarray(image.convert("RGB"))).all()
+
+
+def test_strips_can_be_read_by_whom_the_umask_lets(tmp_path):
+    before = os.umask(0o027)
+    try:
+        draw_folder(tmp_path, 30, 0, FIRST_DAY)
+    finally:
+        after = os.umask(before)
+    assert after == 0o027
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*.gif")} == {0o640}
 
 
 def test_only_what_is_missing_is_drawn(tmp_path, capsys):

@@ -64,8 +64,8 @@ def eye(pen: Pen, x, y, across, up, face: Expression, lid_colour: int, side: flo
     """One eye; `side` is −1 for the far one and 1 for the near one (brows slant inwards)."""
     outline = oval(x, y, across, up, corners=22)
     if face.lid > 0.95:
-        pen.shape(outline, lid_colour, 1.2)
-        pen.line(outline[11:], 3)
+        pen.shape(outline, lid_colour, 1)
+        pen.line(outline[12:], 4)
         return
     pen.shape(outline, WHITE, 2)
     size = face.pupil * min(across, up)

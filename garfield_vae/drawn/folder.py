@@ -7,7 +7,9 @@ factors.jsonl                   a line a day: the factors of its strip, sorted b
 
 import datetime
 import json
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from garfield_vae.files import replacing
 
 FIRST_DAY = datetime.date(1978, 6, 19)
 VERSION = 1  # raise it when the same (seed, date) gives another picture or other factors
+WRITERS = 8  # threads that wait for the disk
 
 
 def draw_strip(seed: int, date: datetime.date) -> tuple[Image.Image, dict[str, str | float]]:
@@ -60,12 +63,22 @@ def draw_folder(folder: Path, count: int, seed: int = 0, first: datetime.date = 
         raise UserError(message) from None
     _claim(folder, seed)
     missing = [day for day in days if not _place(folder, day).exists()]
-    for day in tqdm(missing, desc="drawing strips", unit=" strips", disable=None):
-        strip, _ = draw_strip(seed, day)
-        with replacing(_place(folder, day)) as file:
-            strip.save(file, "GIF", optimize=False)
+    # A disk takes longer to flush a strip than it takes to draw one: draw while it does.
+    with ThreadPoolExecutor(WRITERS) as writers:
+        writing: deque[Future] = deque()
+        for day in tqdm(missing, desc="drawing strips", unit=" strips", disable=None):
+            writing.append(writers.submit(_write, _place(folder, day), draw_strip(seed, day)[0]))
+            if len(writing) > 4 * WRITERS:
+                writing.popleft().result()
+        for write in writing:
+            write.result()
     _list_factors(folder, seed)
     print(f"{folder}: drew {len(missing)} strips, {len(days) - len(missing)} were there.")
+
+
+def _write(path: Path, strip: Image.Image) -> None:
+    with replacing(path) as file:
+        strip.save(file, "GIF", optimize=False)
 
 
 def _place(folder: Path, day: datetime.date) -> Path:

@@ -8,8 +8,8 @@ from garfield_vae.drawn.pen import Pen, bend, oval, smooth
 
 NAMES = (
     "ink", "white", "sky", "sky_low", "glow", "cloud", "wall_1", "wall_2", "wall_3",
-    "shaded_1", "shaded_2", "shaded_3", "floor", "floor_dark", "wood", "wood_dark", "leaf",
-    "leaf_dark", "sea", "cloth", "cloth_dark", "lamp", "mug", "skirting",
+    "shaded_1", "shaded_2", "shaded_3", "floor", "wood", "wood_dark", "leaf",
+    "leaf_dark", "sea", "cloth", "lamp", "mug", "skirting",
     "cat", "cat_dark", "pink", "dog", "dog_dark", "red", "skin", "hair", "shirt", "trousers",
     "shoe", "mouth", "tongue", "shade", "loud",
 )  # fmt: skip
@@ -52,14 +52,12 @@ def palette(f: dict) -> list[tuple[float, float, float]]:
         "glow": (255, 245, 190) if night else (255, 222, 70),
         "cloud": tuple(0.75 * 255 * light + 0.25 * part for part in sky),
         "floor": hsv(f["floor_hue"], 0.5, 0.86 * light),
-        "floor_dark": hsv(f["floor_hue"], 0.55, 0.7 * light),
         "wood": (196 * light, 134 * light, 78 * light),
         "wood_dark": (140 * light, 88 * light, 50 * light),
         "leaf": (90 * light, 185 * light, 85 * light),
         "leaf_dark": (55 * light, 140 * light, 75 * light),
         "sea": (50 * light, 140 * light, 200 * light),
         "cloth": hsv(f["floor_hue"] + 0.5, 0.6, 0.95 * light),
-        "cloth_dark": hsv(f["floor_hue"] + 0.5, 0.65, 0.75 * light),
         "lamp": (255, 236, 120), "mug": hsv(f["floor_hue"] + 0.33, 0.7, 0.95),
         "skirting": hsv(f["floor_hue"], 0.25, 0.98 * light),
         "cat": hsv(f["cat_hue"], 0.36, 0.8), "cat_dark": hsv(f["cat_hue"], 0.5, 0.56),

@@ -171,11 +171,11 @@ def imagine(seed: int, date: datetime.date) -> dict[str, str | float]:
     story           the name in STORIES
     place           one of PLACES
     hour            5 to 23: colours the sky, moves sun and moon, dims the rooms
-    hue_n           hue of the panel's wall (indoors) or grass and hills (outdoors), 0 to 1
-    floor_hue       hue of floor, rug, table, fence or sand, 0 to 1
+    hue_n           0 to 1: hue of the panel's wall; outdoors, of the ground within its own range
+    floor_hue       0 to 1: hue of floor and fence; curtains and blanket have the opposite one
     horizon         height of the floor's far edge, share of the panel's height
-    prop_x          where window, tree or sail stands, share of the panel's width
-    shade_x         where the shadow on the wall or the hill begins, share of the panel's width
+    prop_x          where window, picture, tree or boat is, share of the panel's width
+    shade_x         where the wall's shadow begins, or a hill is, share of the panel's width
     cat_hue, dog_hue, shirt_hue   hues of fur and jersey, 0 to 1
     gutter_1, gutter_2            centres of the gutters, share of the strip's width
     gutter_width    pixels
@@ -187,7 +187,7 @@ def imagine(seed: int, date: datetime.date) -> dict[str, str | float]:
     side_x_n        where the actor stands, share of the panel's width (also while absent)
     side_pose_n     a key of cast.POSES, or "absent"
     side_face_n     a key of cast.EXPRESSIONS, or "absent"
-    side_text_n     what the actor says (cat: thinks), or ""
+    side_text_n     what the actor says (a cat thinks it), or ""
     """
     rng = np.random.default_rng([seed, date.toordinal()])
 

@@ -119,9 +119,10 @@ def _find_gutter(ink: np.ndarray, width: int, start: int, centre: float) -> tupl
     """The best (first, past the last) column of a gutter, in the strip's columns.
 
     ink [n]: of the columns start … start + n; width: the strip's; centre: where it is expected.
-    Every band of a width from a third to three times the usual one is scored. All terms are in
-    units of the usual width: whiteness inside, ink in the quarter width beside each edge (a
-    panel's border or colour), less the distance from the usual width and place.
+    Every band of a third to three times the usual width is scored, by whiteness inside (in usual
+    widths), ink in the quarter width beside each edge (a panel's border or colour), less how far
+    its width and place are from the usual ones. Without the last two, a band grows into a white
+    wall of a panel that has no border, or jumps to a white refrigerator beside one.
     """
     usual = GUTTER_WIDTH * width
     beside = max(1, round(usual / 4))
@@ -134,9 +135,9 @@ def _find_gutter(ink: np.ndarray, width: int, start: int, centre: float) -> tupl
     # A column gains when less than half of it is ink: the copyright line covers at most 45 %.
     white = 0.5 * (past - first[:, None]) - (total[past] - total[first][:, None])
     edges = (total[first] - total[first - beside])[:, None] + total[past + beside] - total[past]
-    stretch = (widths / usual - 1) ** 2
+    stretch = np.where(widths > usual, 1.0, 0.25) * (widths / usual - 1) ** 2
     away = ((first[:, None] + past) / 2 + start - centre * width) / (0.02 * width)
-    score = 2 * white / usual + edges / beside - 0.25 * stretch - 0.05 * away**2
+    score = 2 * white / usual + edges / beside - stretch - 0.7 * away**2
     score[~inside_image] = -np.inf
     row, column = np.unravel_index(score.argmax(), score.shape)
     return start + int(first[row]), start + int(first[row] + widths[column])
@@ -193,9 +194,11 @@ def cut_panels(
     panels = np.empty((3, 3, height, width), np.uint8)
     source = torch.from_numpy(pixels).permute(2, 0, 1)[None]  # [1, 3, h, w], channels last
     for panel, (start, end) in enumerate([(left, end_1), (start_2, end_2), (start_3, right)]):
-        # torch's antialiased bicubic on bytes is Pillow's, three times as fast.
+        # The triangle filter averages halftone dots, which sharper ones turn into noise that no
+        # model can learn: on real strips a PCA of 50 components leaves 9 % less than with bicubic.
+        # On bytes torch's is about three times as fast as Pillow's.
         cut = F.interpolate(
-            source[..., top:bottom, start:end], (height, width), mode="bicubic", antialias=True
+            source[..., top:bottom, start:end], (height, width), mode="bilinear", antialias=True
         )
         panels[panel] = cut[0].numpy()
     if int(panels.max()) - int(panels.min()) < 32:

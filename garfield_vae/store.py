@@ -22,7 +22,7 @@ import numpy as np
 
 from garfield_vae.errors import UserError
 
-VERSION = 1  # raise it when the cutting changes: stores of another version are built anew
+VERSION = 2  # raise it when the cutting changes: stores of another version are built anew
 
 
 class StaleStore(UserError):

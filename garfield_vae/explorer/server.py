@@ -1,0 +1,285 @@
+"""The explorer's server: Flask's routes, behind waitress, on this machine only by default.
+
+    GET  /                    the page; /page.css and the scripts beside it
+    GET  /api/info            the sliders, what this model can do
+    GET  /api/ends.png        what the two ends of each slider do: one small strip each
+    POST /api/picture         a state → PNG
+    POST /api/draw            seed, temperature → a state drawn from the latent density
+    POST /api/walk.gif        two states → an animation between them
+    POST /api/nearest         a state → the strip of the store that is nearest in the latent space
+    GET  /api/strips          names of the store's strips that begin with a text
+    GET  /api/strip           a strip of the store → its state;  /api/strip.png its picture
+    POST /api/strip           any strip image → its state and how it was cut
+    POST /api/name            a name for a component, kept in the run folder
+
+Every answer but a picture is JSON, errors too: {"error": "a sentence"}.
+"""
+
+import logging
+import threading
+import webbrowser
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import waitress
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException, NotFound
+
+from garfield_vae.errors import UserError
+from garfield_vae.explorer import access
+from garfield_vae.explorer.explorer import Explorer
+from garfield_vae.explorer.painter import Superseded, png
+from garfield_vae.explorer.state import MAX_TEMPERATURE, BadRequest, as_json
+from garfield_vae.latent import LatentSpace
+from garfield_vae.panels import join_panels
+from garfield_vae.store import PanelStore
+
+if TYPE_CHECKING:  # it brings Lightning, which takes seconds, for a name in an annotation
+    from garfield_vae.run import LoadedRun
+
+PAGE_FILES = {
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "state.js": "text/javascript",
+    "backend.js": "text/javascript",
+    "easel.js": "text/javascript",
+    "sliders.js": "text/javascript",
+    "strips.js": "text/javascript",
+    "between.js": "text/javascript",
+    "shelf.js": "text/javascript",
+}
+MAX_JSON = 2**20  # eight given strips of 8,192 dimensions are 180 kB, and a walk has two states
+MAX_PICTURE = 24 * 2**20
+MAX_FRAMES = 48
+THREADS = 12
+
+
+def make_app(explorer: Explorer, host: str, port: int) -> Flask:
+    """The routes. `host` and `port` are what the server listens on: see `access`."""
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_PICTURE
+    positions, painter = explorer.positions, explorer.painter
+    # The page's own files, read once: no path in a request ever reaches the file system.
+    here = files("garfield_vae.explorer")
+    page = here.joinpath("page.html").read_bytes()
+    parts = {name: here.joinpath(name).read_bytes() for name in PAGE_FILES}
+
+    @app.before_request
+    def check() -> None:
+        access.check_sender(request, host, port)
+        if request.is_json:
+            request.max_content_length = MAX_JSON
+
+    app.after_request(access.protect)
+
+    @app.errorhandler(UserError)
+    def user_error(error: UserError) -> tuple[Response, int]:
+        return jsonify(error=str(error)), 400
+
+    @app.errorhandler(Superseded)
+    def superseded(error: Superseded) -> tuple[Response, int]:
+        return jsonify(error="a newer request has taken its place"), 409
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> tuple[Response, int]:
+        return jsonify(error=error.description), error.code
+
+    @app.errorhandler(Exception)
+    def bug(error: Exception) -> tuple[Response, int]:
+        app.logger.exception("the explorer failed at %s", request.path)
+        return jsonify(error="the explorer failed: its terminal says where"), 500
+
+    @app.get("/")
+    def index() -> Response:
+        return Response(page, mimetype="text/html")
+
+    @app.get("/<name>")
+    def part(name: str) -> Response:
+        if name not in parts:
+            raise NotFound("there is no such page")
+        return Response(parts[name], mimetype=PAGE_FILES[name])
+
+    @app.get("/api/info")
+    def info() -> Response:
+        return jsonify(explorer.info())
+
+    @app.get("/api/ends.png")
+    def ends() -> Response:
+        return Response(explorer.ends_png(), mimetype="image/png")
+
+    @app.post("/api/picture")
+    def picture() -> Response:
+        asked = body()
+        latents = positions.latents(positions.parse(asked.get("state")))
+        pixels = painter.strip(latents, text(asked, "page", ""), whole(asked, "turn", 0, 2**53, 0))
+        return Response(png(pixels, whole(asked, "scale", 1, 2, 1)), mimetype="image/png")
+
+    @app.post("/api/draw")
+    def draw() -> Response:
+        asked = body()
+        temperature = round(number(asked, "temperature", 0, MAX_TEMPERATURE, 1.0), 3)
+        state = positions.of_draw(whole(asked, "seed", 0, 10**9 - 1), temperature)
+        return jsonify(state=as_json(state))
+
+    @app.post("/api/walk.gif")
+    def walk() -> Response:
+        asked = body()
+        frames = whole(asked, "frames", 2, MAX_FRAMES, 24)
+        seconds = number(asked, "seconds", 0.5, 20, 2.0)
+        animation = explorer.walk(asked.get("a"), asked.get("b"), frames, seconds)
+        return Response(animation, mimetype="image/gif")
+
+    @app.post("/api/nearest")
+    def nearest() -> Response:
+        state = positions.parse(body().get("state"))
+        need_strips()
+        name, distance = positions.nearest(state)
+        return jsonify(name=name, distance=distance)
+
+    @app.get("/api/strips")
+    def strips() -> Response:
+        start = request.args.get("start", "")
+        found = (name for name in positions.names if name.startswith(start))
+        return jsonify(names=[name for name, _ in zip(found, range(40), strict=False)])
+
+    @app.get("/api/strip")
+    def strip() -> Response:
+        name = request.args.get("name", "")
+        state = positions.of_strip(name)
+        here = positions.index[name]
+        before = positions.names[max(0, here - 1)]
+        after = positions.names[min(len(positions.names) - 1, here + 1)]
+        return jsonify(state=as_json(state), before=before, after=after)
+
+    @app.get("/api/strip.png")
+    def strip_png() -> Response:
+        need_strips()
+        name = request.args.get("name", "")
+        if name not in positions.index:
+            raise NotFound("there is no such strip")
+        panels = np.asarray(explorer.store.panels[positions.index[name]])
+        return Response(png(join_panels(panels)), mimetype="image/png")
+
+    @app.post("/api/strip")
+    def encode() -> Response:
+        return jsonify(explorer.encode(request.get_data(cache=False)))
+
+    @app.post("/api/name")
+    def rename() -> Response:
+        asked = body()
+        index = whole(asked, "index", 0, positions.sliders - 1)
+        return jsonify(name=explorer.names.rename(index, asked.get("name")))
+
+    def need_strips() -> None:
+        if explorer.store is None:
+            raise BadRequest("this model came without strips")
+
+    return app
+
+
+# ---------------------------------------------------------------------------------------------
+# Reading a request
+
+
+def body() -> dict:
+    """The request's JSON object. Raises BadRequest when it is none."""
+    try:
+        value = request.get_json()
+    except RecursionError:
+        value = None
+    if not isinstance(value, dict):
+        raise BadRequest("the request's body is a JSON object")
+    return value
+
+
+def number(asked: dict, name: str, low: float, high: float, default: float | None = None) -> float:
+    value = asked.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise BadRequest(f"{name} is a number from {low:g} to {high:g}")
+    return float(value)
+
+
+def whole(asked: dict, name: str, low: int, high: int, default: int | None = None) -> int:
+    value = number(asked, name, low, high, default)
+    if value != int(value):
+        raise BadRequest(f"{name} is a whole number")
+    return int(value)
+
+
+def text(asked: dict, name: str, default: str) -> str:
+    value = asked.get(name, default)
+    if not isinstance(value, str) or len(value) > 64:
+        raise BadRequest(f"{name} is a text of at most 64 letters")
+    return value
+
+
+# ---------------------------------------------------------------------------------------------
+# Serving
+
+
+def make_server(explorer: Explorer, host: str, port: int):
+    """A waitress server that listens already, and its address. `port` 0 picks a free one.
+
+    Raises UserError when the address cannot be had.
+    """
+    # Flask is told the port by the server, not the other way round: only it knows which is free
+    holder = {}
+
+    def application(environ, start_response):
+        return holder["app"](environ, start_response)
+
+    try:
+        server = waitress.create_server(
+            application,
+            host=host,
+            port=port,
+            threads=THREADS,
+            ident=None,
+            clear_untrusted_proxy_headers=True,
+            max_request_body_size=2 * MAX_PICTURE,  # below it, Flask says "too large" in JSON
+        )
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"the explorer cannot listen on {host} port {port} ({error}): give another --port"
+        ) from error
+    # "localhost" is two sockets, one each for IPv4 and IPv6
+    listening = getattr(server, "effective_listen", None)
+    port = int(listening[0][1] if listening else server.effective_port)
+    holder["app"] = make_app(explorer, host, port)
+    shown = "127.0.0.1" if host in access.WILDCARDS else host
+    return server, f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
+
+
+def explore(
+    loaded: "LoadedRun",
+    space: LatentSpace,
+    store: PanelStore | None,
+    latents: np.ndarray | None,
+    folder: Path,
+    *,
+    sliders: int = 20,
+    host: str = "127.0.0.1",
+    port: int = 8176,
+    open_browser: bool = False,
+) -> None:
+    """Serves the page until Ctrl-C.
+
+    latents: the posterior means [N, z] of `store`'s strips, in its order. Without store or
+    latents the page has no real strips. folder: where component_names.json is kept.
+    """
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a full queue is no news here
+    explorer = Explorer(loaded, space, store, latents, folder, sliders)
+    server, address = make_server(explorer, host, port)
+    print(f"The explorer is at {address}\nCtrl-C ends it.", flush=True)
+    if open_browser:
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    try:
+        server.run()  # returns on Ctrl-C
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.close()
+        explorer.painter.close()
+    print("The explorer has ended.")

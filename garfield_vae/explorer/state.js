@@ -1,0 +1,162 @@
+// A state of the page, as in state.py: knobs [k] in standard deviations, panels [3][k] added in one
+// panel only, and the base, [[weight, source], …]: what the sliders do not show. Nothing here
+// touches the page; states are never changed in place.
+
+const VERSION = "1";
+const DIGITS = 3;
+const MAX_SOURCES = 8;
+
+export const round = (value, digits = DIGITS) => Number(value.toFixed(digits));
+export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+
+export function mean(info) {
+  const zeros = () => info.sliders.map(() => 0);
+  return { knobs: zeros(), panels: Array.from({ length: info.panels }, zeros), base: [] };
+}
+
+// What a panel's sliders show: `panel` is a number, or null for the whole strip.
+export function shown(state, panel, limit) {
+  if (panel === null) return state.knobs;
+  return state.knobs.map((knob, i) => clamp(knob + state.panels[panel][i], -limit, limit));
+}
+
+export function turned(state, panel, index, value, limit) {
+  if (panel === null) return { ...state, knobs: state.knobs.with(index, round(value)) };
+  const shift = round(clamp(value, -limit, limit) - state.knobs[index]);
+  return { ...state, panels: state.panels.with(panel, state.panels[panel].with(index, shift)) };
+}
+
+export function between(a, b, t) {
+  const mix = (x, y) => x.map((value, i) => round((1 - t) * value + t * y[i], 6));
+  const base = new Map();
+  for (const [share, state] of [[1 - t, a], [t, b]]) {
+    for (const [weight, source] of state.base) {
+      base.set(source, (base.get(source) ?? 0) + share * weight);
+    }
+  }
+  return {
+    knobs: mix(a.knobs, b.knobs),
+    panels: a.panels.map((row, panel) => mix(row, b.panels[panel])),
+    // the least of too many sources are too faint to see
+    base: [...base].map(([source, weight]) => [round(weight, 6), source])
+      .filter(([weight]) => weight !== 0)
+      .sort((x, y) => Math.abs(y[0]) - Math.abs(x[0])).slice(0, MAX_SOURCES),
+  };
+}
+
+export const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
+// Checks what came from a link, a file or this browser's storage. Throws an Error that says why.
+export function checked(value, info) {
+  const row = (list, limit) => {
+    if (!Array.isArray(list) || list.length !== info.sliders.length) {
+      throw new Error("it has another number of sliders");
+    }
+    if (!list.every(Number.isFinite)) throw new Error("it has something that is no number");
+    return list.map((number) => round(clamp(number, -limit, limit), 6));
+  };
+  const { knobs, panels, base } = value ?? {};
+  if (!Array.isArray(panels) || panels.length !== info.panels || !Array.isArray(base)
+      || base.length > MAX_SOURCES) throw new Error("it is no strip's state");
+  for (const pair of base) {
+    if (!Array.isArray(pair) || !Number.isFinite(pair[0]) || typeof pair[1] !== "string") {
+      throw new Error("it is no strip's state");
+    }
+  }
+  return {
+    knobs: row(knobs, info.limit),
+    panels: panels.map((list) => row(list, 2 * info.limit)),
+    base: base.map(([weight, source]) => [weight, source]),
+  };
+}
+
+// --- links: #v=1&k=0.5,,-1.2&p=1:3:0.8&from=1*strip:1985-03-12 -----------------------------------
+
+function pack(state) {
+  const number = (value) => (value === 0 ? "" : String(round(value, 6)));
+  const shifts = state.panels.flatMap((row, panel) =>
+    row.flatMap((shift, i) => (shift === 0 ? [] : [`${panel}:${i}:${number(shift)}`])));
+  return {
+    k: state.knobs.map(number).join(",").replace(/,+$/, ""),
+    p: shifts.join(","),
+    from: state.base.map(([weight, source]) => `${number(weight)}*${source}`).join("|"),
+  };
+}
+
+function unpack({ k, p, from }, info) {
+  const state = mean(info);
+  (k ?? "").split(",").forEach((text, i) => { if (text) state.knobs[i] = Number(text); });
+  for (const shift of (p ?? "").split(",").filter(Boolean)) {
+    const [panel, i, value] = shift.split(":").map(Number);
+    if (!(i in (state.panels[panel] ?? []))) throw new Error("it has another number of sliders");
+    state.panels[panel][i] = value;
+  }
+  state.base = (from ?? "").split("|").filter(Boolean).map((entry) => {
+    const star = entry.indexOf("*");
+    return [Number(entry.slice(0, star)), entry.slice(star + 1)];
+  });
+  return checked(state, info);
+}
+
+// A fragment keeps almost every letter as it is; only what would end or split it is escaped.
+const escaped = (text) => text.replace(/[%&#=\s"<>`]|[^ -~]/gu, encodeURIComponent);
+const join = (fields) => Object.entries(fields)
+  .filter(([, text]) => text !== "" && text !== undefined && text !== null)
+  .map(([name, text]) => `${name}=${escaped(String(text))}`).join("&");
+const split = (text) => Object.fromEntries(text.split("&").filter(Boolean).map((field) => {
+  const equals = field.indexOf("=");
+  return [field.slice(0, equals), decodeURIComponent(field.slice(equals + 1))];
+}));
+
+// extras: { a, b: states or null, locks: [index], seed, temperature, first }
+export function toHash(state, info, extras = {}) {
+  return "#" + join({
+    v: VERSION,
+    m: info.model,
+    ...pack(state),
+    a: extras.a ? join(pack(extras.a)) : "",
+    b: extras.b ? join(pack(extras.b)) : "",
+    lock: (extras.locks ?? []).join(","),
+    seed: extras.seed,
+    temp: extras.temperature,
+    first: extras.first,
+  });
+}
+
+// Gives { state, sameModel, a, b, locks, seed, temperature, first }; null for an empty hash.
+// Throws an Error that says what is wrong with the link.
+export function fromHash(hash, info) {
+  if (hash.length < 2) return null;
+  const fields = split(hash.slice(1));
+  if (fields.v !== VERSION) throw new Error("it is of another version");
+  const whole = (text) => (/^\d{1,9}$/.test(text ?? "") ? Number(text) : undefined);
+  return {
+    state: unpack(fields, info),
+    sameModel: fields.m === info.model,
+    a: fields.a ? unpack(split(fields.a), info) : null,
+    b: fields.b ? unpack(split(fields.b), info) : null,
+    locks: (fields.lock ?? "").split(",").map(whole).filter((i) => i < info.sliders.length),
+    seed: whole(fields.seed),
+    temperature: Number.isFinite(Number(fields.temp)) ? Number(fields.temp || NaN) : NaN,
+    first: whole(fields.first),
+  };
+}
+
+// --- words ---------------------------------------------------------------------------------------
+
+export function sourceInWords(source) {
+  const [kind, ...rest] = source.split(":");
+  if (kind === "strip") return `strip ${rest.join(":")}`;
+  if (kind === "seed") return `draw ${rest[0]}, temperature ${rest[1]}`;
+  return "your own strip";
+}
+
+export function inWords(state) {
+  const base = state.base.length === 0 ? ""
+    : state.base.length === 1 && state.base[0][0] === 1 ? sourceInWords(state.base[0][1])
+    : state.base.map(([weight, source]) => `${Math.round(100 * weight)} % ${sourceInWords(source)}`)
+      .join(" + ");
+  if (base) return base;
+  return state.knobs.some(Boolean) || state.panels.flat().some(Boolean)
+    ? "the mean strip, turned" : "the mean strip";
+}

@@ -85,6 +85,8 @@ def open_strip(source: Path | bytes) -> Image.Image:
             return _to_rgb(image)
     except BrokenImage:
         raise
+    except Image.DecompressionBombError as error:
+        raise BrokenImage(name, "it declares more pixels than a strip has") from error
     except Image.UnidentifiedImageError as error:
         raise BrokenImage(name, "it is not a GIF, JPEG or PNG picture") from error
     except Exception as error:  # Pillow's readers raise a dozen kinds for one cause: a damaged file

@@ -11,7 +11,6 @@ so a beta is a statement about how far off the pixels are expected to be.
 
 import math
 
-import torch
 from torch import Tensor
 
 ACTIVE_VARIANCE = 0.01
@@ -26,11 +25,6 @@ def rate(mean: Tensor, log_std: Tensor) -> Tensor:
     """KL(N(mean, std²) ‖ N(0, I)) in nats, summed over the latent dimensions: [B, z] → [B]."""
     mean, log_std = mean.float(), log_std.float()
     return (0.5 * (mean.square() + (2 * log_std).exp() - 1) - log_std).sum(dim=-1)
-
-
-def sample_posterior(mean: Tensor, log_std: Tensor) -> Tensor:
-    """One draw from N(mean, std²) per strip, differentiable in both: [B, z] → [B, z]."""
-    return mean + log_std.exp() * torch.randn_like(mean)
 
 
 def calibrated_beta(mse: float | Tensor, dimensions: int) -> float | Tensor:
@@ -63,15 +57,3 @@ def ramp(step: int, length: int) -> float:
     Scales beta during its warm-up, so that the latent vector is put to use before it is taxed.
     """
     return 1.0 if length <= 0 else min(1.0, step / length)
-
-
-def learning_rate_factor(step: int, steps: int, warmup: int) -> float:
-    """Share of the peak learning rate at `step` of `steps`: linear warm-up, then half a cosine.
-
-    The warm-up's first step already moves (1 / warmup); the last step ends at zero, and steps
-    past the plan stay there.
-    """
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = min(1.0, (step - warmup) / max(1, steps - warmup))
-    return 0.5 * (1 + math.cos(math.pi * progress))

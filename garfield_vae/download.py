@@ -20,7 +20,8 @@ from garfield_vae.crawl import Crawl
 from garfield_vae.download_options import DownloadOptions, add_download_arguments
 from garfield_vae.download_report import DownloadReport
 from garfield_vae.errors import UserError
-from garfield_vae.manifest import Manifest, one_run
+from garfield_vae.lock import one_run
+from garfield_vae.manifest import Manifest
 from garfield_vae.manners import Client, Clock
 from garfield_vae.sources import SOURCES, Comic
 

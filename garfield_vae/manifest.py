@@ -1,4 +1,4 @@
-"""What a comic's folder holds, on disk and on record, and the lock that keeps it to one run.
+"""What a comic's folder holds, on disk and on record.
 
     strips/1985/1985-03-12.gif     dailies as served, named by date
     sundays/1985/1985-03-10.gif    Sundays, which have another format
@@ -14,30 +14,19 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from garfield_vae.errors import UserError
 from garfield_vae.files import replacing
 from garfield_vae.panels import BrokenImage, open_strip
 
-try:  # Both are let go of by the system when their process dies, however it dies.
-    import fcntl
-except ImportError:
-    import msvcrt
-
-    def _lock(descriptor: int) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-else:
-
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 STATUSES = ("ok", "missing", "error", "blocked")
 SUFFIXES = {b"GIF8": ".gif", b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Entry(NamedTuple):
@@ -48,33 +37,6 @@ class Entry(NamedTuple):
     sha256: str  # of the strip; empty unless the status is ok
     bytes: int
     time: str  # when it was asked for, ISO, UTC
-
-
-@contextlib.contextmanager
-def one_run(folder: Path) -> Iterator[None]:
-    """Holds `folder` for this process. Raises UserError when another one holds it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / ".lock"
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
-        try:
-            _lock(descriptor)
-        except (BlockingIOError, PermissionError) as error:
-            os.close(descriptor)
-            raise UserError(
-                f"Another download is at work in {folder}: wait until it has ended."
-            ) from error
-        # The run before may have removed the file between our opening and our locking it.
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), path.stat()):
-                break
-        os.close(descriptor)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # Windows removes no open file; left, it does no harm
-            path.unlink()
-        os.close(descriptor)
 
 
 class Manifest:
@@ -162,7 +124,7 @@ class Manifest:
         self._append({**line, "sha256": digest, "bytes": len(content), "size": size})
 
     def _append(self, line: dict) -> None:
-        line["time"] = datetime.now(UTC).isoformat(timespec="seconds")
+        line["time"] = now().isoformat(timespec="seconds")
         self._untidy |= date.fromisoformat(line["date"]) in self.entries
         self._learn(line)
         # Handed to the system at once, so that a killed run loses none; onto the disk at the end:

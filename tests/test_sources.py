@@ -4,7 +4,8 @@ import json
 from datetime import date
 
 import pytest
-from comic_site import ComicSite, FakeClock, asset, body, challenge, redirect, status
+from comic_site import ComicSite, asset, body, challenge, redirect, status
+from downloading import FakeClock
 
 from garfield_vae.answers import Answer, BadAnswer, Blocked, Missing, NoAnswer
 from garfield_vae.errors import UserError

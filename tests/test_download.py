@@ -1,0 +1,117 @@
+"""What a download keeps, against the test site: the right pictures and nothing else."""
+
+from datetime import date
+
+import pytest
+from comic_site import (
+    ComicSite,
+    body,
+    cmyk_jpeg,
+    drip,
+    endless,
+    gzip_bomb,
+    html,
+    picture,
+    pixels,
+    redirect,
+    reset,
+    short,
+    status,
+    truncated,
+    xml,
+)
+from downloading import BAD, BAD_PATH, NAMES, START, WITHOUT_BAD, FakeClock, record, run, there
+
+
+@pytest.fixture
+def site():
+    with ComicSite() as site:
+        yield site
+
+
+@pytest.mark.parametrize("source", ["uclick", "jikos", "gocomics"])
+def test_a_week_comes_from_each_archive(site, tmp_path, source):
+    report = run(site, tmp_path, source)
+    assert there(tmp_path) == NAMES
+    assert (report.there, report.wanted, report.fetched, report.enough) == (6, 6, 6, True)
+    assert {line["source"] for line in record(tmp_path).values()} == {source}
+    assert (tmp_path / "strips/1985/1985-03-13.gif").read_bytes() == picture(BAD)
+
+
+def test_a_recent_week_comes_from_arcamax_as_cmyk_jpegs(site, tmp_path):
+    run(site, tmp_path, "arcamax", start=date(2026, 11, 16), end=date(2026, 11, 21))
+    assert there(tmp_path) == [f"2026-11-{day}.jpg" for day in range(16, 22)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (html, "not a GIF, JPEG or PNG"),
+        (xml, "not a GIF, JPEG or PNG"),
+        (body(b""), "not a GIF, JPEG or PNG"),
+        (truncated, "damaged"),
+        (body(pixels(30_000, 30_000)), "pixels"),
+        (body(pixels(5_000, 4_000)), "pixels"),
+        (body(pixels(4_000, 3_900)), "damaged"),
+        (body(pixels(1, 1)), "too few"),
+        (endless, "sends more than 16 MiB"),
+        (gzip_bomb, "sends more than 16 MiB"),
+        (short, "4 times in a row"),
+        (reset, "4 times in a row"),
+        (status(500), "4 times in a row, the last time with status 500"),
+        (status(418), "status 418"),
+        (redirect(BAD_PATH), "redirects"),
+        (redirect("http://10.0.0.1/x.gif"), "not among the hosts"),
+        (redirect("file:///etc/passwd"), "no web address"),
+        (body(picture(date(1985, 3, 11))), "stands under 1985-03-11"),
+    ],
+)
+def test_a_bad_picture_is_one_error_and_the_other_days_go_on(site, tmp_path, fault, reason):
+    site.fail(BAD_PATH, fault)
+    report = run(site, tmp_path)
+    assert there(tmp_path) == WITHOUT_BAD
+    assert record(tmp_path)[f"{BAD}"]["status"] == "error"
+    assert reason in record(tmp_path)[f"{BAD}"]["reason"]
+    assert reason in report.problems[BAD]
+    assert (report.there, report.enough) == (5, False)
+
+
+def test_a_dripping_picture_is_one_error_and_the_other_days_go_on(site, tmp_path):
+    site.fail(BAD_PATH, drip)
+    run(site, tmp_path, timeout=0.4)
+    assert there(tmp_path) == WITHOUT_BAD
+    assert site.asked(BAD_PATH) == 1
+
+
+def test_the_type_that_the_site_claims_decides_nothing(site, tmp_path):
+    site.fail(BAD_PATH, body(cmyk_jpeg(BAD), "text/html; charset=utf-16"))
+    run(site, tmp_path)
+    assert there(tmp_path) == [name.replace("13.gif", "13.jpg") for name in NAMES]
+
+
+def test_500_twice_and_then_a_strip_is_a_strip(site, tmp_path):
+    site.fail(BAD_PATH, status(500), times=2)
+    clock = FakeClock()
+    assert run(site, tmp_path, clock=clock).enough
+    assert len(clock.naps) == 2
+
+
+def test_429_waits_as_long_as_it_is_told(site, tmp_path):
+    site.fail(BAD_PATH, status(429, Retry_After="120"), times=1)
+    clock = FakeClock()
+    assert run(site, tmp_path, clock=clock).enough
+    assert clock.naps == [120]
+
+
+def test_the_same_strip_under_two_dates_is_kept_once_also_in_a_later_run(site, tmp_path):
+    run(site, tmp_path, end=START)
+    site.fail(BAD_PATH, body(picture(START)))
+    run(site, tmp_path)
+    assert there(tmp_path) == WITHOUT_BAD
+
+
+def test_sundays_are_left_out_or_stored_apart(site, tmp_path):
+    assert run(site, tmp_path, end=date(1985, 3, 17)).wanted == 6
+    assert run(site, tmp_path, end=date(1985, 3, 17), sundays=True).wanted == 7
+    assert there(tmp_path) == NAMES
+    assert (tmp_path / "sundays/1985/1985-03-17.gif").is_file()

@@ -125,6 +125,7 @@ class Page {
     }
     this.move(link?.state ?? State.mean(this.info));
     this.commit();
+    this.writeLink();
   }
 
   // --- what the buttons do ---------------------------------------------------------------------

@@ -77,9 +77,12 @@ class Manifest:
         A file without a record is taken up if it is a strip; what is wrong is set aside.
         """
         path, entry = self.file(day), self.entries.get(day)
+        recorded = entry is not None and entry.status == "ok"
         if path is None:
+            if recorded:
+                self.note(day, "error", "the strip's file is gone")
             return False
-        if entry is None or entry.status != "ok":
+        if not recorded:
             with contextlib.suppress(BrokenImage):
                 content = path.read_bytes()
                 if self.other_day(content, day) is None:
@@ -93,6 +96,7 @@ class Manifest:
         aside.parent.mkdir(exist_ok=True)
         path.replace(aside)
         del self._suffixes[day]
+        self.note(day, "error", "the file was not this day's strip as recorded; it is set aside")
         return False
 
     def other_day(self, content: bytes, day: date) -> date | None:

@@ -38,7 +38,7 @@ HEADERS = {
     "Accept": "*/*",
 }
 
-PAGE_BYTES, PICTURE_BYTES, ROBOTS_BYTES = 4 * 2**20, 16 * 2**20, 512 * 2**10
+PAGE_BYTES, PICTURE_BYTES, ROBOTS_BYTES = 2 * 2**20, 16 * 2**20, 512 * 2**10
 REDIRECTS = 5
 RETRIES = 3
 SHORTEST_DELAY = 0.5  # seconds between two requests to a site that is not on this machine

@@ -7,12 +7,14 @@ checking pictures and keeping them is done once for all, in manners.py and downl
 
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar
 
 from bs4 import BeautifulSoup, SoupStrainer, Tag
+from bs4.exceptions import ParserRejectedMarkup
 
 from garfield_vae.answers import Answer, BadAnswer, Missing
 from garfield_vae.errors import UserError
@@ -124,7 +126,7 @@ class Jikos(Source):
 
     def _read(self, page: Answer) -> dict[date, str]:
         found = {}
-        for image in BeautifulSoup(page.body, "html.parser")("img", src=True):
+        for image in _soup(page)("img", src=True):
             day = _numeric_date(image.get("alt", ""), "dmy")
             cell = image.find_parent("td") or image
             if day is None or _numeric_date(cell.get_text(" "), "dmy") not in (day, None):
@@ -148,8 +150,7 @@ class GoComics(Source):
         page = self._ask(f"{self.home}/{self.comic.slug}/{day:%Y/%m/%d}")
         if self._day_in(page.url) != day:
             raise Missing(f"the site leads on to {page.url}")
-        kept = SoupStrainer(["meta", "link", "script"])
-        soup = BeautifulSoup(page.body, "html.parser", parse_only=kept)
+        soup = _soup(page, SoupStrainer(["meta", "link", "script"]))
         canonical = soup.find("link", rel="canonical") or soup.find("meta", property="og:url")
         shown = canonical and self._day_in(canonical.get("href") or canonical.get("content") or "")
         if canonical and shown != day:
@@ -207,7 +208,7 @@ class ArcaMax(Source):
         return min(self._found) <= day or (max(self._found) - day).days > self.reach
 
     def _step_back(self, page: Answer) -> None:
-        soup = BeautifulSoup(page.body, "html.parser")
+        soup = _soup(page)
         day, picture = self._strip(soup)
         if self._found and day >= min(self._found):
             raise BadAnswer(f"the page before {min(self._found)} is of {day}")
@@ -235,7 +236,16 @@ SOURCES = {source.name: source for source in (Uclick, Jikos, GoComics, ArcaMax)}
 
 
 # ---------------------------------------------------------------------------------------------
-# Dates and pictures as pages write them
+# Pages, and dates and pictures as they write them
+
+
+def _soup(page: Answer, only: SoupStrainer | None = None) -> BeautifulSoup:
+    with warnings.catch_warnings():  # of XHTML, and of a page that is no page
+        warnings.simplefilter("ignore")
+        try:
+            return BeautifulSoup(page.body, "html.parser", parse_only=only)
+        except ParserRejectedMarkup as error:
+            raise BadAnswer("the page is no HTML that can be read") from error
 
 
 def _date(year: str, month: str, day: str) -> date | None:

@@ -125,6 +125,9 @@ def test_a_deleted_strip_is_noticed(folder):
     (folder / FILE).unlink()
     with Manifest(folder) as manifest:
         assert not manifest.is_there(DAY)
+    assert [(line["status"], line["reason"]) for line in lines(folder)] == [
+        ("error", "the strip's file is gone")
+    ]
 
 
 def test_a_truncated_strip_is_noticed_and_set_aside(folder):

@@ -120,6 +120,19 @@ def test_a_month_page_in_another_character_set_than_it_says_is_read():
     assert jikos.pictures(DAY) == ["http://pt.jikos.cz/comics/ga/1985/ga850312.gif"]
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_xhtml_page_is_read_without_a_warning(site):
+    page = '<?xml version="1.0" encoding="utf-8"?>' + site.month_page(1985, 3)
+    assert len(given(Jikos, page).pictures(DAY)) == 1
+
+
+@pytest.mark.parametrize("page", ["<![x", "<!x[", "page.html", "\0", "<td" * 1000])
+def test_a_page_that_is_no_html_is_a_bad_answer(page):
+    for kind in (Jikos, GoComics, ArcaMax):
+        with pytest.raises(BadAnswer):
+            given(kind, page).pictures(DAY)
+
+
 # ---------------------------------------------------------------------------------------------
 # gocomics
 

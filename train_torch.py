@@ -18,13 +18,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.utilities.exceptions import SIGTERMException
+from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from garfield_vae.callbacks import (
     SHOWN_STRIPS,
-    CheckpointRecord,
     Deadline,
     EpochRecord,
     HealthWarnings,
@@ -48,7 +46,7 @@ from garfield_vae.run import (
     write_json,
 )
 from garfield_vae.store import PanelStore
-from garfield_vae.tensorboard import log_final_figures, log_options, log_projector
+from garfield_vae.tensorboard import FinalRecord, RunLogger
 from garfield_vae.training import StripModule
 
 # What --demo changes; flags that are typed beside it are obeyed.
@@ -69,19 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     # -------------------------------------------------------------- 3. network and objective
     torch.manual_seed(options.seed)
-    module = StripModule(
-        network={
-            "z_dim": options.z_dim,
-            "c_hidden": options.c_hidden,
-            "num_blocks": options.num_blocks,
-            "panel_height": options.panel_height,
-            "panel_width": options.panel_width,
-        },
-        beta=options.beta,
-        beta_warmup=options.beta_warmup,
-        lr=options.lr,
-        seed=options.seed,
-    )
+    module = StripModule(options)
 
     # -------------------------------------------------------------- 4. the run's folder
     resumed = find_checkpoint(folder, "last") if folder else None
@@ -96,7 +82,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder / "environment.json",
             environment(store.digest, str(trainer.strategy.root_device)),
         )
-        log_options(trainer, options)
         print_banner(options, folder, store, module, trainer)
     if options.compile:
         module.vae.compile()
@@ -107,8 +92,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
 
     # -------------------------------------------------------------- 6. what came of it
-    log_final_figures(trainer, options)
-    log_projector(trainer, module, store)
     print(f"done: pictures in {folder / 'pictures'}")
     print(f"next: python3 process_model.py --experiment_dir {folder}")
     return 0
@@ -149,14 +132,14 @@ def quieten_lightning() -> None:
 def make_trainer(options: TrainOptions, folder: Path | None, store: PanelStore) -> Trainer:
     """Lightning's Trainer; the processes that are not the first (no folder) only compute."""
     bar = options.progress_bar and sys.stderr.isatty()
-    callbacks: list[Callback] = [CheckpointRecord(options), HealthWarnings()]
-    callbacks.append(RunCheckpoints(folder))
+    callbacks: list[Callback] = [HealthWarnings(), RunCheckpoints(folder)]
     if options.minutes is not None:
         callbacks.append(Deadline(options.minutes))
     if bar:
         callbacks.append(RunProgressBar())
     if folder is not None:
         train, validation = store.split("train"), store.split("validation")
+        callbacks.append(FinalRecord(options, store))
         callbacks.append(EpochRecord(folder, options.epochs, printed=not bar))
         callbacks.append(
             RunPictures(
@@ -166,24 +149,29 @@ def make_trainer(options: TrainOptions, folder: Path | None, store: PanelStore) 
                 store.panels[np.sort(train)[:: max(1, len(train) // 512)]],
             )
         )
-    logger = TensorBoardLogger(folder.parent, name="", version=folder.name) if folder else False
-    return Trainer(
-        accelerator=options.accelerator,
-        devices=options.devices,
-        num_nodes=options.num_nodes,
-        strategy=options.strategy,
-        precision=choose_precision(options),
-        max_epochs=options.epochs,
-        logger=logger,
-        callbacks=callbacks,
-        plugins=[WholeCheckpoints()],
-        enable_progress_bar=bar,
-        enable_checkpointing=True,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=1,
-        use_distributed_sampler=False,
-    )
+    try:
+        return Trainer(
+            accelerator=options.accelerator,
+            devices=options.devices,
+            num_nodes=options.num_nodes,
+            strategy=options.strategy,
+            precision=choose_precision(options),
+            max_epochs=options.epochs,
+            logger=RunLogger(folder) if folder else False,
+            callbacks=callbacks,
+            plugins=[WholeCheckpoints()],
+            enable_progress_bar=bar,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            use_distributed_sampler=False,
+        )
+    except (ValueError, MisconfigurationException) as error:
+        raise UserError(
+            f"this machine has no --accelerator {options.accelerator} with --devices "
+            f"{options.devices}, --strategy {options.strategy} and --precision "
+            f"{options.precision}: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def choose_precision(options: TrainOptions) -> str:

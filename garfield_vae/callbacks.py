@@ -16,7 +16,6 @@ from garfield_vae.files import replacing
 from garfield_vae.latent import LatentSpace
 from garfield_vae.objective import calibrated_beta
 from garfield_vae.pictures import pairs, save_png, sheet
-from garfield_vae.run import record
 from garfield_vae.training import Diverged
 
 SAVE_EVERY_SECONDS = 60.0
@@ -206,7 +205,7 @@ class HealthWarnings(Callback):
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         active, held_out = figures["validation/active_units"], figures["validation/distortion"]
-        z_dim = module.vae.config["z_dim"]
+        z_dim = module.options.z_dim
         settled = trainer.current_epoch >= 2
         if settled and not self.collapsed and (active < z_dim / 100 or figures["train/rate"] < 1):
             self.collapsed = True
@@ -236,18 +235,6 @@ class HealthWarnings(Callback):
             print(sentence, flush=True)
             if trainer.logger is not None:
                 trainer.logger.experiment.add_text("warnings", sentence, trainer.global_step)
-
-
-class CheckpointRecord(Callback):
-    """Puts what rebuilds the model into every checkpoint."""
-
-    def __init__(self, options: Any):
-        self.options = options
-
-    def on_save_checkpoint(
-        self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        checkpoint["garfield_vae"] = record(self.options, module.vae.config)
 
 
 def clock(seconds: float) -> str:

@@ -125,7 +125,9 @@ class TrainOptions:
     )
     seed: int = option(0, TRAINING, "seed of everything random", type=whole(0), metavar="N")
 
-    accelerator: str = option("auto", MACHINE, "auto, cpu, gpu or mps", metavar="NAME")
+    accelerator: str = option(
+        "auto", MACHINE, "what computes", choices=("auto", "cpu", "gpu", "mps")
+    )
     devices: int | str = option(
         "auto", MACHINE, "devices per machine, or auto", type=devices, metavar="N"
     )
@@ -134,8 +136,8 @@ class TrainOptions:
     precision: str = option(
         "auto",
         MACHINE,
-        "32-true, bf16-mixed, 16-mixed, or auto: bf16-mixed where the processor computes in it",
-        metavar="NAME",
+        "number format; auto is bf16-mixed where the processor computes in it, else 32-true",
+        choices=("auto", "32-true", "bf16-mixed", "16-mixed"),
     )
     num_workers: int = option(
         0,
@@ -189,7 +191,9 @@ class ProcessOptions:
     data_dir: str | None = option(
         None, MODEL_FLAGS, "where the run's strips are now, if they moved", metavar="DIR"
     )
-    accelerator: str = option("auto", MODEL_FLAGS, "auto, cpu or gpu", metavar="NAME")
+    accelerator: str = option(
+        "auto", MODEL_FLAGS, "what computes", choices=("auto", "cpu", "gpu", "mps")
+    )
     progress_bar: bool = option(False, MODEL_FLAGS, "show progress bars")
 
     components: int = option(

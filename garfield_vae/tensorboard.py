@@ -1,11 +1,14 @@
 """What TensorBoard gets beside the curves: options, final figures, and the latent projector."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch.utils.tensorboard.summary import hparams
 
 from garfield_vae.coding import encode
 from garfield_vae.latent import LatentSpace
@@ -19,20 +22,42 @@ PROJECTED_DIMENSIONS = 32
 SPRITE_SIZE = (176, 56)  # 46 × 146 of them fit
 
 
-def log_options(trainer: Trainer, options: TrainOptions) -> None:
-    rows = "\n".join(f"| {name} | {value} |" for name, value in asdict(options).items())
-    trainer.logger.experiment.add_text("options", f"| flag | value |\n|---|---|\n{rows}")
+class RunLogger(TensorBoardLogger):
+    """Lightning's logger, in the run's own folder; options.json is its record of the options."""
+
+    def __init__(self, folder: Path):
+        super().__init__(folder.parent, name="", version=folder.name)
+
+    def save(self) -> None:
+        self.experiment.flush()
+
+
+class FinalRecord(Callback):
+    """The options as text at the start; the last figures and the projector at the end."""
+
+    def __init__(self, options: TrainOptions, store: PanelStore):
+        self.options, self.store = options, store
+
+    def on_train_start(self, trainer: Trainer, module: StripModule) -> None:
+        rows = "\n".join(f"| {name} | {value} |" for name, value in asdict(self.options).items())
+        text = f"| flag | value |\n|---|---|\n{rows}"
+        trainer.logger.experiment.add_text("options", text, trainer.global_step)
+
+    def on_train_end(self, trainer: Trainer, module: StripModule) -> None:
+        log_final_figures(trainer, self.options)
+        log_projector(trainer, module, self.store)
 
 
 def log_final_figures(trainer: Trainer, options: TrainOptions) -> None:
     """The options beside the last figures, for TensorBoard's HParams table."""
     flags = {name: str(value) for name, value in asdict(options).items()}
-    figures = {
-        f"final/{name}": float(value)
-        for name, value in trainer.callback_metrics.items()
-        if name.startswith(("train/", "validation/"))
-    }
-    trainer.logger.experiment.add_hparams(flags, figures, run_name=".")
+    figures = {f"final/{name}": float(value) for name, value in trainer.callback_metrics.items()}
+    writer = trainer.logger.experiment
+    # SummaryWriter.add_hparams would open event files of its own.
+    for summary in hparams(flags, figures):
+        writer.file_writer.add_summary(summary)
+    for name, value in figures.items():
+        writer.add_scalar(name, value, trainer.global_step)
 
 
 def log_projector(trainer: Trainer, module: StripModule, store: PanelStore) -> None:

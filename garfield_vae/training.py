@@ -23,6 +23,8 @@ from garfield_vae.objective import (
     ramp,
     rate,
 )
+from garfield_vae.options import TrainOptions
+from garfield_vae.run import record
 
 WARMUP_STEPS = 50
 DECAY_FROM_STEP = 1000  # until here the learning rate is flat, from here it falls
@@ -37,45 +39,46 @@ class Diverged(UserError):
 
 
 class StripModule(LightningModule):
-    """Trains a StripVAE on batches [B, 3, 3, H, W] in [-1, 1].
+    """Trains a StripVAE, as the options say, on batches [B, 3, 3, H, W] in [-1, 1]."""
 
-    network   StripVAE's arguments
-    beta      weight of the rate, or "auto" for the calibrated value of the running distortion
-    """
-
-    def __init__(
-        self,
-        network: dict,
-        beta: float | str = "auto",
-        beta_warmup: int = 0,
-        lr: float = 2e-3,
-        seed: int = 0,
-    ):
+    def __init__(self, options: TrainOptions):
         super().__init__()
-        self.save_hyperparameters(logger=False)
-        self.vae = StripVAE(**network)
+        self.options = options
+        self.vae = StripVAE(
+            z_dim=options.z_dim,
+            c_hidden=options.c_hidden,
+            num_blocks=options.num_blocks,
+            panel_height=options.panel_height,
+            panel_width=options.panel_width,
+        )
         # What is validated, shown and kept: a running average of the trained weights.
         self.averaged = AveragedModel(self.vae, avg_fn=power_average, use_buffers=True)
         self.averaged.requires_grad_(False)
         self.register_buffer("running_distortion", torch.tensor(float("nan")))
-        self.dimensions = 9 * self.vae.config["panel_height"] * self.vae.config["panel_width"]
+        self.dimensions = 9 * options.panel_height * options.panel_width  # pixel values of a strip
         self.train_means, self.validation_means = Spread(), Spread()
 
     def beta_now(self) -> Tensor:
-        if self.hparams.beta == "auto":
+        if self.options.beta == "auto":
             beta = calibrated_beta(self.running_distortion, self.dimensions)
         else:
-            beta = torch.tensor(self.hparams.beta, device=self.device)
-        return beta * ramp(self.global_step, self.hparams.beta_warmup)
+            beta = torch.tensor(self.options.beta, device=self.device)
+        return beta * ramp(self.global_step, self.options.beta_warmup)
+
+    def on_train_start(self) -> None:
+        self.start_clock()  # a run that goes on in the middle of an epoch never starts that one
 
     def on_train_epoch_start(self) -> None:
+        self.start_clock()
+
+    def start_clock(self) -> None:
         self.epoch_began = self.last_step_ended = time.perf_counter()
         self.strips_seen = 0
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         # All that is random in a step follows from (seed, step, rank) alone, so that a run that
         # was stopped anywhere goes on as if it had not been.
-        torch.manual_seed(hash((self.hparams.seed, self.global_step, self.global_rank)) % 2**63)
+        torch.manual_seed(hash((self.options.seed, self.global_step, self.global_rank)) % 2**63)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         reconstruction, mean, log_std = self.vae(batch)
@@ -111,7 +114,7 @@ class StripModule(LightningModule):
         self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_validation_epoch_start(self) -> None:
-        torch.manual_seed(self.hparams.seed)  # the same noise each time: figures can be compared
+        torch.manual_seed(self.options.seed)  # the same noise each time: figures can be compared
         self.validation_began, self.validation_seen = time.perf_counter(), 0
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
@@ -143,6 +146,9 @@ class StripModule(LightningModule):
         self.log(f"{stage}/strips_per_second", strips / max(seconds, 1e-9))
         means.clear()
 
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        checkpoint["garfield_vae"] = record(self.options, self.vae.config)
+
     def configure_optimizers(self) -> dict:
         matrices = [p for p in self.vae.parameters() if p.ndim > 1]
         vectors = [p for p in self.vae.parameters() if p.ndim <= 1]
@@ -151,7 +157,7 @@ class StripModule(LightningModule):
                 {"params": matrices, "weight_decay": WEIGHT_DECAY},
                 {"params": vectors, "weight_decay": 0.0},
             ],
-            lr=self.hparams.lr,
+            lr=self.options.lr,
             betas=(0.9, 0.99),
             fused=True,
         )

@@ -1,0 +1,50 @@
+"""What several tests need: drawn strips, and a run trained on them in seconds."""
+
+import os
+from pathlib import Path
+
+# Before torch is imported, and for every process that a test starts: networks this small are
+# slower on two threads, and far slower where other programs want the same cores.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import pytest
+
+import train_torch
+from garfield_vae.drawn import draw_folder
+
+# Small in every respect but whole in all: the same code at panels of 32 × 40.
+SMALL = [
+    *("--source", "folder", "--panel_height", "32", "--panel_width", "40"),
+    *("--z_dim", "16", "--c_hidden", "2", "--num_blocks", "1", "--batch_size", "8"),
+    *("--accelerator", "cpu", "--devices", "1", "--precision", "32-true"),
+]
+
+
+@pytest.fixture(scope="session")
+def strips(tmp_path_factory) -> Path:
+    """A folder of 40 drawn dailies."""
+    folder = tmp_path_factory.mktemp("drawn")
+    draw_folder(folder, 40, seed=1)
+    return folder / "strips"
+
+
+@pytest.fixture
+def train(strips, tmp_path, monkeypatch):
+    """`train("--epochs", "2", …)` trains the small model in an empty folder; gives the status."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*flags: str) -> int:
+        return train_torch.main([*SMALL, "--data_dir", str(strips), *flags])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained_run(strips, tmp_path_factory) -> Path:
+    """A finished run of the small model, for tests that only look at it."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        flags = ["--data_dir", str(strips), "--epochs", "3", "--run_name", "run"]
+        assert train_torch.main([*SMALL, *flags]) == 0
+    return folder / "logs" / "run"

@@ -18,6 +18,7 @@ import numpy as np
 from garfield_vae.coding import decode, encode, reconstruct
 from garfield_vae.encoded import encoded_strips
 from garfield_vae.errors import UserError, run_script
+from garfield_vae.explorer import explore
 from garfield_vae.gather import present_strips
 from garfield_vae.latent import LatentSpace
 from garfield_vae.options import ProcessOptions, add_options, typed
@@ -53,7 +54,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{100 * space.explained[:shown].sum():.0f} % of their variance"
     )
 
-    # -------------------------------------------------------------- 3. pictures
+    # -------------------------------------------------------------- 3. the explorer
+    if options.explore:
+        explore(
+            run,
+            space,
+            store,
+            encoded.means,
+            folder,
+            sliders=shown,
+            port=options.port,
+            open_browser=options.open,
+        )
+        return 0
+
+    # -------------------------------------------------------------- 4. pictures
     output = folder / "processed"
     if options.interpolate or options.reconstruct:
         if options.interpolate:

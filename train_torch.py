@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ from garfield_vae.callbacks import (
     RunProgressBar,
 )
 from garfield_vae.dataset import StripData
+from garfield_vae.download_options import DownloadOptions, add_download_arguments
 from garfield_vae.errors import INTERRUPTED, UserError, run_script
 from garfield_vae.gather import gather_strips, open_strips
 from garfield_vae.objective import implied_sigma
@@ -56,13 +58,13 @@ TERMINATED = 143  # the shell's exit status for SIGTERM
 
 def main(arguments: Sequence[str] | None = None) -> int:
     # -------------------------------------------------------------- 1. what was asked for
-    options, folder = read_command_line(arguments)
+    options, wanted, folder = read_command_line(arguments)
     quieten_lightning()
 
     # -------------------------------------------------------------- 2. strips
     # Only the first process fills and builds; the others meet it in `fit` and read what it built.
     first = rank_zero_only.rank == 0
-    store = gather_strips(options) if first else open_strips(options)
+    store = gather_strips(options, wanted) if first else open_strips(options)
     data = StripData(store, options.batch_size, options.seed, options.num_workers)
 
     # -------------------------------------------------------------- 3. network and objective
@@ -97,8 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def read_command_line(arguments: Sequence[str] | None) -> tuple[TrainOptions, Path | None]:
-    """The options, and the folder of the run to go on with, if there is one."""
+def read_command_line(
+    arguments: Sequence[str] | None,
+) -> tuple[TrainOptions, DownloadOptions | None, Path | None]:
+    """The options, what to download (if anything), and the run to go on with (if there is one)."""
     parser = argparse.ArgumentParser(
         prog="train_torch.py",
         description=__doc__,
@@ -106,11 +110,24 @@ def read_command_line(arguments: Sequence[str] | None) -> tuple[TrainOptions, Pa
         allow_abbrev=False,
     )
     add_options(parser, TrainOptions)
-    given = typed(parser.parse_args(arguments), TrainOptions)
+    add_download_arguments(parser, without=("source", "comic"))
+    namespace = parser.parse_args(arguments)
+    given, folder = typed(namespace, TrainOptions), None
     if (name := given.get("continue_from")) is None:
         defaults = DEMO if given.get("demo") else {}
-        return TrainOptions(**defaults | given), None
-    folder = find_run_folder(name, Path(given.get("log_dir", TrainOptions.log_dir)))
+        options = TrainOptions(**defaults | given)
+    else:
+        folder = find_run_folder(name, Path(given.get("log_dir", TrainOptions.log_dir)))
+        options = continued_options(folder, given)
+    wanted = None
+    if options.source not in ("drawn", "folder"):
+        namespace.source, namespace.comic = options.source, options.comic
+        wanted = DownloadOptions.from_args(namespace)
+    return options, wanted, folder
+
+
+def continued_options(folder: Path, given: dict[str, Any]) -> TrainOptions:
+    """A run's own options with what was typed; what would make it another run is refused."""
     before = asdict(read_options(folder))
     fixed = ("z_dim", "c_hidden", "num_blocks", "panel_height", "panel_width", "batch_size", "seed")
     for flag in fixed:
@@ -119,7 +136,7 @@ def read_command_line(arguments: Sequence[str] | None) -> tuple[TrainOptions, Pa
                 f"--{flag} {given[flag]} does not fit {folder}, which was begun with "
                 f"{before[flag]}: leave the flag out, or begin a new run"
             )
-    return train_options(before | given, folder), folder
+    return train_options(before | given, folder)
 
 
 def quieten_lightning() -> None:

@@ -4,11 +4,15 @@ import hashlib
 from pathlib import Path
 
 from garfield_vae.build import build_store
+from garfield_vae.download import download
+from garfield_vae.download_options import DownloadOptions
 from garfield_vae.drawn import draw_folder
 from garfield_vae.errors import UserError
 from garfield_vae.options import TrainOptions
+from garfield_vae.sources import Comic
 from garfield_vae.store import PanelStore
 
+ENOUGH_STRIPS = 300  # to train on, when a download came to less than was asked for
 DRAWN_SEED = 0  # --seed is the training's: another seed should not redraw the strips
 
 
@@ -22,18 +26,37 @@ def strip_folders(options: TrainOptions) -> tuple[Path, Path]:
     if options.source == "drawn":
         folder = data / f"drawn-{options.count}"
         return folder / "strips", folder
-    return data / options.comic / "strips", data / options.comic
+    folder = data / Comic.parse(options.comic).slug
+    return folder / "strips", folder
 
 
-def gather_strips(options: TrainOptions) -> PanelStore:
-    """Fetches or draws what is missing and builds the panel store. Shows its progress."""
+def gather_strips(options: TrainOptions, wanted: DownloadOptions | None) -> PanelStore:
+    """Downloads (what `wanted` says) or draws what is missing, and builds the panel store."""
     strips, work = strip_folders(options)
     if options.source == "folder":
         if not strips.is_dir():
             raise UserError(f"there is no folder {strips}: --data_dir names the folder of strips")
     elif options.source == "drawn":
         draw_folder(work, options.count, DRAWN_SEED)
+    else:
+        download_strips(work, wanted)
     return build_store(strips, work, options.panel_height, options.panel_width)
+
+
+def download_strips(folder: Path, wanted: DownloadOptions) -> None:
+    """Completes the comic's folder. Raises UserError when too little came of it to train on."""
+    report = download(folder, wanted)
+    print(report, flush=True)
+    if report.interrupted:
+        raise KeyboardInterrupt
+    if not report.enough and report.there < ENOUGH_STRIPS:
+        raise UserError(
+            f"{report.there} of {report.wanted} strips could be had, too few to train on: try "
+            f"again later, train on strips of your own by --source folder --data_dir DIR, or on "
+            f"strips that the project draws by --source drawn"
+        )
+    if not report.enough:
+        print(f"Training goes on with the {report.there} strips that are there.", flush=True)
 
 
 def present_strips(options: TrainOptions) -> PanelStore:

@@ -8,11 +8,23 @@ It takes and gives the same tensors as ours, so that one loop measures both. It 
 of one strip in training: BatchNorm after the dense layer has nothing to average over.
 """
 
+import argparse
 import itertools
+import sys
+import time
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from garfield_vae.callbacks import Deadline
+from garfield_vae.dataset import StripData
+from garfield_vae.objective import distortion, rate
+from garfield_vae.store import PanelStore
 
 LEARNING_RATE = 1e-3  # Adam, constant
 BETA = 1e-4
@@ -101,3 +113,68 @@ class PublishedVAE(nn.Module):
         """Strips → a reconstruction from one posterior sample, mean, log_std."""
         mean, log_std = self.encode(strips)
         return self.decode(mean + log_std.exp() * torch.randn_like(mean)), mean, log_std
+
+
+# -------------------------------------------------------------------------------------------------
+# The published recipe, run by the loader that ours uses
+
+
+class PublishedRecipe(LightningModule):
+    def __init__(self, model: PublishedVAE):
+        super().__init__()
+        self.model, self.strips, self.seconds = model, 0, 0.0
+
+    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
+        self.step_began = time.perf_counter()
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor | None:
+        if len(batch) < 2:
+            return None  # an epoch's last strip: the published training would end here
+        reconstruction, mean, log_std = self.model(batch)
+        beta = beta_at(self.current_epoch)
+        return distortion(batch, reconstruction) + beta * rate(mean, log_std).mean()
+
+    def on_train_batch_end(self, outputs: dict, batch: Tensor, batch_idx: int) -> None:
+        self.strips += len(batch)
+        self.seconds += time.perf_counter() - self.step_began
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), lr=LEARNING_RATE)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Trains the published model by its recipe.")
+    parser.add_argument("--store", type=Path, required=True, help="panels-176x200.npy")
+    parser.add_argument("--out", type=Path, required=True, help="file for weights and figures")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--batch_size", type=int, default=64)
+    parser.add_argument("--z_dim", type=int, default=1024)
+    parser.add_argument("--c_hidden", type=int, default=6)
+    parser.add_argument("--num_blocks", type=int, default=2)
+    options = parser.parse_args()
+
+    torch.manual_seed(0)
+    network = {name: getattr(options, name) for name in ("z_dim", "c_hidden", "num_blocks")}
+    recipe = PublishedRecipe(PublishedVAE(**network))
+    data = StripData(PanelStore.open(options.store), options.batch_size, seed=0)
+    trainer = Trainer(
+        max_epochs=-1,
+        callbacks=[Deadline(options.minutes)],
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(recipe, data)
+    figures = {
+        "strips": recipe.strips,
+        "strips/s": recipe.strips / recipe.seconds,
+        "beta": beta_at(trainer.current_epoch),
+    }
+    torch.save({"network": network, "weights": recipe.model.state_dict()} | figures, options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,12 @@
 """Latents become pictures, for many pages at once, on one thread that owns the network.
 
-One thread, because the network uses all cores by itself: two at a time would only get in each
-other's way. Work is taken in the order in which it came; a long piece of work (an animation) is
-handed in by a few strips at a time, so that a page that drags in the meantime is served between.
+One thread, because the network uses several cores by itself: two at a time would only get in each
+other's way. It leaves half of the cores to the browser, which needs them at the same moment: on two
+busy cores a strip on both took thirty times as long as on one, waiting for the other half. Strips
+of several pages are not painted as one batch: on a CPU that saves nothing.
+
+Work is taken in the order in which it came; a long piece of work (an animation) is handed in by a
+few strips at a time, so that a page that drags in the meantime is served between.
 """
 
 import io
@@ -33,7 +37,7 @@ class Painter:
     def __init__(self, model: StripVAE):
         self.model = model.eval()
         self.device = next(model.parameters()).device
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="painter")
+        self._thread = ThreadPoolExecutor(1, "painter", initializer=use_half_of_the_cores)
         self._newest: OrderedDict[str, int] = OrderedDict()  # page → its newest turn
         self._lock = threading.Lock()
 
@@ -87,6 +91,10 @@ class Painter:
     def _encode(self, panels: np.ndarray) -> np.ndarray:
         mean, _ = self.model.encode(to_unit(torch.from_numpy(panels).to(self.device))[None])
         return mean[0].float().cpu().numpy()
+
+
+def use_half_of_the_cores() -> None:
+    torch.set_num_threads(max(1, torch.get_num_threads() // 2))
 
 
 def png(pixels: np.ndarray, scale: int = 1) -> bytes:

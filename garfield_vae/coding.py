@@ -28,7 +28,7 @@ def encode_batches(
         total=len(strips), desc="encoding", unit="strip", disable=None if progress else True
     ) as bar:
         for start in range(0, len(strips), BATCH):
-            batch = torch.from_numpy(np.ascontiguousarray(strips[start : start + BATCH]))
+            batch = torch.from_numpy(np.array(strips[start : start + BATCH]))
             mean, log_std = model.encode(to_unit(batch.to(device)))
             yield mean.cpu().numpy(), (2 * log_std).exp().cpu().numpy()
             bar.update(len(batch))

@@ -22,6 +22,13 @@ from garfield_vae.networks import StripVAE
 from garfield_vae.options import TrainOptions, train_options
 
 FORMAT = 1  # of the checkpoint's entry "garfield_vae"; another one is refused
+LARGEST = {  # of what a checkpoint may ask for; far beyond what anybody trains
+    "z_dim": 65_536,
+    "c_hidden": 512,
+    "num_blocks": 64,
+    "panel_height": 4096,
+    "panel_width": 4096,
+}
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "Pillow", "scikit-learn")
 
 
@@ -131,10 +138,12 @@ def build(network: dict[str, Any], weights: dict[str, torch.Tensor], origin: Pat
     shapes before anything of that size is allocated.
     """
     try:
+        if any(network[name] > largest for name, largest in LARGEST.items()):
+            raise ValueError("no network is that large")
         with torch.device("meta"):
             model = StripVAE(**network)
         model.load_state_dict(weights, assign=True)
-    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+    except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(
             f"{origin} does not hold the weights of the network it describes"
         ) from error

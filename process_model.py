@@ -8,12 +8,16 @@ Everything is written to logs/RUN/processed/. The first call encodes all strips;
 that while model and strips are unchanged.
 """
 
+import garfield_vae  # before torch: it settles how torch's threads wait
+
+# isort: split
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from garfield_vae.coding import decode, encode, reconstruct
 from garfield_vae.encoded import encoded_strips
@@ -149,7 +153,7 @@ def write_walks(run: LoadedRun, space: LatentSpace, shown: int, output: Path) ->
     page = sheet(np.concatenate(rows), columns=WALK_STEPS, width=240, labels=labels)
     told(save_png(output / "walks.png", page))
     frames = np.linspace(-WALK_REACH, WALK_REACH, WALK_FRAMES)
-    for component in range(shown):
+    for component in tqdm(range(shown), desc="walks", unit="walk", disable=None):
         strips = decode(run.model, walk(space, component, frames))
         save_gif(output / f"walk_{component + 1:02d}.gif", strips, width=480, seconds=2.0)
     print(f"wrote {output / 'walk_01.gif'} to walk_{shown:02d}.gif")

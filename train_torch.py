@@ -7,6 +7,9 @@
 Each run is a folder under logs/; `tensorboard --logdir logs` shows it while it trains.
 """
 
+import garfield_vae  # before torch: it settles how torch's threads wait
+
+# isort: split
 import argparse
 import logging
 import sys

@@ -22,7 +22,10 @@ def encode(model: StripVAE, strips: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def encode_batches(
     model: StripVAE, strips: np.ndarray, progress: bool = False
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """`encode`, BATCH strips at a time, for sets that do not fit in memory."""
+    """`encode`, BATCH strips at a time, for sets that do not fit in memory.
+
+    `progress` shows a bar, if there is a terminal to show it on.
+    """
     device = next(model.parameters()).device
     with tqdm(
         total=len(strips), desc="encoding", unit="strip", disable=None if progress else True

@@ -194,7 +194,9 @@ class ProcessOptions:
     accelerator: str = option(
         "auto", MODEL_FLAGS, "what computes", choices=("auto", "cpu", "gpu", "mps")
     )
-    progress_bar: bool = option(False, MODEL_FLAGS, "show progress bars")
+    progress_bar: bool = option(
+        False, MODEL_FLAGS, "accepted for old commands' sake: on a terminal, bars are always shown"
+    )
 
     components: int = option(
         20, LATENT, "principal components that become walks and sliders", type=whole(1), metavar="K"

@@ -103,8 +103,8 @@ def save_gif(path: Path, panels: Iterable[np.ndarray], width: int, seconds: floa
     """Strips [N, 3, 3, H, W] as an endless animation there and back; one way takes `seconds`."""
     frames = [shrink(strip, width) for strip in join_panels(np.asarray(panels))]
     # One palette for all frames, or the colours flicker.
-    palette = Image.fromarray(np.concatenate([np.asarray(f) for f in frames[:: len(frames) // 4]]))
-    palette = palette.quantize(256)
+    some = [np.asarray(frame)[::2, ::2] for frame in frames[:: max(1, len(frames) // 4)]]
+    palette = Image.fromarray(np.concatenate(some)).quantize(256)
     frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     frames += frames[-2:0:-1]
     duration = max(20, round(1000 * seconds / len(frames) * 2))

@@ -209,3 +209,10 @@ def test_the_interval_of_two_sets_has_the_width_of_the_known_standard_error():
 def test_one_strip_has_a_value_but_no_interval():
     assert mean_estimate(np.array([0.5])).low is None
     assert weighted_estimate(lambda a, b: 1.0, (1, 5), resamples=10).high is None
+
+
+def test_resamples_without_a_figure_are_left_out_of_the_interval():
+    counts = iter([math.nan, 1.0, math.nan, 3.0])
+    estimate = weighted_estimate(lambda a, b: next(counts, 0.0) if a.max() > 1 else 5.0, (9, 9), 4)
+    assert estimate.value == 5.0
+    assert math.isfinite(estimate.low)

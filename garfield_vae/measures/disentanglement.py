@@ -53,15 +53,19 @@ def mutual_information(means: np.ndarray, factors: Factors) -> np.ndarray:
     return np.stack([_information(latents, _labels(f)) for f in factors.values()], axis=1)
 
 
+def entropies(factors: Factors) -> np.ndarray:
+    """Entropy in nats of each factor, [factors]; quantities in equally filled bins."""
+    return np.array([scipy.stats.entropy(np.bincount(_labels(f))) for f in factors.values()])
+
+
 def mig(means: np.ndarray, factors: Factors) -> dict[str, float]:
     """Mutual information gap of each factor, 0 to 1 (Chen et al. 2018).
 
     How much more the best latent knows of the factor than the second best, over its entropy.
     """
     information = np.sort(mutual_information(means, factors), axis=0)[::-1]
-    entropies = [scipy.stats.entropy(np.bincount(_labels(f))) for f in factors.values()]
     second = information[1] if len(information) > 1 else 0.0
-    gaps = (information[0] - second) / entropies
+    gaps = (information[0] - second) / entropies(factors)
     return dict(zip(factors, map(float, gaps), strict=True))
 
 

@@ -1,5 +1,6 @@
 """Confidence intervals by resampling strips (the bootstrap, Efron 1979)."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -41,16 +42,16 @@ def weighted_estimate(
     estimate itself. The interval is the estimate ± 1.96 standard deviations over resamples: a
     distance between sets grows under resampling (a set that repeats itself is further from
     everything), so its percentiles would lie beside the estimate, but its spread is right.
+    Resamples for which the statistic is not finite are left out.
     """
     rng = np.random.default_rng(seed)
     value = statistic(np.ones(sizes[0]), np.ones(sizes[1]))
-    if min(sizes) < 2:
+    draws = [
+        statistic(*(rng.multinomial(n, np.full(n, 1 / n)).astype(float) for n in sizes))
+        for _ in range(resamples if min(sizes) > 1 else 0)
+    ]
+    finite = [draw for draw in draws if math.isfinite(draw)]
+    if len(finite) < 2:
         return Estimate(value)
-    spread = np.std(
-        [
-            statistic(*(rng.multinomial(n, np.full(n, 1 / n)).astype(float) for n in sizes))
-            for _ in range(resamples)
-        ],
-        ddof=1,
-    )
-    return Estimate(value, float(value - 1.96 * spread), float(value + 1.96 * spread))
+    spread = float(np.std(finite, ddof=1))
+    return Estimate(value, value - 1.96 * spread, value + 1.96 * spread)

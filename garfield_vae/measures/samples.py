@@ -4,6 +4,7 @@ Precision and recall, density and coverage, and kernel distance (KID) say on fea
 is from another; the nearest training strip says whether a drawn strip is a copy.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,6 +89,8 @@ class KernelDistance:
 
 def _mean_of_pairs(kernel: np.ndarray, counts: np.ndarray) -> float:
     pairs = counts.sum() ** 2 - (counts**2).sum()
+    if pairs == 0:  # one strip, however often: it has nobody to meet
+        return math.nan
     return (counts @ kernel @ counts - counts**2 @ np.diagonal(kernel)) / pairs
 
 

@@ -1,0 +1,153 @@
+"""The pictures of a report: which strips are shown, and what each of them is called."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from garfield_vae.coding import decode
+from garfield_vae.comparison import Nearest
+from garfield_vae.latent import LatentSpace
+from garfield_vae.networks import StripVAE
+
+SHOWN_SAMPLES, SHOWN_PRIOR, SHOWN_WALKS, SHOWN_NEAREST = 12, 4, 8, 4
+WALK_STEPS = (-3.0, -1.5, 0.0, 1.5, 3.0)  # standard deviations
+MORPH_STEPS = 7
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One strip, uint8 [3, 3, H, W], with the words under it and those that replace it."""
+
+    panels: np.ndarray
+    label: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Strips along one principal component; `explained` is its share of the latents' variance."""
+
+    component: int
+    explained: float
+    pictures: list[Picture]
+
+
+@dataclass(frozen=True)
+class Exhibits:
+    """All pictures of a report. Pairs are (strip, its reconstruction), (sample, training strip)."""
+
+    reconstructions: list[tuple[Picture, Picture]]
+    samples: list[Picture]
+    prior: list[Picture]
+    walks: list[Walk]
+    morph: list[Picture]
+    nearest: list[tuple[Picture, Picture]]
+
+
+def gather_exhibits(
+    model: StripVAE,
+    space: LatentSpace,
+    *,
+    held_out: np.ndarray,
+    names: Sequence[str],
+    reconstructions: np.ndarray,
+    errors: np.ndarray,
+    means: np.ndarray,
+    samples: np.ndarray,
+    prior: np.ndarray,
+    nearest: Nearest,
+    training: Any,
+    training_names: Sequence[str],
+) -> Exhibits:
+    """Chooses from what was measured, and decodes walks and a morph.
+
+    held_out, reconstructions, samples, prior are uint8 [·, 3, 3, H, W]; errors [N] and means [N, z]
+    belong to the held-out strips, `nearest` to the samples.
+    """
+    order = np.argsort(errors)
+    return Exhibits(
+        reconstructions=[
+            _reconstruction(word, row, held_out, reconstructions, errors, names)
+            for word, row in _best_median_worst(order)
+        ],
+        samples=[
+            Picture(strip, f"sample {i + 1}", f"Strip {i + 1} drawn by the network")
+            for i, strip in enumerate(samples[:SHOWN_SAMPLES])
+        ],
+        prior=[
+            Picture(strip, f"sample {i + 1}", f"Strip {i + 1} drawn by the network from N(0, I)")
+            for i, strip in enumerate(prior[:SHOWN_PRIOR])
+        ],
+        walks=[_walk(model, space, i) for i in range(min(SHOWN_WALKS, len(space.std)))],
+        morph=_morph(model, means, names, order),
+        nearest=[
+            (
+                Picture(samples[i], f"sample {i + 1}", f"Strip {i + 1} drawn by the network"),
+                Picture(
+                    training[[nearest.rows[i]]][0],
+                    f"{training_names[nearest.rows[i]]}, MSE {nearest.mse[i]:.3f} away",
+                    f"Training strip {training_names[nearest.rows[i]]}",
+                ),
+            )
+            for i in np.argsort(nearest.mse)[:SHOWN_NEAREST]
+        ],
+    )
+
+
+def _best_median_worst(order: np.ndarray) -> list[tuple[str, int]]:
+    """Two rows of each, the worst last; with few strips one of each."""
+    many = 2 if len(order) >= 6 else 1
+    middle = (len(order) - many) // 2
+    parts = {"best": order[:many], "median": order[middle:][:many], "worst": order[-many:]}
+    return [(word, int(row)) for word, rows in parts.items() for row in rows]
+
+
+def _reconstruction(word, row, held_out, reconstructions, errors, names) -> tuple[Picture, Picture]:
+    name = names[row]
+    return (
+        Picture(held_out[row], f"{word}: {name}", f"Held-out strip {name}"),
+        Picture(
+            reconstructions[row],
+            f"reconstruction, MSE {errors[row]:.3f}",
+            f"Reconstruction of strip {name}",
+        ),
+    )
+
+
+def _walk(model: StripVAE, space: LatentSpace, component: int) -> Walk:
+    coordinates = np.zeros((len(WALK_STEPS), component + 1), np.float32)
+    coordinates[:, component] = WALK_STEPS
+    strips = decode(model, space.latents(coordinates).astype(np.float32))
+    pictures = [
+        Picture(
+            strip,
+            f"{step:+.1f}".replace("-", "−") if step else "0, the mean strip",
+            f"Strip at {step:+.1f} standard deviations of component {component + 1}",
+        )
+        for step, strip in zip(WALK_STEPS, strips, strict=True)
+    ]
+    return Walk(component + 1, float(space.explained[component]), pictures)
+
+
+def _morph(
+    model: StripVAE, means: np.ndarray, names: Sequence[str], order: np.ndarray
+) -> list[Picture]:
+    """From the strip that is drawn best to the one among the better half that is furthest from it.
+
+    Ends that the network draws well show what lies between them, and not what it cannot draw.
+    """
+    first = order[0]
+    others = order[1 : max(2, len(order) // 2)]
+    last = others[np.square(means[others] - means[first]).sum(axis=1).argmax()]
+    shares = np.linspace(0, 1, MORPH_STEPS, dtype=np.float32)
+    strips = decode(model, (1 - shares[:, None]) * means[first] + shares[:, None] * means[last])
+    return [
+        Picture(
+            strip,
+            {0.0: names[first], 1.0: names[last]}.get(float(share), f"{share:.0%}"),
+            f"Strip {share:.0%} of the way from {names[first]} to {names[last]}",
+        )
+        for share, strip in zip(shares, strips, strict=True)
+    ]

@@ -8,7 +8,7 @@ Everything is written to logs/RUN/processed/. The first call encodes all strips;
 that while model and strips are unchanged.
 """
 
-import garfield_vae  # before torch: it settles how torch's threads wait
+import garfield_vae  # noqa: F401  (before torch: it settles how torch's threads wait)
 
 # isort: split
 import argparse

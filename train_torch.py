@@ -7,7 +7,7 @@
 Each run is a folder under logs/; `tensorboard --logdir logs` shows it while it trains.
 """
 
-import garfield_vae  # before torch: it settles how torch's threads wait
+import garfield_vae  # noqa: F401  (before torch: it settles how torch's threads wait)
 
 # isort: split
 import argparse

@@ -25,6 +25,8 @@ MONTHS = (  # strftime's %B follows the machine's language, the sites do not
     *("September", "October", "November", "December"),
 )
 
+MAX_TAGS = 20_000  # the parser's time grows with their square; a real page has a few thousand
+
 
 @dataclass(frozen=True)
 class Comic:
@@ -240,10 +242,14 @@ SOURCES = {source.name: source for source in (Uclick, Jikos, GoComics, ArcaMax)}
 
 
 def _soup(page: Answer, only: SoupStrainer | None = None) -> BeautifulSoup:
+    if page.body.count(b"<") > MAX_TAGS:
+        raise BadAnswer("the page has more tags than can be read in reasonable time")
     with warnings.catch_warnings():  # of XHTML, and of a page that is no page
         warnings.simplefilter("ignore")
         try:
-            return BeautifulSoup(page.body, "html.parser", parse_only=only)
+            # Without an unfinished tag at the end, over which the parser would go again and again.
+            whole = page.body[: page.body.rfind(b">") + 1]
+            return BeautifulSoup(whole, "html.parser", parse_only=only)
         except ParserRejectedMarkup as error:
             raise BadAnswer("the page is no HTML that can be read") from error
 

@@ -126,7 +126,7 @@ def test_an_xhtml_page_is_read_without_a_warning(site):
     assert len(given(Jikos, page).pictures(DAY)) == 1
 
 
-@pytest.mark.parametrize("page", ["<![x", "<!x[", "page.html", "\0", "<td" * 1000])
+@pytest.mark.parametrize("page", ["<![x", "<!x[", "page.html", "\0", "<td" * 1000, "<a>" * 600_000])
 def test_a_page_that_is_no_html_is_a_bad_answer(page):
     for kind in (Jikos, GoComics, ArcaMax):
         with pytest.raises(BadAnswer):

@@ -90,7 +90,7 @@ def memory(process: int) -> float:
 
 
 def processor_time(process: int) -> float:
-    """Seconds of user and system time so far (Linux). On a busy machine it says more than clocks."""
+    """Seconds of user and system time so far (Linux): on a busy machine better than clocks."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -22,23 +22,26 @@ STRIPS = 40
 FIRST_DAY = datetime.date(1990, 1, 1)
 
 
-def make_explorer(folder: Path, with_strips: bool = True, **changes) -> Explorer:
+def make_explorer(
+    folder: Path, with_strips: bool = True, panels: tuple[int, int] = (48, 56), c_hidden: int = 2
+) -> Explorer:
     torch.manual_seed(0)
-    model = StripVAE(z_dim=24, c_hidden=2, num_blocks=1, panel_height=48, panel_width=56).eval()
+    height, width = panels
+    model = StripVAE(24, c_hidden, num_blocks=1, panel_height=height, panel_width=width).eval()
     # As it is built, the network hardly answers to its latents: make its strips differ visibly.
     with torch.no_grad():
         model.decoder.paint.weight.mul_(6)
     days = [FIRST_DAY + datetime.timedelta(days=day) for day in range(STRIPS)]
     strips = (draw_strip(0, day)[0].convert("RGB") for day in days)
-    panels = np.stack([cut_panels(strip, 48, 56) for strip in strips])
+    panels = np.stack([cut_panels(strip, height, width) for strip in strips])
     with torch.no_grad():
         means, log_stds = model.encode(to_unit(torch.from_numpy(panels)))
     space = LatentSpace.fit(means.numpy(), (2 * log_stds).exp().mean(0).numpy())
     store = SimpleNamespace(panels=panels, names=[day.isoformat() for day in days])
     loaded = SimpleNamespace(model=model, folder=folder)
     if not with_strips:
-        return Explorer(loaded, space, None, None, folder, SLIDERS, **changes)
-    return Explorer(loaded, space, store, means.numpy(), folder, SLIDERS, **changes)
+        return Explorer(loaded, space, None, None, folder, SLIDERS)
+    return Explorer(loaded, space, store, means.numpy(), folder, SLIDERS)
 
 
 @contextmanager

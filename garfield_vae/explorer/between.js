@@ -14,6 +14,7 @@ export class Between {
     this.#on = on;
     this.a = this.b = null;
     this.mix = byId("mix");
+    fillTrack(this.mix);
     this.mix.addEventListener("input", () => { this.stop(); this.#move(); });
     this.mix.addEventListener("change", () => on.commit());
     byId("play").addEventListener("click", () => this.toggle());

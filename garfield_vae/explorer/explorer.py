@@ -71,7 +71,7 @@ class Explorer:
             "strips": {"count": len(strips), "first": strips[0], "last": strips[-1]}
             if len(strips)
             else None,
-            "can": ["draw", "encode", "gif", "name"],
+            "can": ["detail", "encode", "gif", "name"],
         }
 
     def ends_png(self) -> bytes:

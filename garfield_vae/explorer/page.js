@@ -1,7 +1,6 @@
 // The page: holds the state, and ties the parts together. Read this first; state.js says what a
 // state is, backend.js how pictures come.
 
-import { Backend } from "./backend.js";
 import { Between } from "./between.js";
 import { Easel } from "./easel.js";
 import { Shelf, download } from "./shelf.js";
@@ -70,7 +69,7 @@ class Page {
   // A large step: the browser's back button leads to where it began.
   jump(state) {
     this.between.stop();
-    if (!State.same(state, this.state)) history.pushState(null, "", location.hash || "#");
+    if (!State.same(state, this.state)) this.#address("pushState", location.hash || "#");
     this.move(state);
     this.commit();
   }
@@ -87,10 +86,15 @@ class Page {
   writeLink() {
     byId("undo").disabled = this.now === 0;
     byId("redo").disabled = this.now === this.past.length - 1;
-    // Browsers refuse more than a hundred of these in a few seconds; the next one catches up.
+    this.#address("replaceState", this.hash());
+  }
+
+  #address(change, hash) {
     try {
-      history.replaceState(null, "", this.hash());
-    } catch { /* the address bar lags a moment */ }
+      history[change](null, "", hash);
+    } catch {
+      // some browsers refuse more than a hundred in a few seconds: the next one catches up
+    }
   }
 
   hash() {
@@ -321,20 +325,26 @@ class Page {
   }
 }
 
-async function open(backend) {
+// Fills the page, with whatever paints its strips.
+export async function open(backend) {
+  try {
+    await fill(backend);
+  } catch (error) {
+    byId("notice").textContent = error.message;
+  }
+}
+
+async function fill(backend) {
   const info = await backend.info();
   byId("run").textContent = info.title;
   byId("dimensions").textContent = info.dimensions;
   byId("first").max = byId("first").value = info.sliders.length;
   byId("seed").value = 1;
   byId("gif").hidden = !info.can.includes("gif");
-  byId("rest-label").hidden = info.can.includes("knobs only");
+  byId("rest-label").hidden = !info.can.includes("detail");
+  document.querySelector(".strips-only").hidden = !info.can.includes("encode");
   document.title = `${info.title} · strip explorer`;
   const page = new Page(backend, info);
   page.readLink();
   page.sliders.showEnds(await backend.ends());
 }
-
-open(new Backend()).catch((error) => {
-  byId("notice").textContent = error.message;
-});

@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # it brings Lightning, which takes seconds, for a name in an 
 
 PAGE_FILES = {
     "page.css": "text/css",
+    "start.js": "text/javascript",
     "page.js": "text/javascript",
     "state.js": "text/javascript",
     "backend.js": "text/javascript",

@@ -13,7 +13,7 @@
 The convolutions know what strips look like nearby, and see a thousand places of every strip; the
 dense layers know what belongs together across a strip, and see as many examples as there are
 strips. So the dense layers start as a plain change of basis (see `low_frequencies`) and learn at
-a tenth of the speed: the network begins as a convolutional autoencoder, and learns what goes with
+a fiftieth of the speed: the network begins as a convolutional autoencoder, and learns what goes with
 what as far as the data allow. There is no normalisation: on a processor it takes half of the time,
 and it hides from a block how dark and how busy a panel is. Blocks start as the identity instead.
 """
@@ -34,7 +34,7 @@ STAGES = 3  # resolutions at 1/4, 1/8 and 1/16 of the panel
 LOG_STD_RANGE = (-8.0, 3.0)
 INITIAL_LOG_STD = -2.0
 PAINT_GAIN = 0.3  # of the last layer: tanh starts in its straight part
-DENSE_SPEED = 0.1  # how fast the dense layers learn, in parts of the convolutions' speed
+DENSE_SPEED = 0.02  # how fast the dense layers learn, in parts of the convolutions' speed
 
 
 class ResNetBlock(nn.Module):
@@ -53,7 +53,7 @@ class SlowLinear(nn.Linear):
     """A dense layer that learns at `DENSE_SPEED`: its weights are stored divided by that.
 
     Adam moves every number by about the learning rate whatever its size, so numbers that are
-    stored ten times as large change the layer a tenth as much.
+    stored fifty times as large change the layer a fiftieth as much.
     """
 
     @torch.no_grad()

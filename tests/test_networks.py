@@ -173,7 +173,7 @@ def test_the_latent_vector_starts_as_a_rotation_of_the_code_maps():
     torch.testing.assert_close(log_std, torch.full_like(log_std, -2.0))
 
 
-def test_dense_layers_learn_at_a_tenth_of_the_speed():
+def test_dense_layers_learn_at_a_fraction_of_the_speed():
     moves = []
     for layer in (torch.nn.Linear(4, 1, bias=False), SlowLinear(4, 1, bias=False)):
         torch.manual_seed(0)

@@ -1,0 +1,260 @@
+"""One lever at a time: what does each choice in the network and its training bring?
+
+    python benchmarks/ablations.py --strips DIR --levers "as it is,GroupNorm,ReLU"
+    python benchmarks/ablations.py --list
+
+Each lever is a process of its own: the network as it is with that one thing changed, the same
+strips, the same number of steps of 16 strips (so that a busy machine does not change the errors),
+measured on held-out weeks as benchmarks/quality.py splits them. Seconds are processor time with
+one thread: two can run side by side. The results with what follows from them are in ablations.md.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.quality import draw, split_weeks
+from garfield_vae import networks
+from garfield_vae.objective import calibrated_beta, distortion, rate
+from garfield_vae.panels import to_unit
+from garfield_vae.store import PanelStore
+from garfield_vae.training import power_average
+
+# What a lever can change; `networks.…` are changed in place, since each lever has its own process.
+RECIPE = {
+    "lr": 2e-3,
+    "beta": "auto",
+    "precision": torch.bfloat16,
+    "memory_format": torch.channels_last,
+    "warmup": 20,
+    "cosine": False,
+    "clip": 1.0,
+    "average": True,
+    "augment": lambda strips: strips,
+    "c_hidden": 6,
+    "num_blocks": 2,
+    "z_dim": 1024,
+    "batch": 16,
+}
+
+
+class GroupNormBlock(nn.Module):
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm1, self.norm2 = self.norm(channels), self.norm(channels)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def norm(self, channels: int) -> nn.Module:
+        return nn.GroupNorm(min(32, channels // 4), channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(F.silu(self.norm2(self.conv1(F.silu(self.norm1(x))))))
+
+
+class BatchNormBlock(GroupNormBlock):
+    def norm(self, channels: int) -> nn.Module:
+        return nn.BatchNorm2d(channels)
+
+
+def put(name: str, value: object) -> Callable[[], None]:
+    """Replaces a name of garfield_vae.networks, or one of torch's functions that it calls."""
+    owner, attribute = (F, name[2:]) if name.startswith("F.") else (networks, name)
+    return lambda: setattr(owner, attribute, value)
+
+
+def identity(shape: tuple[int, ...], count: int) -> Tensor:
+    return torch.eye(count, int(np.prod(shape)))
+
+
+def random_rotation(shape: tuple[int, ...], count: int) -> Tensor:
+    return nn.init.orthogonal_(torch.empty(count, int(np.prod(shape))))
+
+
+def torchs_own_start() -> None:
+    """Convolutions as torch starts them, a third of the size; blocks still as the identity."""
+    ours = networks.StripVAE.initialise
+
+    def initialise(model: networks.StripVAE) -> None:
+        ours(model)
+        for name, module in model.named_modules():
+            if isinstance(module, nn.Conv2d) and not name.endswith("conv2"):
+                module.reset_parameters()
+
+    networks.StripVAE.initialise = initialise
+
+
+def blocks_start_active() -> None:
+    ours = networks.StripVAE.initialise
+
+    def initialise(model: networks.StripVAE) -> None:
+        ours(model)
+        for module in model.modules():
+            if isinstance(module, networks.ResNetBlock):
+                module.conv2.reset_parameters()
+
+    networks.StripVAE.initialise = initialise
+
+
+def shuffled_panels(strips: Tensor) -> Tensor:
+    """Half of the batches get their panels from different strips."""
+    if torch.rand(()) < 0.5:
+        return strips
+    return torch.stack([strips[torch.randperm(len(strips)), i] for i in range(3)], dim=1)
+
+
+def mirrored(strips: Tensor) -> Tensor:
+    flip = torch.rand(len(strips)) < 0.5
+    return torch.where(flip[:, None, None, None, None], strips.flip(-1), strips)
+
+
+def shifted(strips: Tensor, most: int = 4) -> Tensor:
+    height, width = strips.shape[-2:]
+    padded = F.pad(strips.flatten(0, 1), (most,) * 4, mode="replicate")
+    places = torch.randint(0, 2 * most + 1, (len(padded), 2)).tolist()
+    cut = [p[:, y : y + height, x : x + width] for p, (y, x) in zip(padded, places, strict=True)]
+    return torch.stack(cut).view_as(strips)
+
+
+LEVERS: dict[str, Callable[[], None] | dict] = {
+    "as it is": {},
+    "GroupNorm": put("ResNetBlock", GroupNormBlock),
+    "BatchNorm": put("ResNetBlock", BatchNormBlock),
+    "dense layers at full speed": put("DENSE_SPEED", 1.0),
+    "dense layers at a tenth": put("DENSE_SPEED", 0.1),
+    "dense layers start as identity": put("low_frequencies", identity),
+    "dense layers start as random rotation": put("low_frequencies", random_rotation),
+    "convolutions start as torch's": torchs_own_start,
+    "blocks start active": blocks_start_active,
+    "log std starts at -3": put("INITIAL_LOG_STD", -3.0),
+    "stem 8; two stages": lambda: (put("STEM", 8)(), put("STAGES", 2)()),
+    "ReLU": put("F.silu", F.relu),
+    "GELU": put("F.silu", lambda x: F.gelu(x, approximate="tanh")),
+    "beta 1e-6": {"beta": 1e-6},
+    "beta 1e-5": {"beta": 1e-5},
+    "beta 1e-4": {"beta": 1e-4},
+    "learning rate 1e-3": {"lr": 1e-3},
+    "learning rate 4e-3": {"lr": 4e-3},
+    "no warm-up": {"warmup": 1},
+    "cosine to zero": {"cosine": True},
+    "no averaging of weights": {"average": False},
+    "no clipping": {"clip": float("inf")},
+    "float32": {"precision": torch.float32},
+    "contiguous memory": {"memory_format": torch.contiguous_format},
+    "batch 8": {"batch": 8},
+    "batch 32": {"batch": 32},
+    "c_hidden 12": {"c_hidden": 12},
+    "num_blocks 1": {"num_blocks": 1},
+    "num_blocks 4": {"num_blocks": 4},
+    "mirrored": {"augment": mirrored},
+    "shifted by up to 4 pixels": {"augment": shifted},
+    "panels of different strips": {"augment": shuffled_panels},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--list", action="store_true", help="print the levers and stop")
+    parser.add_argument("--levers", default=",".join(LEVERS), help="which, with commas")
+    parser.add_argument("--strips", type=Path, help="folder of strips; 1,000 drawn if not given")
+    parser.add_argument("--steps", type=int, default=120, help="steps of training (default: 120)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--stores", type=Path, nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.list:
+        print("\n".join(LEVERS))
+    elif options.stores:
+        training, held_out = (PanelStore.open(path) for path in options.stores)
+        run_lever(options.levers, options.steps, options.seed, training, held_out)
+    else:
+        with tempfile.TemporaryDirectory(prefix="ablations-") as name:
+            strips = options.strips or draw(Path(name), 1000)
+            stores = [str(store.path) for store in split_weeks(strips.resolve(), Path(name))]
+            for lever in options.levers.split(","):
+                command = [sys.executable, __file__, "--levers", lever, "--stores", *stores]
+                command += ["--steps", str(options.steps), "--seed", str(options.seed)]
+                subprocess.run(command, check=False)
+
+
+def run_lever(
+    lever: str, steps: int, seed: int, training: PanelStore, held_out: PanelStore
+) -> None:
+    recipe, change = dict(RECIPE), LEVERS[lever]
+    recipe |= change if isinstance(change, dict) else {}
+    if callable(change):
+        change()
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    sizes = {name: recipe[name] for name in ("z_dim", "c_hidden", "num_blocks")}
+    model = networks.StripVAE(**sizes).to(memory_format=recipe["memory_format"])
+    averaged = AveragedModel(model, avg_fn=power_average, use_buffers=True)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=1.0, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+    )
+    rng = np.random.default_rng(seed)
+    running, order, began = 0.3, [], time.process_time()
+    for step in range(steps):
+        progress = np.cos(np.pi * step / steps) / 2 + 0.5 if recipe["cosine"] else 1.0
+        optimizer.param_groups[0]["lr"] = (
+            recipe["lr"] * min(1, (step + 1) / recipe["warmup"]) * progress
+        )
+        if len(order) < recipe["batch"]:
+            order = rng.permutation(len(training)).tolist()
+        rows, order = order[: recipe["batch"]], order[recipe["batch"] :]
+        strips = recipe["augment"](to_unit(torch.from_numpy(training.panels[rows])))
+        with autocast(recipe["precision"]):
+            reconstruction, mean, log_std = model(strips)
+        error = distortion(strips, reconstruction)
+        running += 0.05 * (error.item() - running)
+        beta = recipe["beta"]
+        if beta == "auto":
+            beta = calibrated_beta(running, strips[0].numel())
+        (error + beta * rate(mean, log_std).mean()).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), recipe["clip"])
+        optimizer.step()
+        optimizer.zero_grad()
+        averaged.update_parameters(model)
+    seconds = (time.process_time() - began) / (steps * recipe["batch"])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    chosen = averaged.module if recipe["average"] else model
+    mse = held_out_mse(chosen.eval(), held_out, recipe["precision"])
+    print(
+        f"{lever:40} held-out {mse:.4f}   training {running:.4f}   "
+        f"{1000 * seconds:4.0f} ms/strip   {peak:.2f} GB",
+        flush=True,
+    )
+
+
+@torch.no_grad()
+def held_out_mse(model: networks.StripVAE, held_out: PanelStore, precision: torch.dtype) -> float:
+    """Of reconstructions from the posterior mean, over all pixel values in [-1, 1]."""
+    total = 0.0
+    for start in range(0, len(held_out), 16):
+        strips = to_unit(torch.from_numpy(held_out.panels[start : start + 16]))
+        with autocast(precision):
+            reconstruction = model.decode(model.encode(strips)[0])
+        total += distortion(strips, reconstruction).item() * len(strips)
+    return total / len(held_out)
+
+
+def autocast(precision: torch.dtype) -> torch.autocast:
+    return torch.autocast("cpu", torch.bfloat16, enabled=precision is torch.bfloat16)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,10 @@
 """How fast is the panel store built, and how fast does it feed training?
 
-Building is CPU time of one core, on a folder of strips or on drawn ones; feeding is wall-clock
-time of whole shuffled batches from a store that the operating system has in memory, as bytes (what
-leaves the loader) and as floats (what a network on the CPU gets). The copy is the limit: the same
-bytes copied from one array to another.
+Strips a second of one core (CPU time, so that company on the machine counts less). Building reads
+a folder of strips, or drawn ones; decoding is Pillow's part of it. Feeding gives whole shuffled
+batches from a store that the operating system has in memory, as bytes (what leaves the loader) and
+as floats (what a network on the CPU gets); the copy of the same bytes from one array to another is
+its limit.
 
 python benchmarks/store.py [FOLDER] [--count 1000] [--batch_size 64]
 """
@@ -20,21 +21,21 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.build import build_store
+from garfield_vae.build import SUFFIXES, build_store
 from garfield_vae.dataset import StripData
 from garfield_vae.drawn import draw_folder
-from garfield_vae.panels import to_unit
+from garfield_vae.panels import open_strip, to_unit
 
 ROUNDS = 5
 
 
-def best(action: Callable[[], None], clock: Callable[[], float] = time.perf_counter) -> float:
-    """Seconds of the fastest of a few rounds: the others had company on the machine."""
+def best(action: Callable[[], object]) -> float:
+    """CPU seconds of the fastest of a few rounds."""
     times = []
     for _ in range(ROUNDS):
-        start = clock()
+        start = time.process_time()
         action()
-        times.append(clock() - start)
+        times.append(time.process_time() - start)
     return min(times)
 
 
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000, help="of drawn strips (default: 1000)")
     parser.add_argument("--batch_size", type=int, default=64)
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
 
     with tempfile.TemporaryDirectory() as scratch:
         strips = arguments.folder
@@ -56,7 +58,9 @@ def main() -> None:
                 path.unlink()
             build_store(strips, Path(scratch))
 
-        rates = {"build, a core": best(build, time.process_time)}
+        paths = [path for path in strips.rglob("*") if path.suffix in SUFFIXES]
+        rates = {"decode": best(lambda: [open_strip(path) for path in paths])}
+        rates["build"] = best(build)
         rates["build again, nothing new"] = best(lambda: build_store(strips, Path(scratch)))
         store = build_store(strips, Path(scratch))
         count = len(store.split("train"))
@@ -77,7 +81,7 @@ def main() -> None:
         feeding["copy"] = best(copy)
 
         print(f"\n{len(store)} strips, batches of {arguments.batch_size}\n")
-        print("| step | strips/s |")
+        print("| step | strips/s a core |")
         print("|---|---|")
         for name, seconds in rates.items():
             print(f"| {name} | {len(store) / seconds:,.0f} |")

@@ -124,7 +124,7 @@ def _write(
     digest. Both are empty when there is no store to start from.
     """
     names, digests = [], []
-    with replacing(npy_path) as npy:
+    with replacing(npy_path.with_suffix(".json"), "w") as index, replacing(npy_path) as npy:
         _write_header(npy, len(found), height, width)
         with npy_path.open("rb") if rows else io.BytesIO() as earlier:
             for file in tqdm(found, desc="Cutting panels", unit="strip", disable=None):
@@ -162,10 +162,10 @@ def _write(
         npy.write(bytes.fromhex(digest))
         npy.seek(0)
         _write_header(npy, len(names), height, width)
-    index = {"version": VERSION, "height": height, "width": width, "digest": digest}
-    index |= {"names": names, "digests": digests, "files": found}
-    with replacing(npy_path.with_suffix(".json"), "w") as file:
-        json.dump(index, file)
+        content = {"version": VERSION, "height": height, "width": width, "digest": digest}
+        json.dump(content | {"names": names, "digests": digests, "files": found}, index)
+        index.flush()
+        os.fsync(index.fileno())  # a disk that is full shows before either file is replaced
 
 
 def _write_header(file: IO[bytes], count: int, height: int, width: int) -> None:
@@ -194,7 +194,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _left_out(files: Iterable[dict]) -> str:
-    """ "; 5 left out: a.gif (why), b.gif (why), c.gif (why) and 2 more", or nothing."""
+    """The end of a sentence: how many files were left out, and why the first three were."""
     files = [file for file in files if "left_out" in file]
     if not files:
         return ""

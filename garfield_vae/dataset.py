@@ -27,7 +27,7 @@ class Strips(Dataset):
 
     def __getitem__(self, rows: np.ndarray) -> torch.Tensor:
         if self.resident is not None:
-            return self.resident[torch.from_numpy(rows).to(self.resident.device)]
+            return self.resident.index_select(0, torch.from_numpy(rows).to(self.resident.device))
         return torch.from_numpy(self.store.panels[rows])
 
 

@@ -173,15 +173,13 @@ def find_frame(pixels: np.ndarray) -> tuple[int, int, int, int]:
     """
     height, width = pixels.shape[:2]
     rows, columns = max(2, round(0.08 * height)), max(2, round(0.025 * width))
+    across = np.concatenate([pixels[:rows], pixels[: -rows - 1 : -1]])  # both ends, from outside in
+    down = np.concatenate([pixels[:, :columns], pixels[:, : -columns - 1 : -1]], axis=1)
 
-    def margin(ink: np.ndarray) -> int:
-        return int((ink > 1 / 3).argmax())  # 0 when there is no such line
-
-    left = margin(_ink(pixels[:, :columns], axis=0))
-    top = margin(_ink(pixels[:rows], axis=1))
-    right = width - margin(_ink(pixels[:, -columns:], axis=0)[::-1])
-    bottom = height - margin(_ink(pixels[-rows:], axis=1)[::-1])
-    return left, top, right, bottom
+    # argmax gives the first line, and 0 when there is no such line.
+    top, bottom = (_ink(across, axis=1) > 1 / 3).reshape(2, rows).argmax(axis=1)
+    left, right = (_ink(down, axis=0) > 1 / 3).reshape(2, columns).argmax(axis=1)
+    return int(left), int(top), width - int(right), height - int(bottom)
 
 
 # ---------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ checking pictures and keeping them is done once for all, in manners.py and downl
 """
 
 import json
+import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,7 @@ MONTHS = (  # strftime's %B follows the machine's language, the sites do not
     *("September", "October", "November", "December"),
 )
 
+logging.getLogger("bs4").setLevel(logging.ERROR)  # a page's false character set is no news
 MAX_TAGS = 20_000  # the parser's time grows with their square; a real page has a few thousand
 
 

@@ -13,9 +13,9 @@
 The convolutions know what strips look like nearby, and see a thousand places of every strip; the
 dense layers know what belongs together across a strip, and see as many examples as there are
 strips. So the dense layers start as a plain change of basis (see `low_frequencies`) and learn at
-a fiftieth of the speed: the network begins as a convolutional autoencoder, and learns what goes with
-what as far as the data allow. There is no normalisation: on a processor it takes half of the time,
-and it hides from a block how dark and how busy a panel is. Blocks start as the identity instead.
+a fiftieth of the speed: the network begins as a convolutional autoencoder, and learns what goes
+with what as far as the data allow. There is no normalisation: on a processor it takes half of the
+time, and it hides from a block how dark and how busy a panel is. Blocks start as the identity.
 """
 
 import itertools

@@ -131,7 +131,9 @@ def write_samples(
     run: LoadedRun, space: LatentSpace, options: ProcessOptions, output: Path
 ) -> None:
     rng = np.random.default_rng(options.seed)
-    latents = space.sample(options.num_samples, rng, options.temperature, options.prior)
+    latents = space.sample(
+        options.num_samples, rng, options.temperature, options.novelty, options.prior
+    )
     told(save_png(output / "samples.png", sheet(decode(run.model, latents), columns=2)))
 
 

@@ -144,7 +144,8 @@ def continued_options(folder: Path, given: dict[str, Any]) -> TrainOptions:
 
 def quieten_lightning() -> None:
     """The banner says what there is to say; tips and advice for other programs are noise here."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for library in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     warnings.filterwarnings("ignore", module="lightning_fabric")
 
@@ -152,7 +153,8 @@ def quieten_lightning() -> None:
 def make_trainer(options: TrainOptions, folder: Path | None, store: PanelStore) -> Trainer:
     """Lightning's Trainer; the processes that are not the first (no folder) only compute."""
     bar = options.progress_bar and sys.stderr.isatty()
-    callbacks: list[Callback] = [HealthWarnings(), RunCheckpoints(folder)]
+    callbacks: list[Callback] = [HealthWarnings()]
+    callbacks.append(RunCheckpoints(folder or Path(options.log_dir)))
     if options.minutes is not None:
         callbacks.append(Deadline(options.minutes))
     if bar:

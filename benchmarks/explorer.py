@@ -17,11 +17,14 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import garfield_vae  # noqa: F401  (before torch: it settles how torch's threads wait)
+
+# isort: split
 import numpy as np
 import torch
 from playwright.sync_api import Page, sync_playwright
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from garfield_vae.explorer.explorer import Explorer
 from garfield_vae.explorer.server import make_server
@@ -67,15 +70,15 @@ TURN = """([seconds, rate, offset]) => new Promise((done) => {
 
 def serve(experiment_dir: str | None, folder: str, pipe) -> None:
     if experiment_dir:
-        from garfield_vae.run import load_model
+        from garfield_vae.run import load_run
 
-        model = load_model(Path(experiment_dir)).model
+        model = load_run(Path(experiment_dir)).model
     else:
         torch.manual_seed(0)
         model = StripVAE().eval()
     z = model.config["z_dim"]
     means = np.random.default_rng(0).standard_normal((200, z)).astype(np.float32)
-    space = LatentSpace.fit(means, np.full(z, 0.01, np.float32))
+    space = LatentSpace.fit(means)
     loaded = SimpleNamespace(model=model)
     explorer = Explorer(loaded, space, None, None, Path(folder))
     server, address = make_server(explorer, "127.0.0.1", 0)

@@ -163,8 +163,8 @@ class RunPictures(Callback):
                 labels = [f"{split} strip {i + 1}" for i in range(len(strips))]
                 image = pairs(strips, reconstruct(model, strips), labels)
                 self.keep(trainer, epoch, f"reconstructions_{split}", image)
-        means, variances = encode(model, self.fitted_to)
-        space = LatentSpace.fit(means, variances.mean(0))
+        means, _ = encode(model, self.fitted_to)
+        space = LatentSpace.fit(means)
         latents = space.sample(2 * SHOWN_STRIPS, np.random.default_rng(0))
         image = sheet(decode(model, latents), columns=2)
         self.keep(trainer, epoch, "samples", image)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from garfield_vae.coding import BATCH, encode_batches
+from garfield_vae.coding import encode_batches
 from garfield_vae.errors import UserError
 from garfield_vae.files import replacing
 from garfield_vae.latent import LatentSpace
@@ -43,19 +43,14 @@ def encoded_strips(run: LoadedRun, store: PanelStore) -> EncodedStrips:
         return kept
 
     z_dim = run.model.config["z_dim"]
-    train = np.zeros(len(store), bool)
-    train[store.split("train")] = True
-    variance, done = np.zeros(z_dim), 0
     try:
         with replacing(latents_path) as file:
             header = {"descr": "<f4", "fortran_order": False, "shape": (len(store), z_dim)}
             np.lib.format.write_array_header_1_0(file, header)
-            for means, variances in encode_batches(run.model, store.panels, progress=True):
+            for means, _ in encode_batches(run.model, store.panels, progress=True):
                 file.write(np.ascontiguousarray(means, "<f4").tobytes())
-                variance += variances[train[done : done + BATCH]].sum(0, dtype=np.float64)
-                done += len(means)
         means = np.load(latents_path, mmap_mode="r")
-        space = LatentSpace.fit(means[train], variance / train.sum())
+        space = LatentSpace.fit(means[store.split("train")])
         with replacing(run.folder / "latent.npz") as file:
             np.savez(file, key=np.array(key), names=np.array(store.names), **space.arrays())
     except OSError as error:

@@ -12,11 +12,9 @@ Everything here is plain numpy, float32, and knows nothing of networks or files.
 from dataclasses import dataclass, fields
 
 import numpy as np
-from sklearn.mixture import GaussianMixture
 
-MIXTURE_DIMENSIONS = 32  # the mixture lives in the first components; the rest are one Gaussian
-MIXTURE_SIZES = (1, 2, 4, 8, 16)  # tried in turn while the information criterion falls
-MIXTURE_ROWS = 20_000  # more latents than this do not change the mixture, only the wait
+NOVELTY = 0.5
+MOST_KERNELS = 2048  # strips that the density is made of; more change nothing but the file
 ROWS_AT_ONCE = 4096
 
 
@@ -27,47 +25,30 @@ class LatentSpace:
     Coordinates are in standard deviations: 1.0 along component i is `std[i]` latent units, so a
     slider's −3…3 spans what the strips themselves span, whatever the component.
 
-    mean                  [z]        of the posterior means
-    components            [k, z]     orthonormal rows, by falling variance; in each row the entry
-                                     of the largest magnitude is positive, so that a refit keeps
-                                     a slider's direction
-    std                   [k]        standard deviation of the means along each component
-    explained             [k]        share of the means' total variance
-    posterior_variance    [z]        mean over strips of the encoder's variance
-    mixture_weights       [m]        a Gaussian mixture over the first d coordinates
-    mixture_means         [m, d]
-    mixture_cholesky      [m, d, d]  lower triangular, L·Lᵀ = covariance
+    mean          [z]       of the posterior means
+    components    [k, z]    orthonormal rows, by falling variance; in each row the entry of the
+                            largest magnitude is positive, so that a refit keeps a slider's
+                            direction
+    std           [k]       standard deviation of the means along each component
+    explained     [k]       share of the means' total variance
+    kernels       [n, k]    coordinates of the strips (or of 2,048 of them), float16
     """
 
     mean: np.ndarray
     components: np.ndarray
     std: np.ndarray
     explained: np.ndarray
-    posterior_variance: np.ndarray
-    mixture_weights: np.ndarray
-    mixture_means: np.ndarray
-    mixture_cholesky: np.ndarray
+    kernels: np.ndarray
 
     @classmethod
-    def fit(cls, means: np.ndarray, posterior_variance: np.ndarray, seed: int = 0) -> "LatentSpace":
-        """Fits to `means` [N, z] (an array or a memory map; read in slices) and the mean [z]
-        of the encoder's variances. Raises ValueError for fewer than two strips."""
+    def fit(cls, means: np.ndarray) -> "LatentSpace":
+        """Fits to posterior means [N, z], an array or a memory map, which is read in slices.
+
+        Raises ValueError for fewer than two strips."""
         mean, components, std, explained = principal_components(means)
-        rows = np.linspace(0, len(means) - 1, min(len(means), MIXTURE_ROWS)).astype(int)
-        d = min(MIXTURE_DIMENSIONS, len(std))
-        # numpy reads a memory map row by row here, so that only these rows are ever in memory
-        coordinates = (np.asarray(means[rows]) - mean) @ components[:d].T / std[:d]
-        weights, centres, cholesky = fit_mixture(coordinates, seed)
-        return cls(
-            mean,
-            components,
-            std,
-            explained,
-            np.asarray(posterior_variance, np.float32),
-            weights,
-            centres,
-            cholesky,
-        )
+        rows = np.linspace(0, len(means) - 1, min(len(means), MOST_KERNELS)).astype(int)
+        kernels = (means[rows] - mean) @ components.T / std
+        return cls(mean, components, std, explained, kernels.astype(np.float16))
 
     def coordinates(self, latents: np.ndarray) -> np.ndarray:
         """[N, z] → [N, k], in standard deviations."""
@@ -84,25 +65,27 @@ class LatentSpace:
         return latents - self.latents(self.coordinates(latents)[:, :j])
 
     def sample(
-        self, n: int, rng: np.random.Generator, temperature: float = 1.0, prior: bool = False
+        self,
+        n: int,
+        rng: np.random.Generator,
+        temperature: float = 1.0,
+        novelty: float = NOVELTY,
+        prior: bool = False,
     ) -> np.ndarray:
         """Draws [n, z] from the fitted density, or with `prior` from N(0, I).
 
-        `temperature` scales the distance from the mixture component's centre (and from 0 in the
-        prior): 0 gives typical strips only, above 1 exaggerates.
+        The density is a kernel estimate that keeps the strips' own mean and covariance (Liu and
+        West 2001, "Combined Parameter and State Estimation in Simulation-Based Filtering"): a
+        strip drawn at random, pulled towards the mean by √(1 − h²), and h of a Gaussian with the
+        strips' covariance. `novelty` is h: 0 gives the strips themselves, 1 a single Gaussian.
+        `temperature` scales the distance from the mean strip (in the prior, from 0).
         """
-        z = len(self.mean)
         if prior:
-            return (temperature * rng.standard_normal((n, z))).astype(np.float32)
-        k, d = len(self.std), self.mixture_means.shape[1]
-        which = rng.choice(len(self.mixture_weights), size=n, p=self.mixture_weights)
-        coordinates = temperature * rng.standard_normal((n, k))
-        coordinates[:, :d] = self.mixture_means[which] + np.einsum(
-            "nij,nj->ni", self.mixture_cholesky[which], coordinates[:, :d]
-        )
-        # The aggregate posterior is the means blurred by each strip's own posterior.
-        blur = temperature * rng.standard_normal((n, z)) * np.sqrt(self.posterior_variance)
-        return self.latents(coordinates, blur).astype(np.float32)
+            return (temperature * rng.standard_normal((n, len(self.mean)))).astype(np.float32)
+        strips = self.kernels[rng.integers(len(self.kernels), size=n)].astype(np.float32)
+        noise = rng.standard_normal((n, len(self.std)))
+        coordinates = np.sqrt(1 - novelty**2) * strips + novelty * noise
+        return self.latents(temperature * coordinates).astype(np.float32)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The fields by name, for np.savez; `LatentSpace(**arrays)` is the way back."""
@@ -139,28 +122,3 @@ def principal_components(
     components *= np.where(largest < 0, -1.0, 1.0)[:, None]
     explained = variances / max(np.trace(covariance), 1e-30)
     return tuple(a.astype(np.float32) for a in (mean, components, np.sqrt(variances), explained))
-
-
-def fit_mixture(coordinates: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights [m], means [m, d], Cholesky factors [m, d, d] of a Gaussian mixture.
-
-    m is chosen by the Bayesian information criterion (Schwarz 1978): few strips get one Gaussian,
-    a whole library as many as it can fill.
-    """
-    rows = coordinates.astype(np.float64)
-    candidates = []
-    for size in MIXTURE_SIZES:
-        # A component needs rows to learn its d × d covariance from.
-        if size > 1 and len(rows) < size * 4 * rows.shape[1]:
-            break
-        # The coordinates are in standard deviations, so a floor of 1e-3 is 3 % of one.
-        mixture = GaussianMixture(size, reg_covar=1e-3, random_state=seed).fit(rows)
-        candidates.append((mixture.bic(rows), size, mixture))
-        if candidates[-1][0] > min(candidates)[0]:
-            break
-    _, _, best = min(candidates)
-    return (
-        best.weights_ / best.weights_.sum(),
-        best.means_.astype(np.float32),
-        np.linalg.cholesky(best.covariances_).astype(np.float32),
-    )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from garfield_vae.errors import UserError
+from garfield_vae.latent import NOVELTY
 from garfield_vae.panels import PANEL_HEIGHT, PANEL_WIDTH
 
 
@@ -49,6 +50,14 @@ def decimal(least: float, open_end: bool = False) -> Callable[[str], float]:
         return value
 
     return number
+
+
+def share(text: str) -> float:
+    """Reads a number from 0 to 1."""
+    value = decimal(0.0)(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"must be at most 1, got {text}")
+    return value
 
 
 def beta(text: str) -> float | str:
@@ -206,6 +215,13 @@ class ProcessOptions:
     )
     temperature: float = option(
         1.0, LATENT, "spread of the samples: 0 is the average strip", type=decimal(0), metavar="T"
+    )
+    novelty: float = option(
+        NOVELTY,
+        LATENT,
+        "how far samples are from the strips they mix: 0 gives the strips, 1 forgets them",
+        type=share,
+        metavar="H",
     )
     seed: int = option(0, LATENT, "seed of the samples", type=whole(0), metavar="N")
 

@@ -63,9 +63,8 @@ def log_final_figures(trainer: Trainer, options: TrainOptions) -> None:
 def log_projector(trainer: Trainer, module: StripModule, store: PanelStore) -> None:
     """A few thousand strips as points in their first principal components, with small pictures."""
     rows = np.linspace(0, len(store) - 1, min(len(store), PROJECTED)).astype(int)
-    means, variances = encode(module.averaged.module, store.panels[rows])
-    space = LatentSpace.fit(means, variances.mean(0))
-    coordinates = space.coordinates(means)[:, :PROJECTED_DIMENSIONS]
+    means, _ = encode(module.averaged.module, store.panels[rows])
+    coordinates = LatentSpace.fit(means).coordinates(means)[:, :PROJECTED_DIMENSIONS]
     sprites = np.stack(
         [
             np.asarray(Image.fromarray(strip).resize(SPRITE_SIZE, Image.Resampling.BOX))

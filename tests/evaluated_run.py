@@ -71,5 +71,5 @@ def small_run(folder: Path, **options) -> LoadedRun:
 
 
 def fitted_space(run: LoadedRun, store: PanelStore) -> LatentSpace:
-    means, variances = encode(run.model, store.panels[store.split("train")])
-    return LatentSpace.fit(means, variances.mean(axis=0))
+    means, _ = encode(run.model, store.panels[store.split("train")])
+    return LatentSpace.fit(means)

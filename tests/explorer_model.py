@@ -35,8 +35,8 @@ def make_explorer(
     strips = (draw_strip(0, day)[0].convert("RGB") for day in days)
     panels = np.stack([cut_panels(strip, height, width) for strip in strips])
     with torch.no_grad():
-        means, log_stds = model.encode(to_unit(torch.from_numpy(panels)))
-    space = LatentSpace.fit(means.numpy(), (2 * log_stds).exp().mean(0).numpy())
+        means, _ = model.encode(to_unit(torch.from_numpy(panels)))
+    space = LatentSpace.fit(means.numpy())
     store = SimpleNamespace(panels=panels, names=[day.isoformat() for day in days])
     loaded = SimpleNamespace(model=model, folder=folder)
     if not with_strips:

@@ -25,7 +25,7 @@ Z, K = 12, 4
 def positions() -> Positions:
     rng = np.random.default_rng(0)
     means = rng.standard_normal((60, Z)).astype(np.float32) * np.arange(Z, 0, -1, np.float32)
-    space = LatentSpace.fit(means, np.full(Z, 0.01, np.float32))
+    space = LatentSpace.fit(means)
     return Positions(space, K, [f"strip-{i:02}" for i in range(60)], means)
 
 
@@ -175,6 +175,6 @@ def test_more_sliders_than_components_are_as_many_as_there_are(positions):
 
 
 def test_states_of_another_model_are_known_by_their_fingerprint(positions):
-    other = LatentSpace.fit(positions.means[:40], np.full(Z, 0.01, np.float32))
+    other = LatentSpace.fit(positions.means[:40])
     assert Positions(other, K).fingerprint != positions.fingerprint
     assert isinstance(positions.of_draw(1, 1.0), State)

@@ -20,9 +20,13 @@ def test_a_file_is_made_with_its_folders(tmp_path):
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "x.bin"
     path.write_bytes(b"old")
-    with pytest.raises(ZeroDivisionError), replacing(path) as file:
-        file.write(b"half")
-        raise ZeroDivisionError
+
+    def fail_halfway():
+        with replacing(path) as file:
+            file.write(b"half")
+            raise ZeroDivisionError
+
+    pytest.raises(ZeroDivisionError, fail_halfway)
     assert [p.name for p in tmp_path.iterdir()] == ["x.bin"]
     assert path.read_bytes() == b"old"
 

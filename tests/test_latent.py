@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from garfield_vae.latent import LatentSpace, fit_mixture, principal_components
+from garfield_vae.latent import LatentSpace, principal_components
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def means() -> np.ndarray:
 
 @pytest.fixture
 def space(means) -> LatentSpace:
-    return LatentSpace.fit(means, np.full(6, 0.04))
+    return LatentSpace.fit(means)
 
 
 def test_the_components_are_those_of_scikit_learn(means):
@@ -49,7 +49,7 @@ def test_fewer_strips_than_dimensions_give_one_component_less_than_strips(means)
 
 
 def test_strips_that_are_all_alike_give_one_component_that_moves_nothing():
-    space = LatentSpace.fit(np.ones((5, 3), np.float32), np.zeros(3))
+    space = LatentSpace.fit(np.ones((5, 3), np.float32))
     np.testing.assert_allclose(space.latents(np.full((1, 1), 3.0)), np.ones((1, 3)), atol=1e-5)
 
 
@@ -71,12 +71,27 @@ def test_a_strip_returns_exactly_from_two_coordinates_and_its_residual(space, me
     )
 
 
-def test_samples_have_the_mean_and_covariance_of_the_aggregate_posterior(space, means):
-    drawn = space.sample(100_000, np.random.default_rng(0))
+@pytest.mark.parametrize("novelty", [0.0, 0.5, 1.0])
+def test_samples_have_the_strips_mean_and_covariance_whatever_the_novelty(space, means, novelty):
+    drawn = space.sample(100_000, np.random.default_rng(0), novelty=novelty)
     assert drawn.dtype == np.float32
-    expected = np.cov(means.T) + 0.04 * np.eye(6)
+    expected = np.cov(means.T)
     np.testing.assert_allclose(drawn.mean(0), means.mean(0), atol=0.1)
     np.testing.assert_allclose(np.cov(drawn.T), expected, atol=0.03 * expected.max())
+
+
+def test_novelty_0_gives_the_strips_themselves(space, means):
+    drawn = space.sample(50, np.random.default_rng(0), novelty=0.0)
+    distances = np.linalg.norm(drawn[:, None] - means[None], axis=-1).min(1)
+    np.testing.assert_allclose(distances, 0, atol=0.02)  # kernels are kept as float16
+
+
+def test_strips_in_two_clouds_are_sampled_in_two_clouds_and_not_between():
+    rng = np.random.default_rng(0)
+    clouds = np.concatenate([rng.normal(-5, 0.5, (300, 2)), rng.normal(5, 0.5, (300, 2))])
+    drawn = LatentSpace.fit(clouds.astype(np.float32)).sample(1000, rng, novelty=0.3)
+    between = (np.abs(drawn.sum(1)) < 3).mean()  # the clouds' centres are at sums of −10 and 10
+    assert between < 0.05
 
 
 def test_prior_samples_ignore_the_strips(space):
@@ -99,21 +114,6 @@ def test_temperature_scales_the_spread_and_zero_leaves_the_centre(space, means):
 def test_the_same_seed_draws_the_same_strips(space):
     one, other = (space.sample(4, np.random.default_rng(5)) for _ in range(2))
     np.testing.assert_array_equal(one, other)
-
-
-def test_two_clouds_of_strips_become_two_parts_of_the_mixture():
-    rng = np.random.default_rng(0)
-    clouds = np.concatenate([rng.normal(-5, 1, (400, 2)), rng.normal(5, 1, (800, 2))])
-    weights, centres, cholesky = fit_mixture(clouds, seed=0)
-    order = np.argsort(weights)[-2:]
-    np.testing.assert_allclose(sorted(weights[order]), [1 / 3, 2 / 3], atol=0.1)
-    np.testing.assert_allclose(centres[order[0]], [-5, -5], atol=0.5)
-    np.testing.assert_allclose(cholesky[order[1]] @ cholesky[order[1]].T, np.eye(2), atol=0.3)
-
-
-def test_few_strips_get_a_single_gaussian():
-    weights, _, _ = fit_mixture(np.random.default_rng(0).standard_normal((30, 8)), seed=0)
-    np.testing.assert_array_equal(weights, [1.0])
 
 
 def test_the_arrays_rebuild_the_space(space):

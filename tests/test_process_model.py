@@ -62,7 +62,7 @@ def test_samples_are_what_decoding_the_fitted_density_gives(run_folder):
     process(run_folder, "--num_samples", "2", "--seed", "9", "--temperature", "0.5")
     run = load_run(run_folder)
     space = encoded_strips(run, present_strips(run.options)).space
-    strips = decode(run.model, space.sample(2, np.random.default_rng(9), 0.5))
+    strips = decode(run.model, space.sample(2, np.random.default_rng(9), temperature=0.5))
     page = np.asarray(Image.open(run_folder / "processed" / "samples.png"))
     # the first strip's first panel, behind the page's margin of 10 and the strip's of 2
     np.testing.assert_array_equal(page[12 : 12 + 32, 12 : 12 + 40], strips[0, 0].transpose(1, 2, 0))

@@ -24,6 +24,10 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
+def figures(run: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
+
+
 def assert_same_weights(one: Path, other: Path) -> None:
     first, second = weights(one), weights(other)
     assert first.keys() == second.keys()
@@ -49,7 +53,7 @@ def test_a_run_leaves_the_folder_that_the_readme_describes(trained_run):
 def test_metrics_csv_has_a_row_an_epoch_with_loss_equal_to_distortion_plus_beta_times_rate(
     trained_run,
 ):
-    rows = list(csv.DictReader((trained_run / "metrics.csv").open()))
+    rows = figures(trained_run)
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     for row in rows:
         parts = {name: float(row[f"validation/{name}"]) for name in ("distortion", "beta", "rate")}
@@ -93,7 +97,7 @@ def test_four_epochs_are_two_and_another_two_bit_for_bit(train):
     one, other = (
         [
             {name: value for name, value in row.items() if "per_second" not in name}
-            for row in csv.DictReader(Path("logs", name, "metrics.csv").open())
+            for row in figures(Path("logs", name))
         ]
         for name in ("four", "two")
     )
@@ -229,7 +233,7 @@ def test_a_value_that_cannot_be_ends_with_status_2(train, capsys, flags, sentenc
 
 def test_a_continued_run_refuses_another_network(train):
     assert train("--epochs", "1", "--run_name", "run") == 0
-    with pytest.raises(UserError, match="--z_dim 17 does not fit logs/run.* begun with 16"):
+    with pytest.raises(UserError, match=r"--z_dim 17 does not fit logs/run.* begun with 16"):
         train("--continue_from", "logs/run", "--z_dim", "17")
 
 

@@ -21,7 +21,7 @@ from garfield_vae.errors import UserError
 from garfield_vae.explorer.explorer import Explorer
 from garfield_vae.explorer.state import PANELS
 from garfield_vae.files import replacing
-from garfield_vae.latent import LatentSpace
+from garfield_vae.latent import NOVELTY, LatentSpace
 from garfield_vae.networks import StripVAE
 from garfield_vae.panels import join_panels
 
@@ -129,7 +129,6 @@ def model_data(explorer: Explorer) -> dict[str, Any]:
     height, width = explorer.panel_size
     operations, weights = operations_of(explorer.painter.model)
     strip_height = join_panels(np.zeros((PANELS, 3, height, width), np.uint8)).shape[0]
-    d = min(k, space.mixture_means.shape[1])
     return {
         # a browser keeps favourites a model, and this one paints without the finer detail
         "info": {
@@ -145,12 +144,8 @@ def model_data(explorer: Explorer) -> dict[str, Any]:
         "weights": halves(weights),
         "mean": halves(space.mean),
         "directions": halves(space.components[:k] * space.std[:k, None]),
-        "density": {
-            "weights": space.mixture_weights.tolist(),
-            "means": space.mixture_means[:, :d].tolist(),
-            # of a lower triangular factor, the upper left corner is the first coordinates' own
-            "cholesky": np.round(space.mixture_cholesky[:, :d, :d], 6).tolist(),
-        },
+        "kernels": halves(space.kernels[:, :k]),
+        "novelty": NOVELTY,
         "ends": base64.b64encode(explorer.ends_png()).decode(),
     }
 

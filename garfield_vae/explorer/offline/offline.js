@@ -36,11 +36,12 @@ function dice(seed) {
 }
 
 class OfflineBackend {
-  #model; #mean; #directions; #workers; #calls = new Map(); #id = 0;
+  #model; #mean; #kernels; #directions; #workers; #calls = new Map(); #id = 0;
 
   constructor(model, code) {
     this.#model = model;
     this.#mean = halves(model.mean); // [z]
+    this.#kernels = halves(model.kernels); // [strips, k]
     this.#directions = halves(model.directions); // [k, z], one standard deviation each
     const weights = halves(model.weights);
     const address = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
@@ -110,24 +111,18 @@ class OfflineBackend {
     return createImageBitmap(picture);
   }
 
-  // A draw from the mixture of Gaussians over the sliders' components.
+  // A draw from the density that LatentSpace.sample in latent.py describes.
   async draw(seed, temperature) {
-    const { density, info } = this.#model;
+    const { info, novelty } = this.#model;
     const chance = dice(seed);
     // two even chances make one normal one (Box and Muller 1958)
     const normal = () =>
       Math.sqrt(-2 * Math.log(1 - chance())) * Math.cos(2 * Math.PI * chance());
-    let [which, left] = [0, chance()];
-    while (which < density.weights.length - 1 && left >= density.weights[which]) {
-      left -= density.weights[which++];
-    }
-    const noise = info.sliders.map(normal);
-    const knobs = noise.map((own, i) => {
-      const row = density.cholesky[which][i];
-      if (!row) return temperature * own; // beyond the mixture, the coordinates are one Gaussian
-      const spread = row.reduce((sum, factor, j) => sum + factor * noise[j], 0);
-      return density.means[which][i] + temperature * spread;
-    });
+    const count = info.sliders.length;
+    const strip = Math.floor(chance() * (this.#kernels.length / count));
+    const pull = Math.sqrt(1 - novelty ** 2);
+    const knobs = info.sliders.map((_, i) =>
+      temperature * (pull * this.#kernels[strip * count + i] + novelty * normal()));
     const round = (knob) => Number(Math.min(info.limit, Math.max(-info.limit, knob)).toFixed(3));
     return { knobs: knobs.map(round), panels: [], base: [] };
   }

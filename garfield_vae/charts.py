@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 460, 290
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 16, 50
+LEFT, RIGHT, TOP, BOTTOM = 62, 14, 34, 50
 COLOURS = ("var(--first, #d9480f)", "var(--second, #1864ab)", "var(--third, #5c940d)")
 DASHES = ("", "7 4", "2 3")  # told apart without colour, too
 
@@ -80,7 +80,7 @@ def line_chart(
 
 
 def bar_chart(title: str, values: Sequence[float], x_label: str, y_label: str) -> Markup:
-    """Bars for values that are not negative, numbered from 1, with the running sum in the title."""
+    """Bars for values that are not negative, numbered from 1."""
     ticks = _ticks(0.0, max(values) or 1.0)
     step = (WIDTH - LEFT - RIGHT) / len(values)
     plot = HEIGHT - TOP - BOTTOM
@@ -141,15 +141,14 @@ def _labels(x_label: str, y_label: str) -> str:
 
 
 def _legend(series: Sequence[Series]) -> str:
-    parts = []
-    width = 46 + max(len(line.name) for line in series) * 7
+    parts, x = [], LEFT
     for number, line in enumerate(series):
-        x, y = WIDTH - RIGHT - width, TOP + 8 + 19 * number
         look = f'stroke="{COLOURS[number % 3]}" stroke-dasharray="{DASHES[number % 3]}"'
         parts.append(
-            f'<line x1="{x}" x2="{x + 30}" y1="{y}" y2="{y}" stroke-width="2.6" {look}/>'
-            + _text(x + 36, y + 4.5, line.name, "start")
+            f'<line x1="{x}" x2="{x + 30}" y1="12" y2="12" stroke-width="2.6" {look}/>'
+            + _text(x + 36, 16.5, line.name, "start")
         )
+        x += 62 + 7 * len(line.name)
     return "".join(parts)
 
 

@@ -37,8 +37,9 @@ def _reconstruction(lines: dict[str, dict[str, Estimate]]) -> Finding:
         text += f", better than {_and(beaten)}"
     if not_beaten:
         text += f"{', but' if beaten else ','} not as good as {_and(not_beaten)}"
-    learned = model.value < lines["mean image"]["mse"].value
-    return Finding("good" if learned else "warning", text + ".")
+    if model.value >= others["mean image"]:
+        return Finding("warning", text + ".")
+    return Finding("good" if len(not_beaten) <= 1 else "plain", text + ".")
 
 
 def _latent(bound: dict[str, Any]) -> Finding:

@@ -11,8 +11,9 @@ from garfield_vae.comparison import Nearest
 from garfield_vae.latent import LatentSpace
 from garfield_vae.networks import StripVAE
 
-SHOWN_SAMPLES, SHOWN_PRIOR, SHOWN_WALKS, SHOWN_NEAREST = 12, 4, 8, 4
+SHOWN_SAMPLES, SHOWN_PRIOR, SHOWN_WALKS, SHOWN_NEAREST = 12, 4, 6, 4
 WALK_STEPS = (-3.0, -1.5, 0.0, 1.5, 3.0)  # standard deviations
+LEAST_EXPLAINED = 0.001  # a component below it moves nothing that could be seen
 MORPH_STEPS = 7
 
 
@@ -80,7 +81,11 @@ def gather_exhibits(
             Picture(strip, f"sample {i + 1}", f"Strip {i + 1} drawn by the network from N(0, I)")
             for i, strip in enumerate(prior[:SHOWN_PRIOR])
         ],
-        walks=[_walk(model, space, i) for i in range(min(SHOWN_WALKS, len(space.std)))],
+        walks=[
+            _walk(model, space, component)
+            for component, share in enumerate(space.explained[:SHOWN_WALKS])
+            if share >= LEAST_EXPLAINED
+        ],
         morph=_morph(model, means, names, order),
         nearest=[
             (

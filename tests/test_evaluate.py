@@ -17,6 +17,7 @@ from garfield_vae.comparison import (
     factor_figures,
     reconstruction_figures,
     reconstruction_values,
+    share_nearer,
 )
 from garfield_vae.errors import UserError
 from garfield_vae.evaluate import evaluate_run
@@ -206,6 +207,16 @@ def test_copies_of_training_strips_are_found_out_and_copies_of_held_out_ones_are
     assert figures["samples nearer to training than to held-out"].value > 0.6
     figures, _ = copying_figures(held_out, held_out, training, np.random.default_rng(0))
     assert figures["samples nearer to training than to held-out"].value == 0
+
+
+def test_sides_are_even_for_one_kind_and_the_interval_knows_that_few_strips_decide():
+    rng = np.random.default_rng(0)
+    points, a, b = (rng.normal(size=(n, 2)) for n in (300, 40, 60))
+    to_a, to_b = (np.linalg.norm(points[:, None] - other, axis=2) for other in (a, b))
+    many = share_nearer(to_a, to_b, rng)
+    assert many.low < 0.5 < many.high
+    few = share_nearer(to_a[:, :3], to_b, rng)
+    assert few.high - few.low > 2 * (many.high - many.low)
 
 
 # ---- factors ------------------------------------------------------------------------------------

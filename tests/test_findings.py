@@ -57,6 +57,11 @@ def test_a_model_behind_the_mean_image_is_a_warning(figures):
     assert "better" not in text
 
 
+def test_a_model_between_the_mean_image_and_pca_is_no_success_yet(figures):
+    figures["reconstruction"]["this model"] = {"mse": Estimate(0.3)}
+    assert told(figures)[0][0] == "plain"
+
+
 def test_the_rate_is_told_in_bytes(figures):
     tone, text = told(figures)[1]
     assert tone == "plain"

@@ -141,22 +141,26 @@ def test_panels_of_any_size_are_painted(browser, tmp_path):
     context.close()
 
 
+def small_model() -> StripVAE:
+    return StripVAE(z_dim=8, c_hidden=2, num_blocks=1, panel_height=32, panel_width=40)
+
+
 def test_the_operations_end_in_three_colours_of_a_panel():
-    operations, weights = operations_of(StripVAE(z_dim=8, c_hidden=2, num_blocks=1))
+    operations, weights = operations_of(small_model())
     assert operations[0]["inputs"] == [-1]
-    assert operations[-1]["shape"] == [3, 176, 200]
+    assert operations[-1]["shape"] == [3, 32, 40]
     assert weights.dtype == np.float32
 
 
 def test_a_network_that_does_something_else_is_refused_by_name():
-    model = StripVAE(z_dim=8, c_hidden=2, num_blocks=1)
+    model = small_model()
     model.decoder.widen = nn.Sequential(model.decoder.widen, nn.Hardswish())
     with pytest.raises(UserError, match="hardswish"):
         operations_of(model)
 
 
 def test_a_model_can_be_trained_after_its_page_was_made():
-    model = StripVAE(z_dim=8, c_hidden=2, num_blocks=1)
+    model = small_model()
     operations_of(model)
     model.decode(torch.zeros(1, 8)).sum().backward()
     assert model.decoder.paint.weight.grad is not None

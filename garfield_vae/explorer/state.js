@@ -132,7 +132,7 @@ export function fromHash(hash, info) {
   const whole = (text) => (/^\d{1,9}$/.test(text ?? "") ? Number(text) : undefined);
   return {
     state: unpack(fields, info),
-    sameModel: fields.m === info.model,
+    sameModel: (fields.m ?? info.model) === info.model,
     a: fields.a ? unpack(split(fields.a), info) : null,
     b: fields.b ? unpack(split(fields.b), info) : null,
     locks: (fields.lock ?? "").split(",").map(whole).filter((i) => i < info.sliders.length),

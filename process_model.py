@@ -24,9 +24,10 @@ from garfield_vae.encoded import encoded_strips
 from garfield_vae.errors import UserError, run_script
 from garfield_vae.explorer import explore
 from garfield_vae.gather import present_strips
+from garfield_vae.images import open_strip
 from garfield_vae.latent import LatentSpace
 from garfield_vae.options import ProcessOptions, add_options, typed
-from garfield_vae.panels import cut_panels, open_strip
+from garfield_vae.panels import cut_panels
 from garfield_vae.pictures import explained_variance, pairs, save_gif, save_png, sheet
 from garfield_vae.run import LoadedRun, find_run_folder, load_run
 from garfield_vae.store import PanelStore

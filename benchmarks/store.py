@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from garfield_vae.build import SUFFIXES, build_store
 from garfield_vae.dataset import StripData
 from garfield_vae.drawn import draw_folder
-from garfield_vae.panels import open_strip, to_unit
+from garfield_vae.images import open_strip
+from garfield_vae.panels import to_unit
 
 ROUNDS = 5
 

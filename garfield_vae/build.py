@@ -17,14 +17,8 @@ from tqdm import tqdm
 
 from garfield_vae.errors import UserError
 from garfield_vae.files import replacing
-from garfield_vae.panels import (
-    PANEL_HEIGHT,
-    PANEL_WIDTH,
-    BrokenImage,
-    cut_panels,
-    open_strip,
-    read_strip,
-)
+from garfield_vae.images import BrokenImage, open_strip, read_strip
+from garfield_vae.panels import PANEL_HEIGHT, PANEL_WIDTH, cut_panels
 from garfield_vae.store import (
     VERSION,
     PanelStore,

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from garfield_vae.files import replacing
-from garfield_vae.panels import BrokenImage, open_strip
+from garfield_vae.images import BrokenImage, open_strip
 
 STATUSES = ("ok", "missing", "error", "blocked")
 SUFFIXES = {b"GIF8": ".gif", b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}

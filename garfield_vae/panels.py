@@ -8,16 +8,14 @@ are left out), so that the panels' frames fall on the same pixels in every strip
 not learn where the paper shows; `join_panels` puts white gutters of the usual width back.
 """
 
-import io
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from garfield_vae.errors import UserError
+from garfield_vae.images import BrokenImage
 
 PANEL_HEIGHT, PANEL_WIDTH = 176, 200
 
@@ -25,83 +23,7 @@ PANEL_HEIGHT, PANEL_WIDTH = 176, 200
 GUTTER_CENTRES = (0.338, 0.659)
 GUTTER_WIDTH = 0.0125
 
-# What is accepted as a strip at all. The largest strips sold are 2,800 pixels wide.
-MAX_BYTES = 64 * 2**20
-MAX_PIXELS = 16_000_000
-MAX_SIDE = 10_000
-MIN_WIDTH, MIN_HEIGHT = 240, 60
 MIN_ASPECT, MAX_ASPECT = 2.0, 6.0  # a daily has about 3.4, a Sunday page 1.4, one panel about 1
-
-
-class BrokenImage(UserError):
-    """A picture that is no strip. `reason` says why without the picture's name."""
-
-    def __init__(self, name: str, reason: str):
-        super().__init__(f"{name} cannot be used as a strip: {reason}")
-        self.name, self.reason = name, reason
-
-    def __reduce__(self):
-        return type(self), (self.name, self.reason)
-
-
-# ---------------------------------------------------------------------------------------------
-# Opening
-
-
-def read_strip(path: Path) -> bytes:
-    """The bytes of a picture file. Raises BrokenImage when it cannot be read or is too large."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BrokenImage(path.name, f"it cannot be read ({error.strerror or error})") from error
-    if len(content) > MAX_BYTES:
-        raise BrokenImage(path.name, f"it is larger than {MAX_BYTES // 2**20} MiB")
-    return content
-
-
-def open_strip(source: Path | bytes) -> Image.Image:
-    """Reads a GIF, JPEG or PNG completely and gives it as RGB, transparent parts white.
-
-    source: a file, or the bytes of one. An animation gives its first frame. Sizes are checked
-    against the header, before a pixel is decoded, with limits far below Pillow's own; Pillow's
-    global limits stay as they are. CMYK is converted without its colour profile, which is a
-    stranger's program for a parser in C.
-
-    Raises BrokenImage for whatever stands in the way: no such file, not a picture, truncated,
-    too large, too small.
-    """
-    name = "the picture"
-    if isinstance(source, Path):
-        name, source = source.name, read_strip(source)
-    try:
-        with Image.open(io.BytesIO(source), formats=["GIF", "JPEG", "PNG"]) as image:
-            width, height = image.size
-            if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-                raise BrokenImage(name, f"{width}×{height} pixels are more than a strip has")
-            if width < MIN_WIDTH or height < MIN_HEIGHT:
-                raise BrokenImage(name, f"{width}×{height} pixels are too few for a strip")
-            image.load()
-            return _to_rgb(image)
-    except BrokenImage:
-        raise
-    except Image.DecompressionBombError as error:
-        raise BrokenImage(name, "it declares more pixels than a strip has") from error
-    except Image.UnidentifiedImageError as error:
-        raise BrokenImage(name, "it is not a GIF, JPEG or PNG picture") from error
-    except Exception as error:  # Pillow's readers raise a dozen kinds for one cause: a damaged file
-        raise BrokenImage(name, f"it is damaged ({error or type(error).__name__})") from error
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scaling
-        grey = np.clip(np.asarray(image, dtype=np.int64) // 257, 0, 255).astype(np.uint8)
-        return Image.fromarray(grey).convert("RGB")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        paper = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(paper, rgba).convert("RGB")
-    return image.convert("RGB")
 
 
 # ---------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from strip_pictures import encoded, save_strips, strip_picture
 
 from garfield_vae.build import build_store
 from garfield_vae.errors import UserError
-from garfield_vae.panels import cut_panels, open_strip
+from garfield_vae.images import open_strip
+from garfield_vae.panels import cut_panels
 from garfield_vae.store import PanelStore, StaleStore
 
 

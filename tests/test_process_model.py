@@ -14,7 +14,8 @@ from garfield_vae.coding import decode, encode
 from garfield_vae.encoded import encoded_strips
 from garfield_vae.errors import UserError
 from garfield_vae.gather import present_strips
-from garfield_vae.panels import cut_panels, open_strip
+from garfield_vae.images import open_strip
+from garfield_vae.panels import cut_panels
 from garfield_vae.run import load_run
 
 

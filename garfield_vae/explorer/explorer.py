@@ -20,8 +20,9 @@ from garfield_vae.explorer.state import (
     as_json,
     between,
 )
+from garfield_vae.images import open_strip
 from garfield_vae.latent import LatentSpace
-from garfield_vae.panels import cut_panels, join_panels, open_strip
+from garfield_vae.panels import cut_panels, join_panels
 from garfield_vae.store import PanelStore
 
 if TYPE_CHECKING:  # it brings Lightning, which takes seconds, for a name in an annotation

@@ -37,7 +37,7 @@ from garfield_vae.callbacks import (
 from garfield_vae.dataset import StripData
 from garfield_vae.download_options import DownloadOptions, add_download_arguments
 from garfield_vae.errors import INTERRUPTED, UserError, run_script
-from garfield_vae.gather import gather_strips, open_strips
+from garfield_vae.gather import gather_strips, store_path
 from garfield_vae.objective import implied_sigma
 from garfield_vae.options import TrainOptions, add_options, train_options, typed
 from garfield_vae.run import (
@@ -67,8 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # -------------------------------------------------------------- 2. strips
     # Only the first process fills and builds; the others meet it in `fit` and read what it built.
     first = rank_zero_only.rank == 0
-    store = gather_strips(options, wanted) if first else open_strips(options)
-    data = StripData(store, options.batch_size, options.seed, options.num_workers)
+    store = gather_strips(options, wanted) if first else None
+    data = StripData(
+        store or store_path(options), options.batch_size, options.seed, options.num_workers
+    )
 
     # -------------------------------------------------------------- 3. network and objective
     torch.manual_seed(options.seed)
@@ -150,7 +152,7 @@ def quieten_lightning() -> None:
     warnings.filterwarnings("ignore", module="lightning_fabric")
 
 
-def make_trainer(options: TrainOptions, folder: Path | None, store: PanelStore) -> Trainer:
+def make_trainer(options: TrainOptions, folder: Path | None, store: PanelStore | None) -> Trainer:
     """Lightning's Trainer; the processes that are not the first (no folder) only compute."""
     bar = options.progress_bar and sys.stderr.isatty()
     callbacks: list[Callback] = [HealthWarnings()]

@@ -1,6 +1,7 @@
 """Feeds a panel store to Lightning: whole batches, read at once, shuffled by (seed, epoch)."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -106,18 +107,23 @@ class StripLoader(DataLoader):
 class StripData(LightningDataModule):
     """The strips of a store as batches, float [B, 3, 3, H, W] in [-1, 1] on the device.
 
+    store: open, or the path of one that another process is still building: it is opened when
+    training begins, which no process does before the first.
     batch_size is that of one device. Until a batch is on its device it is uint8: a quarter of the
     bytes to move. On CUDA, a store that takes at most a quarter of the memory that is free is
     kept there whole.
     """
 
-    def __init__(self, store: PanelStore, batch_size: int, seed: int, num_workers: int = 0):
+    def __init__(self, store: PanelStore | Path, batch_size: int, seed: int, num_workers: int = 0):
         super().__init__()
         self.store, self.batch_size, self.seed = store, batch_size, seed
         self.num_workers = num_workers
-        self.dataset = Strips(store)
+        self.dataset = None if isinstance(store, Path) else Strips(store)
 
     def setup(self, stage: str) -> None:
+        if self.dataset is None:
+            self.store = PanelStore.open(self.store)
+            self.dataset = Strips(self.store)
         device = self.trainer.strategy.root_device
         if device.type == "cuda" and self.dataset.resident is None:
             free, _ = torch.cuda.mem_get_info(device)

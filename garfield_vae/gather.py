@@ -69,7 +69,7 @@ def present_strips(options: TrainOptions) -> PanelStore:
     return build_store(strips, work, options.panel_height, options.panel_width)
 
 
-def open_strips(options: TrainOptions) -> PanelStore:
-    """The panel store that `gather_strips` built in another process."""
+def store_path(options: TrainOptions) -> Path:
+    """Where the panel store is, or will be."""
     _, work = strip_folders(options)
-    return PanelStore.open(work / f"panels-{options.panel_height}x{options.panel_width}.npy")
+    return work / f"panels-{options.panel_height}x{options.panel_width}.npy"

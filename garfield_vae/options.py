@@ -60,12 +60,9 @@ def share(text: str) -> float:
     return value
 
 
-def beta(text: str) -> float | str:
-    return "auto" if text == "auto" else decimal(0.0)(text)
-
-
-def devices(text: str) -> int | str:
-    return "auto" if text == "auto" else whole(1)(text)
+def auto_or(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Reads the word auto, or what `read` reads."""
+    return lambda text: text if text == "auto" else read(text)
 
 
 DATA, MODEL, OBJECTIVE, TRAINING, MACHINE, RUN = (
@@ -113,7 +110,7 @@ class TrainOptions:
         "weight of the KL term in MSE + beta·KL: a number, or auto for the calibrated value "
         "2·MSE/D, which follows the training error (1e-4 blurs heavily: it says that pixels are "
         "off by 4 on a scale of −1 to 1)",
-        type=beta,
+        type=auto_or(decimal(0.0)),
         metavar="B",
     )
     beta_warmup: int = option(
@@ -132,13 +129,21 @@ class TrainOptions:
     lr: float = option(
         2e-3, TRAINING, "peak learning rate", type=decimal(0, open_end=True), metavar="LR"
     )
+    augment: float | str = option(
+        "auto",
+        TRAINING,
+        "share of the strips that are mirrored and shifted at each step, 0 to 1; auto: many of a "
+        "few hundred strips, few of many thousands",
+        type=auto_or(share),
+        metavar="SHARE",
+    )
     seed: int = option(0, TRAINING, "seed of everything random", type=whole(0), metavar="N")
 
     accelerator: str = option(
         "auto", MACHINE, "what computes", choices=("auto", "cpu", "gpu", "mps")
     )
     devices: int | str = option(
-        "auto", MACHINE, "devices per machine, or auto", type=devices, metavar="N"
+        "auto", MACHINE, "devices per machine, or auto", type=auto_or(whole(1)), metavar="N"
     )
     num_nodes: int = option(1, MACHINE, "machines", type=whole(1), metavar="N")
     strategy: str = option("auto", MACHINE, "Lightning's strategy, such as ddp", metavar="NAME")

@@ -13,6 +13,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from garfield_vae.augment import augment, augmented_share
 from garfield_vae.errors import UserError
 from garfield_vae.networks import StripVAE
 from garfield_vae.objective import (
@@ -57,6 +58,7 @@ class StripModule(LightningModule):
         self.register_buffer("running_distortion", torch.tensor(float("nan")))
         self.dimensions = 9 * options.panel_height * options.panel_width  # pixel values of a strip
         self.train_means, self.validation_means = Spread(), Spread()
+        self.augmented = 0.0  # share of the training strips that are changed
 
     def beta_now(self) -> Tensor:
         if self.options.beta == "auto":
@@ -66,6 +68,10 @@ class StripModule(LightningModule):
         return beta * ramp(self.global_step, self.options.beta_warmup)
 
     def on_train_start(self) -> None:
+        if self.options.augment == "auto":
+            self.augmented = augmented_share(len(self.trainer.datamodule.store.split("train")))
+        else:
+            self.augmented = self.options.augment
         self.start_clock()  # a run that goes on in the middle of an epoch never starts that one
 
     def on_train_epoch_start(self) -> None:
@@ -81,6 +87,7 @@ class StripModule(LightningModule):
         torch.manual_seed(hash((self.options.seed, self.global_step, self.global_rank)) % 2**63)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        batch = augment(batch, self.augmented)
         reconstruction, mean, log_std = self.vae(batch)
         mse, kl = distortion(batch, reconstruction), rate(mean, log_std).mean()
         self.follow_distortion(mse.detach())

@@ -31,7 +31,7 @@ def train(folder: Path, strips: Path, *flags: str, launcher: tuple[str, ...] = (
 
 @pytest.mark.parametrize(
     "launcher",
-    [(), ("-m", "torch.distributed.run", "--nproc_per_node", "2")],
+    [(), ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")],
     ids=["started by Lightning", "started by torchrun"],
 )
 def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(

@@ -26,7 +26,8 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
             file.write(b"half")
             raise ZeroDivisionError
 
-    pytest.raises(ZeroDivisionError, fail_halfway)
+    with pytest.raises(ZeroDivisionError):
+        fail_halfway()
     assert [p.name for p in tmp_path.iterdir()] == ["x.bin"]
     assert path.read_bytes() == b"old"
 

@@ -245,7 +245,7 @@ def held_out_mse(model: networks.StripVAE, held_out: PanelStore, precision: torc
     """Of reconstructions from the posterior mean, over all pixel values in [-1, 1]."""
     total = 0.0
     for start in range(0, len(held_out), 16):
-        strips = to_unit(torch.from_numpy(held_out.panels[start : start + 16]))
+        strips = to_unit(torch.from_numpy(np.array(held_out.panels[start : start + 16])))
         with autocast(precision):
             reconstruction = model.decode(model.encode(strips)[0])
         total += distortion(strips, reconstruction).item() * len(strips)

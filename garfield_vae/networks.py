@@ -14,8 +14,8 @@ The convolutions know what strips look like nearby, and see a thousand places of
 dense layers know what belongs together across a strip, and see as many examples as there are
 strips. So the dense layers start as a plain change of basis (see `low_frequencies`) and learn at
 a fiftieth of the speed: the network begins as a convolutional autoencoder, and learns what goes
-with what as far as the data allow. There is no normalisation: on a processor it takes half of the
-time, and it hides from a block how dark and how busy a panel is. Blocks start as the identity.
+with what as far as the data allow. There is no normalisation: on a processor it takes nearly half
+of the time, which more steps use better. Blocks start as the identity instead.
 """
 
 import itertools
@@ -166,7 +166,7 @@ class StripVAE(nn.Module):
         """[B, 3, 3, H, W] in [-1, 1] → posterior mean and log standard deviation, [B, z_dim]."""
         panels = strips.flatten(0, 1)  # [3·B, 3, H, W]: every panel is an example of its own
         code = self.encoder(panels.contiguous(memory_format=torch.channels_last))
-        code = code.reshape(len(strips), -1)  # [B, 3·k·11·13]
+        code = code.unflatten(0, (-1, PANELS)).flatten(1)  # [B, 3·k·11·13]
         mean, log_std = self.join(code).float().chunk(2, dim=1)  # [B, z_dim] each
         return mean, log_std.clamp(*LOG_STD_RANGE)
 

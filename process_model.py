@@ -2,6 +2,7 @@
 
     python process_model.py --experiment_dir logs/RUN            samples, walks, reconstructions
     python process_model.py --experiment_dir logs/RUN --explore  a page with live sliders
+    python process_model.py --experiment_dir logs/RUN --evaluate how good it is, on one page
     python process_model.py --experiment_dir logs/RUN --interpolate 1985-03-12 my_strip.png
 
 Everything is written to logs/RUN/processed/. The first call encodes all strips; later ones reuse
@@ -22,14 +23,16 @@ from tqdm import tqdm
 from garfield_vae.coding import decode, encode, reconstruct
 from garfield_vae.encoded import encoded_strips
 from garfield_vae.errors import UserError, run_script
+from garfield_vae.evaluate import evaluate_run
 from garfield_vae.explorer import explore
+from garfield_vae.explorer.export_page import export_page
 from garfield_vae.gather import present_strips
 from garfield_vae.images import open_strip
 from garfield_vae.latent import LatentSpace
 from garfield_vae.options import ProcessOptions, add_options, typed
 from garfield_vae.panels import cut_panels
 from garfield_vae.pictures import explained_variance, pairs, save_gif, save_png, sheet
-from garfield_vae.run import LoadedRun, find_run_folder, load_run
+from garfield_vae.run import LoadedRun, choose_device, find_run_folder, load_run
 from garfield_vae.store import PanelStore
 
 WALK_REACH = 3.0  # standard deviations to either side
@@ -43,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # -------------------------------------------------------------- 1. what was asked for
     options = read_command_line(arguments)
     folder = find_run_folder(options.experiment_dir, Path("logs"))
-    run = load_run(folder)
+    run = load_run(folder, choose_device(options.accelerator))
     check_flags(options, run)
     if options.data_dir is not None:
         run = replace(run, options=replace(run.options, data_dir=options.data_dir))
@@ -59,7 +62,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{100 * space.explained[:shown].sum():.0f} % of their variance"
     )
 
-    # -------------------------------------------------------------- 3. the explorer
+    # -------------------------------------------------------------- 3. what was asked for
+    output = folder / "processed"
+    if options.interpolate:
+        a, b = (find_strip(name, store) for name in options.interpolate)
+        write_morph(run, a, b, options.interpolate, output)
+    if options.reconstruct:
+        write_reconstruction(run, Path(options.reconstruct), output)
+    if options.evaluate:
+        told(evaluate_run(run, space, store, output, iwae=options.iwae, seed=options.seed))
+    if options.export_page:
+        page = Path(options.export_page)
+        size = export_page(run, space, folder, page, sliders=shown)
+        print(f"wrote {page}, {size / 1e6:.1f} MB: open it in any browser")
     if options.explore:
         explore(
             run,
@@ -71,17 +86,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             port=options.port,
             open_browser=options.open,
         )
+    if options.asks_for_something:
         return 0
 
-    # -------------------------------------------------------------- 4. pictures
-    output = folder / "processed"
-    if options.interpolate or options.reconstruct:
-        if options.interpolate:
-            a, b = (find_strip(name, store) for name in options.interpolate)
-            write_morph(run, a, b, options.interpolate, output)
-        if options.reconstruct:
-            write_reconstruction(run, Path(options.reconstruct), output)
-        return 0
+    # -------------------------------------------------------------- 4. else: all the pictures
     if options.num_samples:
         write_samples(run, space, options, output)
     write_reconstructions(run, store, output)

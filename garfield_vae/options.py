@@ -177,12 +177,12 @@ class TrainOptions:
     progress_bar: bool = option(False, RUN, "show a progress bar instead of a line an epoch")
 
 
-MODEL_FLAGS, LATENT, PICTURES, EXPLORE, SHARE = (
+MODEL_FLAGS, LATENT, PICTURES, MEASURE, EXPLORE = (
     "model",
     "latent space",
     "pictures",
+    "measures",
     "explorer",
-    "measuring and sharing",
 )
 
 
@@ -242,9 +242,32 @@ class ProcessOptions:
         None, PICTURES, "encode and decode this picture of a strip", metavar="FILE"
     )
 
+    evaluate: bool = option(
+        False, MEASURE, "measure the run on its held-out strips and write processed/report.html"
+    )
+    iwae: int = option(
+        0,
+        MEASURE,
+        "with --evaluate: posterior samples of the importance-weighted bound",
+        type=whole(0),
+        metavar="K",
+    )
+
     explore: bool = option(False, EXPLORE, "open the page where sliders turn the strip")
     port: int = option(8176, EXPLORE, "port of that page; 0 picks a free one", type=whole(0))
     open: bool = option(False, EXPLORE, "open the browser too")
+    export_page: str | None = option(
+        None,
+        EXPLORE,
+        "write the sliders with the decoder inside as one HTML file, which runs without a server",
+        metavar="FILE",
+    )
+
+    @property
+    def asks_for_something(self) -> bool:
+        """Whether one of the flags that replace the usual pictures was given."""
+        asked = (self.interpolate, self.reconstruct, self.evaluate, self.explore, self.export_page)
+        return any(asked)
 
 
 def add_options(parser: argparse.ArgumentParser, options: type) -> None:

@@ -83,6 +83,16 @@ def find_run_folder(name: str, log_dir: Path) -> Path:
     return folder
 
 
+def choose_device(accelerator: str) -> torch.device:
+    """The device that --accelerator means. Raises UserError when this machine has none of it."""
+    there = {"gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if accelerator == "auto":
+        accelerator = next((name for name, is_there in there.items() if is_there), "cpu")
+    elif not there.get(accelerator, True):
+        raise UserError(f"this machine has no {accelerator} for --accelerator {accelerator}")
+    return torch.device("cuda" if accelerator == "gpu" else accelerator)
+
+
 def find_checkpoint(folder: Path, *names: str) -> Path:
     """The first of `checkpoints/<name>.ckpt` that is there."""
     for name in names:

@@ -35,7 +35,7 @@ from garfield_vae.callbacks import (
     RunProgressBar,
 )
 from garfield_vae.dataset import StripData
-from garfield_vae.download_options import DownloadOptions, add_download_arguments
+from garfield_vae.download import DownloadOptions, add_download_arguments
 from garfield_vae.errors import INTERRUPTED, UserError, run_script
 from garfield_vae.gather import gather_strips, store_path
 from garfield_vae.objective import implied_sigma
@@ -160,11 +160,11 @@ def make_trainer(options: TrainOptions, folder: Path | None, store: PanelStore |
     if options.minutes is not None:
         callbacks.append(Deadline(options.minutes))
     if bar:
-        callbacks.append(RunProgressBar())
+        callbacks.append(RunProgressBar(options))
     if folder is not None:
         train, validation = store.split("train"), store.split("validation")
         callbacks.append(FinalRecord(options, store))
-        callbacks.append(EpochRecord(folder, options.epochs, printed=not bar))
+        callbacks.append(EpochRecord(folder, options, printed=not bar))
         callbacks.append(
             RunPictures(
                 folder,

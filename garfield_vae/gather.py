@@ -4,12 +4,10 @@ import hashlib
 from pathlib import Path
 
 from garfield_vae.build import build_store
-from garfield_vae.download import download
-from garfield_vae.download_options import DownloadOptions
+from garfield_vae.download import Comic, DownloadOptions, download
 from garfield_vae.drawn import draw_folder
 from garfield_vae.errors import UserError
 from garfield_vae.options import TrainOptions
-from garfield_vae.sources import Comic
 from garfield_vae.store import PanelStore
 
 ENOUGH_STRIPS = 300  # to train on, when a download came to less than was asked for

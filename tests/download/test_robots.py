@@ -2,7 +2,7 @@
 
 import pytest
 
-from garfield_vae.robots import Robots
+from garfield_vae.download.robots import Robots
 
 
 def allows(text: str, path: str) -> bool:

@@ -8,7 +8,7 @@ from comic_site import ComicSite
 from PIL import Image
 
 from garfield_vae.download import DownloadOptions, DownloadReport, download
-from garfield_vae.manners import Clock
+from garfield_vae.download.client import Clock
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 START, END = date(1985, 3, 11), date(1985, 3, 16)  # Monday to Saturday

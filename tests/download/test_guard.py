@@ -7,9 +7,9 @@ import pytest
 from comic_site import ComicSite, body, redirect
 from downloading import FakeClock
 
-from garfield_vae import guard
-from garfield_vae.answers import BadAnswer, Blocked, Forbidden
-from garfield_vae.manners import Client
+from garfield_vae.download import guard
+from garfield_vae.download.answers import BadAnswer, Blocked, Forbidden
+from garfield_vae.download.client import Client
 
 HOST = "comics.example"
 PAGE = f"http://{HOST}/page"

@@ -52,7 +52,7 @@ def test_errors_are_asked_for_again_and_missing_days_on_request(site, tmp_path):
 
 def test_todays_strip_is_asked_for_again_when_it_was_not_out_yet(site, tmp_path, monkeypatch):
     today = date(2026, 11, 23)
-    monkeypatch.setattr("garfield_vae.manifest.now", FakeClock().utc)
+    monkeypatch.setattr("garfield_vae.download.manifest.now", FakeClock().utc)
     site.has = lambda day: day < today
     assert run(site, tmp_path, start=today, end=today).total("missing") == 1
     site.has = lambda day: True

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from garfield_vae.download.lock import one_run
 from garfield_vae.errors import UserError
-from garfield_vae.lock import one_run
 
 
 def test_a_second_run_on_the_same_folder_says_so(tmp_path):
@@ -19,7 +19,7 @@ def test_a_second_run_on_the_same_folder_says_so(tmp_path):
 def test_a_killed_run_holds_the_folder_no_longer(tmp_path):
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from garfield_vae.lock import one_run\n"
+        "from garfield_vae.download.lock import one_run\n"
         "with one_run(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)

@@ -23,9 +23,9 @@ from comic_site import (
 )
 from downloading import NOW, FakeClock
 
-from garfield_vae.answers import BadAnswer, Blocked, Forbidden, Missing, NoAnswer
+from garfield_vae.download.answers import BadAnswer, Blocked, Forbidden, Missing, NoAnswer
+from garfield_vae.download.client import Client
 from garfield_vae.errors import UserError
-from garfield_vae.manners import Client
 
 HOST = "comics.example"
 PAGE = f"http://{HOST}/page"

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
 
-from garfield_vae.answers import Answer, BadAnswer, Blocked, Forbidden, Missing, NoAnswer
+from garfield_vae.download.answers import Answer, BadAnswer, Blocked, Forbidden, Missing, NoAnswer
+from garfield_vae.download.client import PAGE_BYTES, PICTURE_BYTES, Client
+from garfield_vae.download.manifest import Manifest
+from garfield_vae.download.sources import SOURCES, Comic, Source
 from garfield_vae.images import BrokenImage
-from garfield_vae.manifest import Manifest
-from garfield_vae.manners import PAGE_BYTES, PICTURE_BYTES, Client
-from garfield_vae.sources import SOURCES, Comic, Source
 
 FAILURES_IN_A_ROW = 10  # days without any answer after which a source is left alone
 PROBLEMS_TOLD = 10

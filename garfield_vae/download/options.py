@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from urllib.parse import urlsplit
 
+from garfield_vae.download.client import SHORTEST_DELAY
+from garfield_vae.download.sources import SOURCES, Comic
 from garfield_vae.errors import UserError
-from garfield_vae.manners import SHORTEST_DELAY
-from garfield_vae.sources import SOURCES, Comic
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,16 @@ import pytest
 from comic_site import ComicSite, html, status
 from downloading import BAD_PATH, NAMES, WITHOUT_BAD, FakeClock, command, run, there
 
-from garfield_vae.download import main
-from garfield_vae.download_options import DownloadOptions
-from garfield_vae.errors import UserError
+from garfield_vae.download import DownloadOptions
+from garfield_vae.download.command import main
+from garfield_vae.errors import UserError, run_script
+
+
+def ended(arguments: list[str]) -> int:
+    """The status with which the command's process would end."""
+    with pytest.raises(SystemExit) as end:
+        run_script(lambda: main(arguments))
+    return end.value.code
 
 
 @pytest.fixture
@@ -55,7 +62,7 @@ def test_the_command_returns_130_after_ctrl_c(monkeypatch, site, tmp_path, capsy
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("garfield_vae.crawl.Crawl.fetch", interrupt)
+    monkeypatch.setattr("garfield_vae.download.crawl.Crawl.fetch", interrupt)
     assert main(command(site, tmp_path)) == 130
     assert "Interrupted; nothing is lost" in capsys.readouterr().out
 
@@ -88,7 +95,7 @@ def test_the_command_returns_0_with_enough_and_1_with_less(site, tmp_path, capsy
     ],
 )
 def test_a_wrong_option_is_one_sentence_and_status_2(tmp_path, capsys, arguments, says):
-    assert main(["--data_dir", str(tmp_path), *arguments]) == 2
+    assert ended(["--data_dir", str(tmp_path), *arguments]) == 2
     error = capsys.readouterr().err
     assert says in error
     assert error.startswith("error: ")
@@ -97,7 +104,7 @@ def test_a_wrong_option_is_one_sentence_and_status_2(tmp_path, capsys, arguments
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, site, capsys):
     (tmp_path / "garfield").write_text("a file in the folder's place")
-    assert main(command(site, tmp_path)) == 2
+    assert ended(command(site, tmp_path)) == 2
     assert "cannot be used" in capsys.readouterr().err
 
 
@@ -128,7 +135,7 @@ def test_an_unwritable_strip_ends_the_run_with_one_sentence(site, tmp_path, monk
     def full(*_, **__):
         raise OSError(28, "No space left on device", "1985-03-11.gif")
 
-    monkeypatch.setattr("garfield_vae.manifest.replacing", full)
+    monkeypatch.setattr("garfield_vae.download.manifest.replacing", full)
     with pytest.raises(UserError, match=r"1985-03-11\.gif cannot be used: No space left"):
         run(site, tmp_path)
 
@@ -137,7 +144,7 @@ def test_kill_9_in_the_middle_of_a_request_loses_nothing(site, tmp_path):
     arguments = [sys.executable, "-m", "garfield_vae.download", *command(site, tmp_path)]
     folder = tmp_path / "garfield"
     site.fail(BAD_PATH, lambda request: running.kill(), times=1)
-    running = subprocess.Popen(arguments, cwd=Path(__file__).parent.parent)
+    running = subprocess.Popen(arguments, cwd=Path(__file__).parents[2])
     assert running.wait() == -9
     assert there(folder) == NAMES[:2]
     del site.log[:]

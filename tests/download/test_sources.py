@@ -7,10 +7,10 @@ import pytest
 from comic_site import ComicSite, asset, body, challenge, redirect, status
 from downloading import FakeClock
 
-from garfield_vae.answers import Answer, BadAnswer, Blocked, Missing, NoAnswer
+from garfield_vae.download.answers import Answer, BadAnswer, Blocked, Missing, NoAnswer
+from garfield_vae.download.client import Client
+from garfield_vae.download.sources import GARFIELD, SOURCES, ArcaMax, Comic, GoComics, Jikos, Uclick
 from garfield_vae.errors import UserError
-from garfield_vae.manners import Client
-from garfield_vae.sources import GARFIELD, SOURCES, ArcaMax, Comic, GoComics, Jikos, Uclick
 
 DAY = date(1985, 3, 12)
 OTHER = date(1985, 3, 13)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from garfield_vae.manifest import Entry
+from garfield_vae.download.manifest import Entry
 
 NOT_ASKED = "not asked"
 LISTED = 10

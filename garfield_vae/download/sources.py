@@ -2,7 +2,7 @@
 
 A new site is one class here and one page of the test site. A class says where the site's pages
 are, which hosts they may lead to, and how the pictures of a day are found; asking politely,
-checking pictures and keeping them is done once for all, in manners.py and download.py.
+checking pictures and keeping them is done once for all, in client.py and manifest.py.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from bs4 import BeautifulSoup, SoupStrainer, Tag
 from bs4.exceptions import ParserRejectedMarkup
 
-from garfield_vae.answers import Answer, BadAnswer, Missing
+from garfield_vae.download.answers import Answer, BadAnswer, Missing
 from garfield_vae.errors import UserError
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat")

@@ -6,8 +6,8 @@ from datetime import date
 import pytest
 from comic_site import cmyk_jpeg, picture, pixels
 
+from garfield_vae.download.manifest import Manifest
 from garfield_vae.images import BrokenImage
-from garfield_vae.manifest import Manifest
 
 DAY, NEXT, SUNDAY = date(1985, 3, 12), date(1985, 3, 13), date(1985, 3, 10)
 FILE = "strips/1985/1985-03-12.gif"

@@ -17,7 +17,7 @@ import requests
 import urllib3
 
 from garfield_vae import __version__
-from garfield_vae.answers import (
+from garfield_vae.download.answers import (
     Answer,
     BadAnswer,
     Blocked,
@@ -27,9 +27,9 @@ from garfield_vae.answers import (
     join,
     looks_like_a_challenge,
 )
+from garfield_vae.download.guard import GuardedAdapter, PrivateAddress, is_this_machine
+from garfield_vae.download.robots import Robots
 from garfield_vae.errors import UserError
-from garfield_vae.guard import GuardedAdapter, PrivateAddress, is_this_machine
-from garfield_vae.robots import Robots
 
 AGENT = "garfield-vae"
 HEADERS = {

@@ -1,13 +1,5 @@
-"""Downloads the dailies that are not there yet, politely, and keeps the record.
+"""Completes a comic's folder: looks at what is there, asks for the rest, says what it came to."""
 
-    python3 -m garfield_vae.download --help
-
-`download` is also the first step of train_torch.py. It can be stopped at any moment, even by force:
-the next run goes on where this one was.
-"""
-
-import argparse
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
@@ -16,26 +8,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tqdm import tqdm
 
-from garfield_vae.crawl import Crawl
-from garfield_vae.download_options import DownloadOptions, add_download_arguments
-from garfield_vae.download_report import DownloadReport
+from garfield_vae.download.client import Client, Clock
+from garfield_vae.download.crawl import Crawl
+from garfield_vae.download.lock import one_run
+from garfield_vae.download.manifest import Manifest
+from garfield_vae.download.options import DownloadOptions
+from garfield_vae.download.report import DownloadReport
+from garfield_vae.download.sources import SOURCES, Comic
 from garfield_vae.errors import UserError
-from garfield_vae.lock import one_run
-from garfield_vae.manifest import Manifest
-from garfield_vae.manners import Client, Clock
-from garfield_vae.sources import SOURCES, Comic
-
-ABOUT = """\
-Downloads a comic's dailies into data/<comic>/strips/, one picture a day, slowly and only what is
-not there yet. The strips belong to their authors: what you download is for your own machine, not
-for passing on."""
-
-EXAMPLES = """\
-examples:
-  python3 -m garfield_vae.download                                  everything since 1978 (10 h)
-  python3 -m garfield_vae.download --start 1985-01-01 --end 1985-12-31
-  python3 -m garfield_vae.download --source gocomics arcamax --start 2026-10-01
-  python3 -m garfield_vae.download --verify                         look at every file again"""
 
 
 def download(folder: Path, options: DownloadOptions, clock: Clock | None = None) -> DownloadReport:
@@ -118,42 +98,3 @@ def new_york_day(moment: datetime) -> date:
     except ZoneInfoNotFoundError:  # Windows has no time zones of its own
         zone = timezone(timedelta(hours=-5))
     return moment.astimezone(zone).date()
-
-
-# ---------------------------------------------------------------------------------------------
-# The command
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python3 -m garfield_vae.download",
-        description=ABOUT,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--data_dir",
-        type=Path,
-        default=Path("data"),
-        metavar="DIR",
-        help="where the comic's folder is (default: %(default)s)",
-    )
-    add_download_arguments(parser)
-    args = parser.parse_args(argv)
-    try:
-        options = DownloadOptions.from_args(args)
-        report = download(args.data_dir / Comic.parse(options.comic).slug, options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Interrupted; nothing is lost: the same command goes on from here.")
-        return 130
-    print(report)
-    if report.interrupted:
-        return 130
-    return 0 if report.enough else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -15,6 +15,7 @@ from garfield_vae.coding import decode, encode, reconstruct
 from garfield_vae.files import replacing
 from garfield_vae.latent import LatentSpace
 from garfield_vae.objective import calibrated_beta
+from garfield_vae.options import TrainOptions
 from garfield_vae.pictures import pairs, save_png, sheet
 from garfield_vae.training import Diverged
 
@@ -28,12 +29,12 @@ class EpochRecord(Checkpoint):
     It is a Checkpoint only in order: Lightning calls those when all else has logged.
     """
 
-    def __init__(self, folder: Path, epochs: int, printed: bool):
-        self.path, self.epochs, self.printed = folder / "metrics.csv", epochs, printed
+    def __init__(self, folder: Path, options: TrainOptions, printed: bool):
+        self.path, self.options, self.printed = folder / "metrics.csv", options, printed
         self.rows: list[dict[str, str]] = []
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self.began, self.first_epoch = time.monotonic(), trainer.current_epoch
+        self.began, self.first_step = time.monotonic(), trainer.global_step
         if trainer.is_global_zero and self.path.exists():
             # A continued run drops what came after the checkpoint that it goes on from.
             rows = list(csv.DictReader(self.path.read_text(encoding="utf-8").splitlines()))
@@ -54,10 +55,9 @@ class EpochRecord(Checkpoint):
         with replacing(self.path, "w") as file:
             file.write(text.getvalue())
         if self.printed:
-            seconds = time.monotonic() - self.began
-            left = seconds / (epoch - self.first_epoch) * (self.epochs - epoch)
+            left = time_left(trainer, self.options, self.began, self.first_step)
             print(
-                f"epoch {epoch}/{self.epochs}  "
+                f"epoch {epoch}/{self.options.epochs}  "
                 f"distortion {figures['train/distortion']:.4f}, "
                 f"held out {figures.get('validation/distortion', float('nan')):.4f}  "
                 f"rate {figures['train/rate']:.0f} nats  "
@@ -70,6 +70,10 @@ class EpochRecord(Checkpoint):
 class RunProgressBar(TQDMProgressBar):
     """Lightning's bar with the figures that matter and the time the whole run still takes."""
 
+    def __init__(self, options: TrainOptions):
+        super().__init__()
+        self.options = options
+
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.began, self.first_step = time.monotonic(), trainer.global_step
         super().on_train_start(trainer, module)
@@ -79,10 +83,9 @@ class RunProgressBar(TQDMProgressBar):
         for name, label in (("train/distortion", "train"), ("validation/distortion", "held out")):
             if name in figures:
                 shown[label] = f"{float(figures[name]):.4f}"
-        done = trainer.global_step - self.first_step
-        if done > 0:
-            to_do = trainer.num_training_batches * trainer.max_epochs - trainer.global_step
-            shown["run left"] = clock((time.monotonic() - self.began) / done * to_do)
+        if trainer.global_step > self.first_step:
+            left = time_left(trainer, self.options, self.began, self.first_step)
+            shown["run left"] = clock(left)
         return shown
 
 
@@ -235,6 +238,14 @@ class HealthWarnings(Callback):
             print(sentence, flush=True)
             if trainer.logger is not None:
                 trainer.logger.experiment.add_text("warnings", sentence, trainer.global_step)
+
+
+def time_left(trainer: Trainer, options: TrainOptions, began: float, first_step: int) -> float:
+    """Seconds that the run still takes, from its steps since `began`, or until its deadline."""
+    seconds = time.monotonic() - began
+    to_do = trainer.num_training_batches * options.epochs - trainer.global_step
+    left = seconds / (trainer.global_step - first_step) * to_do
+    return left if options.minutes is None else min(left, 60 * options.minutes - seconds)
 
 
 def clock(seconds: float) -> str:

@@ -195,15 +195,16 @@ class Deadline(Callback):
 
 
 class HealthWarnings(Callback):
-    """Says once when the latent space collapses, and once when strips are learnt by heart.
+    """Warns, once each, of a collapsed latent space, strips learnt by heart, steps too long.
 
     Collapse: under 1 % of the latent dimensions are active, or the rate is under a nat, after three
     epochs. Overfitting: held-out distortion stands a tenth above its best while training's falls.
+    Too long steps: training's distortion stands at half as much again as its best.
     """
 
     def __init__(self) -> None:
-        self.collapsed = self.overfitted = False
-        self.best = float("inf")
+        self.collapsed = self.overfitted = self.jumped = False
+        self.best = self.best_training = float("inf")
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -231,6 +232,17 @@ class HealthWarnings(Callback):
                 f"warning: held-out distortion rose to {held_out:.4f} from {self.best:.4f} while "
                 f"training's fell to {figures['train/distortion']:.4f}: the strips are being "
                 f"learnt by heart; best.ckpt keeps the best, and more strips would help",
+            )
+
+        training = figures["train/distortion"]
+        self.best_training = min(self.best_training, training)
+        if not self.jumped and training > 1.5 * self.best_training:
+            self.jumped = True
+            self.say(
+                trainer,
+                f"warning: training's distortion jumped to {training:.4f} from "
+                f"{self.best_training:.4f}: the steps are too long, try --lr "
+                f"{module.peak_learning_rate() / 2:.2g}",
             )
 
     def say(self, trainer: Trainer, sentence: str) -> None:

@@ -126,8 +126,12 @@ class TrainOptions:
         type=decimal(0, open_end=True),
         metavar="M",
     )
-    lr: float = option(
-        2e-3, TRAINING, "peak learning rate", type=decimal(0, open_end=True), metavar="LR"
+    lr: float | str = option(
+        "auto",
+        TRAINING,
+        "peak learning rate; auto is 0.01 / c_hidden, near the most that trains stably",
+        type=auto_or(decimal(0, open_end=True)),
+        metavar="LR",
     )
     augment: float | str = option(
         "auto",

@@ -27,6 +27,9 @@ from garfield_vae.objective import (
 from garfield_vae.options import TrainOptions
 from garfield_vae.run import record
 
+# A network without normalisation trains stably up to a rate that falls with its width, as
+# Yang et al. (2021), "Tensor Programs V", have it for Adam; twice this diverges.
+LEARNING_RATE_PER_WIDTH = 0.01
 WARMUP_STEPS = 50
 DECAY_FROM_STEP = 1000  # until here the learning rate is flat, from here it falls
 AVERAGE_GAMMA = 6.94  # the average's width is a tenth of the steps so far (EDM2)
@@ -164,7 +167,7 @@ class StripModule(LightningModule):
                 {"params": matrices, "weight_decay": WEIGHT_DECAY},
                 {"params": vectors, "weight_decay": 0.0},
             ],
-            lr=self.options.lr,
+            lr=self.peak_learning_rate(),
             betas=(0.9, 0.99),
             fused=True,
         )
@@ -173,6 +176,10 @@ class StripModule(LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+    def peak_learning_rate(self) -> float:
+        lr, c_hidden = self.options.lr, self.options.c_hidden
+        return LEARNING_RATE_PER_WIDTH / c_hidden if lr == "auto" else lr
 
     def configure_gradient_clipping(
         self, optimizer: torch.optim.Optimizer, **settings: object

@@ -28,7 +28,7 @@ from garfield_vae.measures.features import (
 )
 from garfield_vae.measures.intervals import Estimate, mean_estimate, weighted_estimate
 from garfield_vae.measures.reconstruction import mse_per_strip, psnr, ssim_and_ms_ssim
-from garfield_vae.measures.samples import KernelDistance, manifold_measures, nearest_strips
+from garfield_vae.measures.samples import KernelDistance, NearestStrips, manifold_measures
 from garfield_vae.measures.wasserstein import SlicedWasserstein, pyramid_patches
 from garfield_vae.panels import to_unit
 
@@ -145,14 +145,15 @@ def copying_figures(
     many of both to choose from, is a half when nothing was learned by heart (after Meehan et al.
     2020). Unlike a distance it does not mind that a blurred strip is near to everything.
     """
-    nearest = Nearest(*nearest_strips(samples, training))
+    find = NearestStrips(training)
+    nearest = Nearest(*find(samples))
     count = min(len(held_out), len(training))
     some = np.sort(rng.choice(len(training), count, replace=False))
     small = [small_strips(strips).flatten(1) for strips in (samples, training[some], held_out)]
     to_training, to_held_out = (torch.cdist(small[0], other).numpy() for other in small[1:])
     return {
         "samples to training strips": mean_estimate(nearest.mse),
-        "held-out to training strips": mean_estimate(nearest_strips(held_out, training)[1]),
+        "held-out to training strips": mean_estimate(find(held_out)[1]),
         "samples nearer to training than to held-out": share_nearer(to_training, to_held_out, rng),
     }, nearest
 

@@ -16,7 +16,7 @@ from garfield_vae.measures.features import (
     standardised,
 )
 from garfield_vae.measures.intervals import weighted_estimate
-from garfield_vae.measures.samples import KernelDistance, manifold_measures, nearest_strips
+from garfield_vae.measures.samples import KernelDistance, NearestStrips, manifold_measures
 from garfield_vae.measures.wasserstein import (
     PATCH,
     SlicedWasserstein,
@@ -261,7 +261,7 @@ def test_a_copy_of_a_training_strip_is_found_with_its_exact_distance():
     training = random_strips(70)
     noisy = training[[66, 3]].astype(int)
     noisy[0, 0, 0, 0, 0] += 5 if noisy[0, 0, 0, 0, 0] < 128 else -5
-    places, errors = nearest_strips(noisy.astype(np.uint8), training)
+    places, errors = NearestStrips(training)(noisy.astype(np.uint8))
     np.testing.assert_array_equal(places, [66, 3])
     np.testing.assert_allclose(errors, [(5 / 127.5) ** 2 / noisy[0].size, 0], rtol=1e-5)
 
@@ -269,7 +269,7 @@ def test_a_copy_of_a_training_strip_is_found_with_its_exact_distance():
 def test_nearest_strips_agree_with_the_whole_table_of_distances():
     strips, training = random_strips(5, seed=1), random_strips(30)
     table = np.square(strips[:, None].astype(float) - training[None]).mean(axis=(2, 3, 4, 5))
-    places, errors = nearest_strips(strips, training, candidates=30)
+    places, errors = NearestStrips(training, candidates=30)(strips)
     np.testing.assert_array_equal(places, table.argmin(axis=1))
     np.testing.assert_allclose(errors, table.min(axis=1) / 127.5**2, rtol=1e-5)
 

@@ -94,26 +94,30 @@ def _mean_of_pairs(kernel: np.ndarray, counts: np.ndarray) -> float:
     return (counts @ kernel @ counts - counts**2 @ np.diagonal(kernel)) / pairs
 
 
-def nearest_strips(
-    strips: np.ndarray | Tensor, training: np.ndarray, candidates: int = 8
-) -> tuple[np.ndarray, np.ndarray]:
-    """The training strip nearest to each strip in pixels, and its mean squared error.
+class NearestStrips:
+    """Finds the training strip that is nearest in pixels.
 
-    Both sets are uint8 [N, 3, 3, H, W] and [M, 3, 3, H, W] (a memory map will do). Returned are
-    indices [N] into `training` and MSE [N] in [-1, 1] units. The `candidates` nearest at an eighth
-    of the resolution are compared at full resolution, so the strip named is exact among those.
+    The `candidates` nearest at an eighth of the resolution are compared at full resolution, so the
+    strip that is named is the exact nearest among those.
     """
-    small = small_strips(training).flatten(1)
-    places, errors = [], []
-    for start in range(0, len(strips), 64):
-        chunk = torch.as_tensor(np.asarray(strips[start : start + 64]))
-        far = torch.cdist(small_strips(chunk).flatten(1), small)  # [64, M]
-        nearest = far.topk(min(candidates, len(small)), largest=False).indices.numpy()
-        for strip, rows in zip(chunk, nearest, strict=True):
-            others = torch.from_numpy(np.ascontiguousarray(training[np.sort(rows)]))
-            difference = (others.int() - strip.int()).flatten(1).float()
-            mse = difference.square().mean(dim=1) / 127.5**2
-            best = int(mse.argmin())
-            places.append(int(np.sort(rows)[best]))
-            errors.append(float(mse[best]))
-    return np.array(places), np.array(errors)
+
+    def __init__(self, training: np.ndarray, candidates: int = 8) -> None:
+        """training: uint8 [M, 3, 3, H, W], read in pieces: a memory map will do."""
+        self._training, self._small = training, small_strips(training).flatten(1)
+        self._candidates = min(candidates, len(training))
+
+    def __call__(self, strips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 [N, 3, 3, H, W] → rows [N] of the training strips, and MSE [N] in [-1, 1]."""
+        places, errors = [], []
+        for start in range(0, len(strips), 64):
+            chunk = torch.as_tensor(np.asarray(strips[start : start + 64]))
+            far = torch.cdist(small_strips(chunk).flatten(1), self._small)  # [64, M]
+            nearest = far.topk(self._candidates, largest=False).indices.sort(dim=1).values.numpy()
+            for strip, rows in zip(chunk, nearest, strict=True):
+                others = torch.from_numpy(np.ascontiguousarray(self._training[rows]))
+                difference = (others.short() - strip.short()).flatten(1).float()
+                mse = difference.square().mean(dim=1) / 127.5**2
+                best = int(mse.argmin())
+                places.append(int(rows[best]))
+                errors.append(float(mse[best]))
+        return np.array(places), np.array(errors)

@@ -2,8 +2,9 @@
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from garfield_vae.measures.filters import filter_matrix
 
 PATCH = 7
 BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
@@ -16,7 +17,8 @@ def laplacian_pyramid(panels: Tensor, levels: int) -> list[Tensor]:
     """
     pyramid = []
     for _ in range(levels - 1):
-        smaller = _blur(panels)[..., ::2, ::2]
+        down, across = (filter_matrix(BLUR, size)[::2] for size in panels.shape[-2:])
+        smaller = down @ (panels @ across.T)
         pyramid.append(panels - enlarged(smaller, panels.shape[-2:]))
         panels = smaller
     return [*pyramid, panels]
@@ -24,9 +26,8 @@ def laplacian_pyramid(panels: Tensor, levels: int) -> list[Tensor]:
 
 def enlarged(panels: Tensor, size: tuple[int, int]) -> Tensor:
     """The pyramid's way to twice the size: [N, C, h, w] → [N, C, *size], zeros between, blurred."""
-    spread = panels.new_zeros(*panels.shape[:2], *size)
-    spread[..., ::2, ::2] = panels
-    return 4 * _blur(spread)
+    down, across = (2 * filter_matrix(BLUR, length)[:, ::2] for length in size)
+    return down @ (panels @ across.T)
 
 
 def pyramid_levels(height: int, width: int) -> int:
@@ -97,12 +98,3 @@ class SlicedWasserstein:
             for strip, gaps in zip(self._strip, self._gaps, strict=True)
         ]
         return 1000 * float(torch.stack(areas).mean())
-
-
-def _blur(panels: Tensor) -> Tensor:
-    channels = panels.shape[1]
-    kernel = torch.tensor(BLUR, dtype=panels.dtype).expand(channels, 1, 1, 5)
-    padded = F.pad(panels, (2, 2, 2, 2), mode="reflect")
-    return F.conv2d(
-        F.conv2d(padded, kernel, groups=channels), kernel.transpose(2, 3), groups=channels
-    )

@@ -1,0 +1,146 @@
+"""What does beta buy? Trains at several betas and plots held-out distortion over rate.
+
+    python benchmarks/rate_distortion.py                                    drawn strips
+    python benchmarks/rate_distortion.py --source folder --data_dir DIR     your own
+
+Every beta is a run of train_torch.py with the same strips, seed and number of epochs, so they
+differ in beta alone. Rate and distortion are those of the test strips, after training. One beta is
+"auto", the calibrated one; the others are multiples of the value that it ended with.
+
+Written into --output: rate_distortion.json, .svg and .png. The area under the curve is taken over
+the logarithm of the rate, between the lowest and the highest rate of all runs; less is better at
+equal ends, so compare areas only of the same --betas and strips.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import train_torch
+from garfield_vae.charts import Series, line_chart, standalone
+from garfield_vae.coding import decode, encode
+from garfield_vae.comparison import reconstruction_values
+from garfield_vae.files import replacing
+from garfield_vae.gather import present_strips
+from garfield_vae.measures.bounds import elbo_bits
+from garfield_vae.objective import active_units, calibrated_beta, rate
+from garfield_vae.run import load_run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--multiples",
+        default="0.1,0.3,1,10,100,1000",
+        help="betas as multiples of the calibrated one, with commas; 1 is trained first, as auto",
+    )
+    parser.add_argument("--epochs", default="10", help="of every run")
+    parser.add_argument("--source", default="drawn")
+    parser.add_argument("--data_dir", default="data")
+    parser.add_argument("--count", default="600", help="strips to draw with --source drawn")
+    parser.add_argument("--z_dim", default="128")
+    parser.add_argument("--output", type=Path, default=Path("logs/rate_distortion"))
+    options = parser.parse_args()
+
+    multiples = sorted(float(m) for m in options.multiples.split(",") if float(m) != 1)
+    points = [train_and_measure(options, "auto", options.output)]
+    for multiple in multiples:
+        beta = multiple * points[0]["calibrated"]
+        points.append(train_and_measure(options, f"{beta:.4g}", options.output))
+    points.sort(key=lambda point: point["rate"])
+    area = area_under(points)
+    for line in table(points):
+        print(line)
+    print(f"area under the curve, MSE over ln(rate): {area:.4f}")
+    options.output.mkdir(parents=True, exist_ok=True)
+    with replacing(options.output / "rate_distortion.json", "w") as file:
+        json.dump({"points": points, "area": area}, file, indent=2)
+    with replacing(options.output / "rate_distortion.svg", "w") as file:
+        file.write(standalone(chart(points)))
+    with replacing(options.output / "rate_distortion.png") as file:
+        picture(points).save(file, "PNG")
+    print(f"wrote {options.output / 'rate_distortion.svg'} and .png, .json")
+
+
+def train_and_measure(options: argparse.Namespace, beta: str, output: Path) -> dict[str, float]:
+    """Trains at one beta by train_torch.py, unless that run is there, and measures it."""
+    name = f"beta_{beta}"
+    if not (output / name / "checkpoints" / "last.ckpt").is_file():
+        flags = ("epochs", "source", "data_dir", "count", "z_dim")
+        arguments = [part for flag in flags for part in (f"--{flag}", getattr(options, flag))]
+        arguments += ["--beta", beta, "--log_dir", str(output), "--run_name", name]
+        if status := train_torch.main(arguments):
+            raise SystemExit(status)
+    run = load_run(output / name)
+    store = present_strips(run.options)
+    strips = store.panels[store.split("test")]
+    means, variances = encode(run.model, strips)
+    noise = np.random.default_rng(0).standard_normal(means.shape, dtype=np.float32)
+    sampled = decode(run.model, means + np.sqrt(variances) * noise)
+    mse = torch.from_numpy(reconstruction_values(strips, sampled)["mse"].mean(axis=1))
+    nats = rate(torch.from_numpy(means), 0.5 * torch.from_numpy(variances).log())
+    calibrated = float(calibrated_beta(mse.mean(), strips[0].size))
+    return {
+        "beta": calibrated if beta == "auto" else float(beta),
+        "calibrated": calibrated,
+        "rate": float(nats.mean()),
+        "distortion": float(mse.mean()),
+        "active units": active_units(torch.from_numpy(means)),
+        "bits per dimension": float(elbo_bits(nats, mse, strips[0].size).mean()),
+    }
+
+
+def area_under(points: list[dict[str, float]]) -> float:
+    """Trapezoids of distortion over the natural logarithm of the rate (one nat at least)."""
+    places = np.log([max(point["rate"], 1.0) for point in points])
+    return float(np.trapezoid([point["distortion"] for point in points], places))
+
+
+def table(points: list[dict[str, float]]) -> list[str]:
+    lines = [f"{'beta':>10} {'rate, nats':>11} {'test MSE':>9} {'active':>7} {'bits/dim':>9}"]
+    for point in points:
+        lines.append(
+            f"{point['beta']:>10.2e} {point['rate']:>11.1f} {point['distortion']:>9.4f} "
+            f"{point['active units']:>7} {point['bits per dimension']:>9.4f}"
+        )
+    return lines
+
+
+def chart(points: list[dict[str, float]]):
+    curve = [(max(point["rate"], 1.0), point["distortion"]) for point in points]
+    title = "Held-out distortion over rate, one point a beta"
+    labels = ("rate, nats a strip", "mean squared error")
+    return line_chart(title, [Series("test strips", curve)], *labels, dots=True, log_x=True)
+
+
+def picture(points: list[dict[str, float]], width: int = 900, height: int = 560) -> Image.Image:
+    """The same curve as pixels, each point with its beta."""
+    page = Image.new("RGB", (width, height), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(18)
+    x = np.log([max(point["rate"], 1.0) for point in points])
+    y = np.array([point["distortion"] for point in points])
+    across = 90 + (x - x.min()) / max(np.ptp(x), 1e-9) * (width - 220)
+    down = 50 + (y.max() - y) / max(np.ptp(y), 1e-9) * (height - 150)
+    places = list(zip(across.tolist(), down.tolist(), strict=True))
+    draw.line([(60, 20), (60, height - 60), (width - 20, height - 60)], fill="#333333", width=2)
+    draw.line(places, fill="#d9480f", width=3)
+    for (left, top), point in zip(places, points, strict=True):
+        draw.ellipse([left - 6, top - 6, left + 6, top + 6], fill="#d9480f")
+        text = f"beta {point['beta']:.1e}: {point['distortion']:.3f} at {point['rate']:.0f} nats"
+        draw.text((min(left + 10, width - 330), top - 26), text, "#333333", font)
+    draw.text((width / 2, height - 20), "rate, nats a strip (logarithmic)", "#333333", font, "ms")
+    draw.text((70, 18), "mean squared error of test strips", "#333333", font)
+    return page
+
+
+if __name__ == "__main__":
+    main()

@@ -77,6 +77,9 @@ class ComicSite:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
@@ -313,6 +316,12 @@ def reset(request: Request) -> None:
     request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     request.connection.close()
     request.close_connection = True
+
+
+def vanish(request: Request) -> None:
+    """The whole site goes away."""
+    request.site.close()
+    reset(request)
 
 
 if __name__ == "__main__":

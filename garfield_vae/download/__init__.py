@@ -10,6 +10,7 @@ the next run goes on where this one was. The files, in the order of their story:
     answers.py     what asking a site can come to
     robots.py      what a site allows
     guard.py       connections that go only where they may
+    faults.py      what went wrong with a connection, in words
     client.py      asks, politely: one request at a time, seldom, with patience
     lock.py        one run at a time in a folder
     manifest.py    what the folder holds, on disk and on record

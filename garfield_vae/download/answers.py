@@ -32,6 +32,10 @@ class Blocked(Exception):
     """The site does not want us now, which is obeyed: it is left alone for this run."""
 
 
+class Unreachable(Blocked):
+    """No connection to the site comes about."""
+
+
 class Answer(NamedTuple):
     url: str  # where it came from in the end
     body: bytes

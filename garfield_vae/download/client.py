@@ -24,9 +24,11 @@ from garfield_vae.download.answers import (
     Forbidden,
     Missing,
     NoAnswer,
+    Unreachable,
     join,
     looks_like_a_challenge,
 )
+from garfield_vae.download.faults import in_words, why_no_connection
 from garfield_vae.download.guard import GuardedAdapter, PrivateAddress, is_this_machine
 from garfield_vae.download.robots import Robots
 from garfield_vae.errors import UserError
@@ -86,9 +88,11 @@ class Client:
                 f"--delay {delay:g} is too hasty for a site of somebody else's: "
                 f"give at least {SHORTEST_DELAY:g} seconds."
             )
-        self._robots: dict[str, Robots | Exception] = {}
+        self._robots: dict[str, Robots | Blocked] = {}
         self._refused: dict[str, str] = {}  # host → why it is not asked again in this run
         self._next: dict[str, float] = {}  # host → when it may be asked again
+        self._answered: set[str] = set()  # hosts
+        self._offline = False  # no host could be reached so far
         self.requests = 0
         self._adapter = GuardedAdapter(frozenset({self._base.hostname} if self._base else ()))
 
@@ -98,7 +102,7 @@ class Client:
     def get(self, address: str, hosts: tuple[str, ...], limit: int) -> Answer:
         """The body at `address`, of at most `limit` bytes, after redirects within `hosts`.
 
-        Raises Missing, BadAnswer, NoAnswer or Blocked.
+        Raises Missing, BadAnswer or Blocked, or one of their kinds.
         """
         for _ in range(REDIRECTS + 1):
             url = self._allowed(address, hosts)
@@ -159,11 +163,15 @@ class Client:
                 self._robots[parts.netloc] = self._read_robots(
                     f"{parts.scheme}://{parts.netloc}/robots.txt", hosts
                 )
-            except (BadAnswer, Blocked) as refusal:
+            except Unreachable as refusal:
                 self._robots[parts.netloc] = refusal
+            except (BadAnswer, Blocked) as refusal:
+                self._robots[parts.netloc] = Blocked(
+                    f"the robots.txt of {parts.netloc} cannot be read: {refusal}"
+                )
         robots = self._robots[parts.netloc]
-        if isinstance(robots, Exception):
-            raise Blocked(f"the robots.txt of {parts.netloc} cannot be read: {robots}")
+        if isinstance(robots, Blocked):
+            raise type(robots)(*robots.args)
         if robots.crawl_delay > LONGEST_WAIT:
             raise Blocked(f"{parts.netloc} asks for {robots.crawl_delay:g} s between two requests")
         if not robots.allows(f"{parts.path}?{parts.query}" if parts.query else parts.path):
@@ -196,8 +204,12 @@ class Client:
             try:
                 status, headers, body = self._request(url, limit)
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-                problem = _in_words(error)
+                problem = in_words(error)
+                if host not in self._answered and (why := why_no_connection(error)):
+                    self._once_more(host, why, retry)
             else:
+                self._answered.add(host)
+                self._offline = False
                 failed = status in TRY_AGAIN or status >= 500
                 if not failed or looks_like_a_challenge(body):
                     return status, headers, body
@@ -211,6 +223,20 @@ class Client:
                     self._say(f"{host}: waiting {wait:.0f} s after {problem}.")
                 self._clock.sleep(wait)
         raise NoAnswer(f"{host} failed {RETRIES + 1} times in a row, the last time with {problem}")
+
+    def _once_more(self, host: str, why: str, retry: int) -> None:
+        """Says that a host which never answered is tried again, and raises Unreachable after that.
+
+        On a machine that is offline only the first host is tried twice.
+        """
+        problem = f"{host} cannot be reached ({why})"
+        if not retry and not self._offline:
+            self._say(f"{problem}; trying once more.")
+            return
+        if not (self._answered or self._offline or self._base):
+            problem += ": is this machine online?"
+        self._offline = not self._answered
+        raise Unreachable(problem)
 
     def _wait_for_turn(self, host: str) -> None:
         pause = self._next.get(host, 0.0) - self._clock.monotonic()
@@ -272,10 +298,3 @@ def _read(response: requests.Response, limit: int) -> bytes:
     if unpacker and not unpacker.eof:
         raise requests.ConnectionError("the packed answer ended early")
     return bytes(body)
-
-
-def _in_words(error: Exception) -> str:
-    """The innermost cause, without the layers that the libraries wrap around it."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -113,4 +113,5 @@ class Crawl:
 
     def _end(self, source: Source, reason: str) -> None:
         self.ended[source.name] = reason
-        self._say(f"{source.name} is left alone for the rest of this run: {reason}.")
+        end = "" if reason.endswith("?") else "."
+        self._say(f"{source.name} is left alone for the rest of this run: {reason}{end}")

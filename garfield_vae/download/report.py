@@ -71,7 +71,8 @@ class DownloadReport:
             f"{self.there} of {self.wanted} days are in {self.folder}; this run added "
             f"{self.fetched} with {self.requests} requests in {self.seconds:.0f} s."
         ]
-        lines += [f"{name} was left alone: {reason}." for name, reason in self.ended.items()]
+        if self.ended:  # each reason was said when it came up
+            lines.append(f"Left alone, as said above: {', '.join(self.ended)}.")
         lines += [f"{day} failed: {reason}" for day, reason in self.problems.items()]
         more = self.total("error") - len(self.problems)
         if self.problems and more > 0:

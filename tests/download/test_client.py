@@ -1,6 +1,8 @@
 """The polite client: where it goes, when, and what it makes of answers. Time is made up here."""
 
+import errno
 import gzip
+import ipaddress
 import re
 import socket
 from datetime import date, timedelta
@@ -20,10 +22,19 @@ from comic_site import (
     reset,
     short,
     status,
+    vanish,
 )
 from downloading import NOW, FakeClock
 
-from garfield_vae.download.answers import BadAnswer, Blocked, Forbidden, Missing, NoAnswer
+from garfield_vae.download import guard
+from garfield_vae.download.answers import (
+    BadAnswer,
+    Blocked,
+    Forbidden,
+    Missing,
+    NoAnswer,
+    Unreachable,
+)
 from garfield_vae.download.client import Client
 from garfield_vae.errors import UserError
 
@@ -257,11 +268,67 @@ def test_an_answer_that_drips_is_cut_off_at_the_deadline(site, fault):
     client.close()
 
 
-def test_a_host_that_cannot_be_reached_is_named(clock):
+# ---------------------------------------------------------------------------------------------
+# No connection
+
+
+def fails(monkeypatch, fault: OSError) -> None:
+    """From here on every connection to a public address fails."""
+
+    def connect(*_, **__):
+        raise fault
+
+    if isinstance(fault, socket.gaierror):
+        monkeypatch.setattr(guard, "addresses", connect)
+    else:
+        monkeypatch.setattr(guard, "addresses", lambda _: [ipaddress.ip_address("93.184.215.14")])
+        monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "its name does not resolve"),
+        (ConnectionRefusedError(111, "Connection refused"), "it refuses the connection"),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "there is no route to it"),
+        (TimeoutError("timed out"), "it does not answer"),
+    ],
+    ids=["name", "refused", "unreachable", "silent"],
+)
+def test_a_host_that_cannot_be_reached_is_tried_once_more(clock, said, monkeypatch, fault, why):
+    fails(monkeypatch, fault)
+    client = Client(None, 2, 20, clock, said.append)
+    with pytest.raises(Unreachable) as given_up:
+        get(client)
+    assert said == [f"{HOST} cannot be reached ({why}); trying once more."]
+    assert str(given_up.value) == f"{HOST} cannot be reached ({why}): is this machine online?"
+    assert client.requests == 2
+    assert sum(clock.naps) <= 3
+    client.close()
+
+
+def test_on_a_machine_without_a_network_only_the_first_host_is_tried_twice(clock, monkeypatch):
+    fails(monkeypatch, socket.gaierror(-3, "Temporary failure in name resolution"))
+    client = Client(None, 2, 20, clock, print)
+    for host in ("first.example", "second.example", "third.example"):
+        with pytest.raises(Unreachable, match=f"{host} cannot be reached"):
+            get(client, f"http://{host}/page", hosts=(host,))
+    assert client.requests == 4
+    client.close()
+
+
+def test_a_mirror_that_cannot_be_reached_is_named(clock):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"
     client = Client(f"http://{address}", 0, 20, clock, print)
-    with pytest.raises(Blocked, match=f"{address}.*refused"):
+    with pytest.raises(Unreachable, match=rf"^{address} cannot be reached \(it refuses .*\)$"):
         get(client)
     client.close()
+
+
+def test_a_host_that_answered_before_is_tried_with_patience(client, site, clock):
+    site.fail("/last", vanish)
+    with pytest.raises(NoAnswer, match=r"4 times in a row.*Connection refused"):
+        get(client, f"http://{HOST}/last")
+    assert len(clock.naps) == 3

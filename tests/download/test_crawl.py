@@ -1,5 +1,6 @@
 """Whom a download asks: each source in turn, nobody twice, and nobody who has refused."""
 
+import socket
 from datetime import date
 
 import pytest
@@ -16,6 +17,8 @@ from downloading import (
     run,
     there,
 )
+
+from garfield_vae.download import DownloadOptions, download
 
 
 @pytest.fixture
@@ -85,7 +88,9 @@ def test_a_refusal_ends_the_source_for_the_run_with_one_sentence(site, tmp_path,
         ("1985-03-11", "blocked")
     ]
     assert report.total("not asked") == 5
-    assert capsys.readouterr().out.count("uclick is left alone for the rest of this run") == 1
+    printed = f"{capsys.readouterr().out}{report}"
+    assert printed.count("uclick is left alone for the rest of this run") == 1
+    assert printed.count(report.ended["uclick"]) == 1
 
 
 def test_after_a_refusal_the_next_source_has_the_rest(site, tmp_path):
@@ -131,6 +136,25 @@ def test_a_source_that_never_answers_is_left_alone_after_ten_days(site, tmp_path
     report = run(site, tmp_path, end=date(1985, 4, 30))
     assert site.asked("/comics/") == 40
     assert "no answer for 10 days in a row" in report.ended["uclick"]
+
+
+def test_without_a_network_all_four_sources_are_given_up_in_seconds_with_a_line_each(
+    tmp_path, monkeypatch, capsys
+):
+    def unknown(host):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr("garfield_vae.download.guard.addresses", unknown)
+    options = DownloadOptions(limit=30)
+    report = download(tmp_path, options, clock := FakeClock())
+    assert (report.there, report.requests) == (0, 5)
+    assert sum(clock.naps) <= 3
+    said = capsys.readouterr().out.splitlines()
+    uclick = "picayune.uclick.com cannot be reached (its name does not resolve)"
+    assert said[0] == f"{uclick}; trying once more."
+    assert said[1].endswith(f"{uclick}: is this machine online?")
+    assert [line.partition(" ")[0] for line in said[1:]] == list(options.sources)
+    assert "Left alone, as said above: uclick, jikos, gocomics, arcamax." in str(report)
 
 
 def test_days_never_asked_for_come_before_those_that_failed(site, tmp_path):

@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.quality import draw, split_weeks
 from garfield_vae import networks
+from garfield_vae.augment import augment
 from garfield_vae.objective import calibrated_beta, distortion, rate
 from garfield_vae.panels import to_unit
 from garfield_vae.store import PanelStore
@@ -116,19 +117,6 @@ def shuffled_panels(strips: Tensor) -> Tensor:
     return torch.stack([strips[torch.randperm(len(strips)), i] for i in range(3)], dim=1)
 
 
-def mirrored(strips: Tensor) -> Tensor:
-    flip = torch.rand(len(strips)) < 0.5
-    return torch.where(flip[:, None, None, None, None], strips.flip(-1), strips)
-
-
-def shifted(strips: Tensor, most: int = 4) -> Tensor:
-    height, width = strips.shape[-2:]
-    padded = F.pad(strips.flatten(0, 1), (most,) * 4, mode="replicate")
-    places = torch.randint(0, 2 * most + 1, (len(padded), 2)).tolist()
-    cut = [p[:, y : y + height, x : x + width] for p, (y, x) in zip(padded, places, strict=True)]
-    return torch.stack(cut).view_as(strips)
-
-
 LEVERS: dict[str, Callable[[], None] | dict] = {
     "as it is": {},
     "GroupNorm": put("ResNetBlock", GroupNormBlock),
@@ -159,8 +147,7 @@ LEVERS: dict[str, Callable[[], None] | dict] = {
     "c_hidden 12": {"c_hidden": 12},
     "num_blocks 1": {"num_blocks": 1},
     "num_blocks 4": {"num_blocks": 4},
-    "mirrored": {"augment": mirrored},
-    "shifted by up to 4 pixels": {"augment": shifted},
+    "augmented": {"augment": lambda strips: augment(strips, 0.8)},
     "panels of different strips": {"augment": shuffled_panels},
 }
 

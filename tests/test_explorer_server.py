@@ -110,6 +110,14 @@ def test_a_picture_is_what_the_library_renders_for_the_state(address, explorer):
     assert np.abs(rendered(explorer, MEAN).astype(int) - rendered(explorer, TURNED)).max() > 20
 
 
+def test_a_pages_pictures_in_a_drag_are_the_same_pixels_without_the_work_of_a_png(address):
+    asked = {"state": TURNED, "page": "page", "turn": 1}
+    status, headers, content = ask(address, "POST", "/api/picture", asked)
+    assert (status, headers["Content-Type"]) == (200, "image/bmp")
+    exact = picture(ask(address, "POST", "/api/picture", {"state": TURNED})[2])
+    np.testing.assert_array_equal(picture(content), exact)
+
+
 def test_a_panel_moved_alone_leaves_the_other_panels_as_they_were(address):
     alone = {**MEAN, "panels": [[0.0] * SLIDERS, [3.0] + [0.0] * (SLIDERS - 1), [0.0] * SLIDERS]}
     before = picture(ask(address, "POST", "/api/picture", {"state": MEAN})[2]).astype(int)
@@ -334,7 +342,8 @@ def test_no_other_file_is_served(address, path):
         json.dumps({"state": MEAN, "scale": 3}).encode(),
         json.dumps({"state": MEAN, "scale": 1.5}).encode(),
         json.dumps({"state": MEAN, "page": "x" * 1000}).encode(),
-        json.dumps({"state": MEAN, "turn": "1"}).encode(),
+        json.dumps({"state": MEAN, "page": "x", "turn": "1"}).encode(),
+        json.dumps({"state": MEAN, "page": "x"}).encode(),
     ],
 )
 def test_a_request_that_makes_no_sense_is_a_json_error_and_the_server_stays_up(address, body):

@@ -35,6 +35,7 @@ PAGE_SCRIPTS = (
     "shelf.js",
     "between.js",
     "strips.js",
+    "keys.js",
     "page.js",
     "offline/offline.js",
 )

@@ -3,6 +3,7 @@
 
 import { Between } from "./between.js";
 import { Easel } from "./easel.js";
+import { listen } from "./keys.js";
 import { Shelf, download } from "./shelf.js";
 import { Sliders, fillTrack } from "./sliders.js";
 import * as State from "./state.js";
@@ -18,6 +19,7 @@ class Page {
     this.state = State.mean(info);
     this.past = [this.state]; // committed states; the present one is past[now]
     this.now = 0;
+    this.origin = this.state; // the strip that the sliders set out from
     this.panel = null; // the panel that the sliders move; null for all
 
     const say = (text, bad) => this.say(text, bad);
@@ -37,7 +39,10 @@ class Page {
     });
     this.strips = new Strips(backend, info, { jump, say });
     this.between = new Between({
-      move: (state) => this.move(state),
+      move: (state) => {
+        this.origin = state;
+        this.move(state);
+      },
       commit: () => this.commit(),
       pinned: () => this.writeLink(),
       gif: (a, b) => this.saveGif(a, b),
@@ -45,7 +50,7 @@ class Page {
     this.shelf = new Shelf(byId("shelf"), byId("favourite"), info, {
       jump, say, picture: (state) => this.smallPicture(state),
     });
-    this.listen();
+    listen(this);
   }
 
   // --- the state -----------------------------------------------------------------------------
@@ -55,7 +60,9 @@ class Page {
     this.state = state;
     const shifted = state.knobs.map((_, i) => state.panels.some((row) => row[i] !== 0));
     this.sliders.show(State.shown(state, this.panel, this.info.limit), shifted);
-    byId("caption").textContent = State.inWords(state);
+    const { base } = this.origin;
+    const turned = base.length && State.same(state.base, base) && !State.same(state, this.origin);
+    byId("caption").textContent = State.inWords(state) + (turned ? ", turned" : "");
     this.easel.show(state);
   }
 
@@ -69,6 +76,7 @@ class Page {
   // A large step: the browser's back button leads to where it began.
   jump(state) {
     this.between.stop();
+    this.origin = state;
     if (!State.same(state, this.state)) this.#address("pushState", location.hash || "#");
     this.move(state);
     this.commit();
@@ -127,7 +135,8 @@ class Page {
       const state = link[which];
       this.between.pin(which, state, (canvas) => this.paintPin(canvas, state));
     }
-    this.move(link?.state ?? State.mean(this.info));
+    this.origin = link?.state ?? State.mean(this.info);
+    this.move(this.origin);
     this.commit();
     this.writeLink();
   }
@@ -257,71 +266,6 @@ class Page {
   sayNoMore() { // the server is back
     if (this.gone) byId("notice").textContent = "";
     this.gone = false;
-  }
-
-  // --- listening ---------------------------------------------------------------------------------
-
-  listen() {
-    const click = (id, action) => byId(id).addEventListener("click", action);
-    const dice = () => Math.floor(Math.random() * 1e6);
-    const actions = {
-      r: () => this.random(dice()),
-      0: () => this.reset(),
-      z: () => this.undo(-1),
-      Z: () => this.undo(1),
-      y: () => this.undo(1),
-      a: () => this.pin("a"),
-      b: () => this.pin("b"),
-      " ": () => this.between.toggle(),
-      f: () => this.keep(),
-      s: () => this.savePng(1),
-      S: () => this.savePng(2),
-      c: () => this.copyLink(),
-      p: () => this.choosePanel(
-        this.panel === null ? 0 : this.panel + 1 < this.info.panels ? this.panel + 1 : null),
-      o: () => this.strips.peek(true),
-      "?": () => byId("help").showModal(),
-      ArrowDown: () => this.sliders.focus(0),
-      ArrowUp: () => this.sliders.focus(Infinity),
-    };
-    const buttons = {
-      random: "r", reset: "0", undo: "z", redo: "Z", keep: "f", link: "c", png: "s", png2: "S",
-      "pin-a": "a", "pin-b": "b", "help-button": "?",
-    };
-    for (const [id, key] of Object.entries(buttons)) click(id, actions[key]);
-    click("draw", () => this.random(Math.floor(Number(byId("seed").value)) || 0));
-    click("save-json", () => download(this.shelf.asFile(this.state), "strips.json"));
-    click("load-json", () => byId("json-file").click());
-    byId("json-file").addEventListener("change", ({ target }) => {
-      if (target.files.length) this.loadJson(target.files[0]);
-      target.value = "";
-    });
-    byId("panels").addEventListener("change", ({ target }) => {
-      this.choosePanel(target.value === "all" ? null : Number(target.value));
-    });
-    byId("temperature").addEventListener("input", () => this.showTemperature());
-    for (const id of ["temperature", "seed", "first"]) {
-      byId(id).addEventListener("change", () => this.writeLink());
-    }
-    window.addEventListener("popstate", () => this.readLink());
-    document.addEventListener("keydown", (event) => {
-      const undo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z";
-      if (this.ownsKey(event.target, event.key) || byId("help").open || event.altKey) return;
-      if ((event.ctrlKey || event.metaKey) && !undo) return;
-      const action = actions[event.key] ?? actions[event.key.toLowerCase()];
-      if (!action || (event.repeat && !undo)) return;
-      event.preventDefault();
-      action();
-    });
-    document.addEventListener("keyup", (event) => { if (event.key === "o") this.strips.peek(false); });
-    window.addEventListener("blur", () => this.strips.peek(false));
-  }
-
-  // Whether a key means something to the element that has the focus.
-  ownsKey(element, key) {
-    if (element.matches("input:not([type=range], [type=radio], [type=checkbox])")) return true;
-    if (element.matches("button, [type=checkbox]")) return key === " ";
-    return element.matches("[type=range], [type=radio]") && key.startsWith("Arrow");
   }
 }
 

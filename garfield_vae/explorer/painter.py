@@ -108,6 +108,14 @@ def png(pixels: np.ndarray, scale: int = 1) -> bytes:
     return buffer.getvalue()
 
 
+def bmp(pixels: np.ndarray) -> bytes:
+    """uint8 [h, w, 3] → a BMP: as exact as a PNG, written in no time, and three times as large,
+    which does not matter between two programs on one machine."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "BMP")
+    return buffer.getvalue()
+
+
 def contact_sheet(
     strips: Iterator[np.ndarray], margin: int, columns: int, width: int
 ) -> np.ndarray:

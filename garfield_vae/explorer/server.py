@@ -3,7 +3,7 @@
     GET  /                    the page; /page.css and the scripts beside it
     GET  /api/info            the sliders, what this model can do
     GET  /api/ends.png        what the two ends of each slider do: one small strip each
-    POST /api/picture         a state → PNG
+    POST /api/picture         a state → PNG; → BMP for a page's next picture in a drag
     POST /api/draw            seed, temperature → a state drawn from the latent density
     POST /api/walk.gif        two states → an animation between them
     POST /api/nearest         a state → the strip of the store that is nearest in the latent space
@@ -30,7 +30,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from garfield_vae.errors import UserError
 from garfield_vae.explorer import access
 from garfield_vae.explorer.explorer import Explorer
-from garfield_vae.explorer.painter import Superseded, png
+from garfield_vae.explorer.painter import Superseded, bmp, png
 from garfield_vae.explorer.state import MAX_TEMPERATURE, BadRequest, as_json
 from garfield_vae.latent import LatentSpace
 from garfield_vae.panels import join_panels
@@ -43,6 +43,7 @@ PAGE_FILES = {
     "page.css": "text/css",
     "start.js": "text/javascript",
     "page.js": "text/javascript",
+    "keys.js": "text/javascript",
     "state.js": "text/javascript",
     "backend.js": "text/javascript",
     "easel.js": "text/javascript",
@@ -64,7 +65,7 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
     positions, painter = explorer.positions, explorer.painter
     # The page's own files, read once: no path in a request ever reaches the file system.
     here = files("garfield_vae.explorer")
-    page = here.joinpath("page.html").read_bytes()
+    start = here.joinpath("page.html").read_bytes()
     parts = {name: here.joinpath(name).read_bytes() for name in PAGE_FILES}
 
     @app.before_request
@@ -94,7 +95,7 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
 
     @app.get("/")
     def index() -> Response:
-        return Response(page, mimetype="text/html")
+        return Response(start, mimetype="text/html")
 
     @app.get("/<name>")
     def part(name: str) -> Response:
@@ -114,8 +115,11 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
     def picture() -> Response:
         asked = body()
         latents = positions.latents(positions.parse(asked.get("state")))
-        pixels = painter.strip(latents, text(asked, "page", ""), whole(asked, "turn", 0, 2**53, 0))
-        return Response(png(pixels, whole(asked, "scale", 1, 2, 1)), mimetype="image/png")
+        scale = whole(asked, "scale", 1, 2, 1)
+        if not (page := text(asked, "page", "")):
+            return Response(png(painter.strip(latents), scale), mimetype="image/png")
+        pixels = painter.strip(latents, page, whole(asked, "turn", 0, 2**53))
+        return Response(bmp(pixels), mimetype="image/bmp")
 
     @app.post("/api/draw")
     def draw() -> Response:

@@ -10,8 +10,7 @@ from garfield_vae.errors import INTERRUPTED
 
 ABOUT = """\
 Downloads a comic's dailies into data/<comic>/strips/, one picture a day, slowly and only what is
-not there yet. The strips belong to their authors: what you download is for your own machine, not
-for passing on."""
+not there yet. It can be stopped at any moment; the same command goes on."""
 
 EXAMPLES = """\
 examples:

@@ -10,6 +10,11 @@ from garfield_vae.download.client import SHORTEST_DELAY
 from garfield_vae.download.sources import SOURCES, Comic
 from garfield_vae.errors import UserError
 
+OWN_MACHINE = """\
+The strips belong to their authors: what you download is for your own machine,
+not for passing on."""
+NO_PROXIES = "Sites are asked directly: proxies that the environment names are not used."
+
 
 @dataclass(frozen=True)
 class DownloadOptions:
@@ -84,7 +89,7 @@ def add_download_arguments(parser: argparse.ArgumentParser, without: Collection[
             details.setdefault("default", getattr(DownloadOptions, name, None))
             group.add_argument(f"--{name}", **details)
 
-    which = parser.add_argument_group("which strips to download")
+    which = parser.add_argument_group("download: which strips", OWN_MACHINE)
     add(
         which,
         "comic",
@@ -102,7 +107,7 @@ def add_download_arguments(parser: argparse.ArgumentParser, without: Collection[
     )
     add(which, "limit", type=int, metavar="N", help="only the first N days of that range")
     add(which, "sundays", action="store_true", help="Sundays too, apart, under sundays/")
-    where = parser.add_argument_group("where from")
+    where = parser.add_argument_group("download: from where", NO_PROXIES)
     add(
         where,
         "source",
@@ -134,7 +139,7 @@ def add_download_arguments(parser: argparse.ArgumentParser, without: Collection[
         metavar="S",
         help="seconds for one whole answer (default: %(default)g)",
     )
-    there = parser.add_argument_group("what is there already")
+    there = parser.add_argument_group("download: what is there already")
     add(there, "retry_missing", action="store_true", help="ask again for days that no source had")
     add(
         there,
@@ -147,7 +152,8 @@ def add_download_arguments(parser: argparse.ArgumentParser, without: Collection[
         "min_share",
         type=float,
         metavar="P",
-        help="share of the days that must be there for exit status 0 (default: %(default)g)",
+        help="share of the days that must be there for the download to count as done "
+        "(default: %(default)g)",
     )
 
 

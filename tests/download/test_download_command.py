@@ -10,6 +10,7 @@ import pytest
 from comic_site import ComicSite, html, status
 from downloading import BAD_PATH, NAMES, WITHOUT_BAD, FakeClock, command, run, there
 
+import train_torch
 from garfield_vae.download import DownloadOptions
 from garfield_vae.download.command import main
 from garfield_vae.errors import UserError, run_script
@@ -125,10 +126,13 @@ def test_the_range_starts_with_the_comic_and_ends_today_in_new_york():
     ) == [date(2026, 11, 16), date(2026, 11, 17), date(2026, 11, 23)]
 
 
-def test_help_says_whose_machine_the_strips_are_for(capsys):
+@pytest.mark.parametrize("command", [main, train_torch.main])
+def test_help_says_whose_machine_the_strips_are_for_and_that_proxies_are_not_used(command, capsys):
     with pytest.raises(SystemExit):
-        main(["--help"])
-    assert "for your own machine" in " ".join(capsys.readouterr().out.split())
+        command(["--help"])
+    help = " ".join(capsys.readouterr().out.split())
+    assert "for your own machine, not for passing on" in help
+    assert "proxies that the environment names are not used" in help
 
 
 def test_an_unwritable_strip_ends_the_run_with_one_sentence(site, tmp_path, monkeypatch):

@@ -8,7 +8,6 @@ another key, and everything is encoded anew.
 """
 
 import hashlib
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from garfield_vae.coding import encode_batches
 from garfield_vae.errors import UserError
 from garfield_vae.files import replacing
 from garfield_vae.latent import LatentSpace
+from garfield_vae.latent_file import DamagedLatents, read_space, write_space
 from garfield_vae.run import LoadedRun
 from garfield_vae.store import PanelStore
 
@@ -39,10 +39,10 @@ def encoded_strips(run: LoadedRun, store: PanelStore) -> EncodedStrips:
     """
     key = latent_key(run.checkpoint, store.digest)
     latents_path = run.folder / f"latents-{key}.npy"
-    if (kept := read_encoded(run.folder / "latent.npz", latents_path, key)) is not None:
+    z_dim = run.model.config["z_dim"]
+    if (kept := read_encoded(run.folder, key, len(store), z_dim)) is not None:
         return kept
 
-    z_dim = run.model.config["z_dim"]
     try:
         with replacing(latents_path) as file:
             header = {"descr": "<f4", "fortran_order": False, "shape": (len(store), z_dim)}
@@ -51,8 +51,8 @@ def encoded_strips(run: LoadedRun, store: PanelStore) -> EncodedStrips:
                 file.write(np.ascontiguousarray(means, "<f4").tobytes())
         means = np.load(latents_path, mmap_mode="r")
         space = LatentSpace.fit(means[store.split("train")])
-        with replacing(run.folder / "latent.npz") as file:
-            np.savez(file, key=np.array(key), names=np.array(store.names), **space.arrays())
+        extra = {"key": np.array(key), "names": np.array(store.names)}
+        write_space(run.folder / "latent.npz", space, **extra)
     except OSError as error:
         raise UserError(
             f"the latents cannot be written to {run.folder} ({error.strerror}): "
@@ -64,17 +64,17 @@ def encoded_strips(run: LoadedRun, store: PanelStore) -> EncodedStrips:
     return EncodedStrips(space, means, store.names)
 
 
-def read_encoded(space_path: Path, latents_path: Path, key: str) -> EncodedStrips | None:
+def read_encoded(folder: Path, key: str, count: int, z_dim: int) -> EncodedStrips | None:
     """What an earlier run wrote, or None when it is missing, damaged or of another key."""
     try:
-        means = np.load(latents_path, mmap_mode="r", allow_pickle=False)
-        with np.load(space_path, allow_pickle=False) as arrays:
-            if str(arrays["key"]) != key or len(arrays["names"]) != len(means):
-                return None
-            names = [str(name) for name in arrays["names"]]
-            fields = {name: arrays[name] for name in arrays.files if name not in ("key", "names")}
-            return EncodedStrips(LatentSpace(**fields), means, names)
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile):
+        space, extra = read_space(folder / "latent.npz", z_dim)
+        if str(extra["key"]) != key or extra["names"].shape != (count,):
+            return None
+        means = np.load(folder / f"latents-{key}.npy", mmap_mode="r", allow_pickle=False)
+        if (means.shape, means.dtype) != ((count, z_dim), np.float32):
+            return None
+        return EncodedStrips(space, means, [str(name) for name in extra["names"]])
+    except (DamagedLatents, OSError, ValueError, TypeError, KeyError, EOFError):
         return None
 
 

@@ -7,13 +7,15 @@ and the demo change the defaults but never what was typed.
 
 import argparse
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from garfield_vae.errors import UserError
 from garfield_vae.latent import NOVELTY
 from garfield_vae.panels import PANEL_HEIGHT, PANEL_WIDTH
+
+LONGEST_VALUE = 4096  # characters of an option in a file: a folder's path
 
 
 def option(default: Any, group: str, help: str, **argument: Any) -> Any:
@@ -299,11 +301,31 @@ def typed(namespace: argparse.Namespace, options: type) -> dict[str, Any]:
 
 
 def train_options(values: dict[str, Any], origin: str | Path) -> TrainOptions:
-    """The options that `origin` (a file, for the error) recorded; unknown names are refused."""
-    known = {item.name for item in fields(TrainOptions)}
-    if unknown := sorted(set(values) - known):
+    """The options that `origin` (a file, for the error) recorded.
+
+    Unknown names are refused, and values that the command line would refuse.
+    """
+    known = {item.name: item for item in fields(TrainOptions)}
+    if unknown := sorted(str(name) for name in set(values) - set(known)):
         raise UserError(
-            f"{origin} has options that this version does not know ({', '.join(unknown)}): "
+            f"{origin} has options that this version does not know ({', '.join(unknown)[:200]}): "
             f"use the version that wrote it"
         )
+    for name, value in values.items():
+        if not fits(known[name], value):
+            raise UserError(f"{origin} is damaged: its {name} is nothing that --{name} takes")
     return TrainOptions(**values)
+
+
+def fits(item: Field, value: Any) -> bool:
+    """Whether `value` is the field's default, or what its flag reads from the value's own text."""
+    argument = item.metadata["argument"]
+    if value is None or item.type is bool or isinstance(value, bool):
+        return value is item.default or (item.type is bool and isinstance(value, bool))
+    try:
+        text = str(value)  # of a number with thousands of digits Python makes none
+        if "\0" in text or len(text) > LONGEST_VALUE or argument.get("type", str)(text) != value:
+            return False
+    except (argparse.ArgumentTypeError, ValueError):
+        return False
+    return value in argument.get("choices", (value,))

@@ -7,6 +7,7 @@ import pickle
 import platform
 import re
 import subprocess
+import zipfile
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -108,21 +109,24 @@ def load_run(folder: Path, device: str | torch.device = "cpu") -> LoadedRun:
     """Loads the best checkpoint of a run (the last one, if it never was validated)."""
     path = find_checkpoint(folder, "best", "last")
     checkpoint = read_checkpoint(path)
-    record = checkpoint["garfield_vae"]
-    prefix = "averaged.module."
-    weights = {
-        name.removeprefix(prefix): value
-        for name, value in checkpoint["state_dict"].items()
-        if name.startswith(prefix)
-    }
-    model = build(record["network"], weights, path).to(device)
-    options = train_options(record["options"], path)
-    return LoadedRun(model, options, folder, path, checkpoint["epoch"])
+    record, prefix = checkpoint["garfield_vae"], "averaged.module."
+    try:
+        weights = {
+            name.removeprefix(prefix): value
+            for name, value in checkpoint["state_dict"].items()
+            if name.startswith(prefix)
+        }
+        network, options, epoch = record["network"], dict(record["options"]), checkpoint["epoch"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} is damaged: it does not say which model it holds") from error
+    model = build(network, weights, path).to(device)
+    return LoadedRun(model, train_options(options, path), folder, path, int(epoch))
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Reads a checkpoint without running anything in it. Raises UserError if it is no good."""
     try:
+        check_archive(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
@@ -141,6 +145,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
+def check_archive(path: Path) -> None:
+    """Raises an exception unless a file is a zip that unpacks to no more than its own size.
+
+    `torch.save` writes such a zip; what packs a bomb, or is in one of torch's older formats (which
+    are read without knowing how much is to come), is refused.
+    """
+    with zipfile.ZipFile(path) as archive:
+        declared = sum(member.file_size for member in archive.infolist())
+        if declared > path.stat().st_size:
+            raise pickle.UnpicklingError(f"it declares {declared} bytes")
+
+
 def build(network: dict[str, Any], weights: dict[str, torch.Tensor], origin: Path) -> StripVAE:
     """The model that `network` describes, with `weights` in it, in eval mode.
 
@@ -153,6 +169,11 @@ def build(network: dict[str, Any], weights: dict[str, torch.Tensor], origin: Pat
         with torch.device("meta"):
             model = StripVAE(**network)
         model.load_state_dict(weights, assign=True)
+        for name, value in weights.items():
+            if (value.dtype, value.layout) != (torch.float32, torch.strided):
+                raise TypeError(f"{name} is {value.dtype}")
+            if not value.isfinite().all():
+                raise ValueError(f"{name} holds values that are no numbers")
     except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(
             f"{origin} does not hold the weights of the network it describes"
@@ -177,7 +198,7 @@ def read_options(folder: Path) -> TrainOptions:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{folder} is no run's folder: it has no options.json") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged: it is no JSON") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} is damaged: it holds no options")
@@ -230,4 +251,10 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options=None) -> None:
         with replacing(Path(path)) as file:
-            torch.save(checkpoint, file)
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:
+                # torch closes its archive even when the disk is full, and that fails again
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from None
+                raise

@@ -4,12 +4,13 @@
     python benchmarks/rate_distortion.py --source folder --data_dir DIR     your own
 
 Every beta is a run of train_torch.py with the same strips, seed and number of epochs, so they
-differ in beta alone. Rate and distortion are those of the test strips, after training. One beta is
-"auto", the calibrated one; the others are multiples of the value that it ended with.
+differ in beta alone; flags that are not listed here go to it. Rate and distortion are those of the
+test strips, after training. One beta is "auto", the calibrated one; the others are multiples of
+the value that it ended with. Runs that are in --output already are measured, not trained again.
 
 Written into --output: rate_distortion.json, .svg and .png. The area under the curve is taken over
 the logarithm of the rate, between the lowest and the highest rate of all runs; less is better at
-equal ends, so compare areas only of the same --betas and strips.
+equal ends, so compare areas only of the same --multiples and strips.
 """
 
 import argparse
@@ -33,6 +34,8 @@ from garfield_vae.measures.bounds import elbo_bits
 from garfield_vae.objective import active_units, calibrated_beta, rate
 from garfield_vae.run import load_run
 
+DEFAULTS = ["--source", "drawn", "--count", "600", "--epochs", "20", "--z_dim", "128"]
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -43,19 +46,14 @@ def main() -> None:
         default="0.1,0.3,1,10,100,1000",
         help="betas as multiples of the calibrated one, with commas; 1 is trained first, as auto",
     )
-    parser.add_argument("--epochs", default="10", help="of every run")
-    parser.add_argument("--source", default="drawn")
-    parser.add_argument("--data_dir", default="data")
-    parser.add_argument("--count", default="600", help="strips to draw with --source drawn")
-    parser.add_argument("--z_dim", default="128")
     parser.add_argument("--output", type=Path, default=Path("logs/rate_distortion"))
-    options = parser.parse_args()
+    options, flags = parser.parse_known_args()
 
     multiples = sorted(float(m) for m in options.multiples.split(",") if float(m) != 1)
-    points = [train_and_measure(options, "auto", options.output)]
+    points = [train_and_measure(flags, "auto", options.output)]
     for multiple in multiples:
         beta = multiple * points[0]["calibrated"]
-        points.append(train_and_measure(options, f"{beta:.4g}", options.output))
+        points.append(train_and_measure(flags, f"{beta:.4g}", options.output))
     points.sort(key=lambda point: point["rate"])
     area = area_under(points)
     for line in table(points):
@@ -71,14 +69,12 @@ def main() -> None:
     print(f"wrote {options.output / 'rate_distortion.svg'} and .png, .json")
 
 
-def train_and_measure(options: argparse.Namespace, beta: str, output: Path) -> dict[str, float]:
+def train_and_measure(flags: list[str], beta: str, output: Path) -> dict[str, float]:
     """Trains at one beta by train_torch.py, unless that run is there, and measures it."""
     name = f"beta_{beta}"
     if not (output / name / "checkpoints" / "last.ckpt").is_file():
-        flags = ("epochs", "source", "data_dir", "count", "z_dim")
-        arguments = [part for flag in flags for part in (f"--{flag}", getattr(options, flag))]
-        arguments += ["--beta", beta, "--log_dir", str(output), "--run_name", name]
-        if status := train_torch.main(arguments):
+        own = ["--beta", beta, "--log_dir", str(output), "--run_name", name]
+        if status := train_torch.main([*DEFAULTS, *flags, *own]):
             raise SystemExit(status)
     run = load_run(output / name)
     store = present_strips(run.options)

@@ -188,7 +188,7 @@ def evaluate_run(
     print(
         f"measured {len(held_out):,} held-out strips and {2 * num_samples:,} samples in "
         f"{time.monotonic() - began:.0f} s: MSE {mse.value:.4f}, rate {bound['rate'].value:.0f} "
-        f"nats, {bound['active units']:.0f} of {z_dim} units active\nwrote {path}"
+        f"nats, {bound['active units']:.0f} of {z_dim} units active"
     )
     return path
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from garfield_vae.charts import Series, bar_chart, line_chart
 from garfield_vae.files import replacing
-from garfield_vae.findings import BITS_A_NAT, findings
+from garfield_vae.findings import BITS_A_NAT, findings, times_apart
 from garfield_vae.latent import LatentSpace
 from garfield_vae.measures.intervals import Estimate
 from garfield_vae.panels import join_panels
@@ -26,6 +26,7 @@ from garfield_vae.showcase import Exhibits
 PICTURE_QUALITY = 84  # of WebP: a strip is 5 to 30 kB
 SHOWN_FACTORS = 16
 SHOWN_COMPONENTS = 30
+PRIVATE_OPTIONS = ("data_dir", "log_dir", "continue_from")  # whose home it was is nobody's business
 
 RECONSTRUCTION_COLUMNS = (
     ("mse", "MSE", "↓"),
@@ -61,7 +62,11 @@ def write_report(
             ),
             factor_table=factor_table(figures["factors"]) if "factors" in figures else None,
             columns=RECONSTRUCTION_COLUMNS,
-            options=asdict(loaded.options),
+            options={
+                name: value
+                for name, value in asdict(loaded.options).items()
+                if name not in PRIVATE_OPTIONS
+            },
         )
     )
     with replacing(path, "w") as file:
@@ -120,8 +125,6 @@ def training_charts(metrics: list[dict[str, float]]) -> list[tuple[Markup, str]]
 def tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
     """The four figures at the top: (number, what it is, what to hold it against)."""
     lines, bound = figures["reconstruction"], figures["bound"]
-    coverage = figures["samples"]["samples, fitted density"]["lines and layout"]["coverage"]
-    real = figures["samples"]["real strips, two halves"]["lines and layout"]["coverage"]
     return [
         (
             number(lines["this model"]["mse"].value),
@@ -139,9 +142,9 @@ def tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
             f"of {bound['dimensions']:,}",
         ),
         (
-            f"{coverage.value:.0%}",
-            "of real strips have a sample close by",
-            f"among real strips: {real.value:.0%}",
+            f"{times_apart(figures['samples'], 'samples, fitted density'):.1f}×",
+            "as far from real strips are its own",
+            "as real ones from each other; 1 would be as good as real",
         ),
     ]
 

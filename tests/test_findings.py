@@ -11,8 +11,9 @@ def figures():
     def line(mse):
         return {"mse": Estimate(mse)}
 
-    def drawn(coverage):
-        return {"lines and layout": {"coverage": Estimate(coverage)}}
+    def drawn(distance):
+        scales = {"176 rows": Estimate(distance), "88 rows": Estimate(3 * distance)}
+        return {"sliced Wasserstein": scales}
 
     return {
         "reconstruction": {
@@ -30,9 +31,9 @@ def figures():
             "beta ratio": 1.15,
         },
         "samples": {
-            "real strips, two halves": drawn(0.96),
-            "samples, fitted density": drawn(0.5),
-            "samples, N(0, I)": drawn(0.2),
+            "real strips, two halves": drawn(50.0),
+            "samples, fitted density": drawn(200.0),
+            "samples, N(0, I)": drawn(435.0),
         },
         "copying": {"samples nearer to training than to held-out": Estimate(0.5, 0.47, 0.53)},
     }
@@ -113,3 +114,9 @@ def test_copying_is_a_warning_only_when_the_interval_says_so(figures):
     ) in told(figures)
     figures["copying"] = {"samples nearer to training than to held-out": Estimate(0.9, 0.85, 0.94)}
     assert any(tone == "warning" and "copies training" in text for tone, text in told(figures))
+
+
+def test_samples_are_as_many_times_further_away_as_real_halves_are_apart(figures):
+    text = told(figures)[-1][1]
+    assert text.startswith("Its samples lie 4.0 times as far from real strips as two halves")
+    assert text.endswith("samples from N(0,\u00a0I) 8.7 times.")

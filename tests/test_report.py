@@ -18,7 +18,9 @@ def report(tmp_path_factory):
     """report.html of a small run whose options carry what must be escaped."""
     folder = tmp_path_factory.mktemp("report")
     store = small_store(folder)
-    run = small_run(folder / "a&b <i>run", data_dir="<script>alert(1)</script>")
+    run = small_run(
+        folder / "a&b <i>run", run_name="<script>alert(1)</script>", data_dir="/home/me"
+    )
     space = fitted_space(run, store)
     return evaluate_run(run, space, store, run.folder / "processed", iwae=2, num_samples=12)
 
@@ -88,6 +90,12 @@ def test_names_and_options_are_escaped(report):
     assert "<script" not in text
     assert "&lt;script&gt;alert(1)" in text
     assert "<i>run" not in text
+
+
+def test_the_page_does_not_tell_where_on_a_machine_it_was_made(report):
+    text = report.read_text(encoding="utf-8")
+    assert "/home/me" not in text
+    assert str(report.parent.parent.parent) not in text
 
 
 def test_numbers_are_short_and_have_true_signs():

@@ -62,7 +62,8 @@ class Page {
     this.sliders.show(State.shown(state, this.panel, this.info.limit), shifted);
     const { base } = this.origin;
     const turned = base.length && State.same(state.base, base) && !State.same(state, this.origin);
-    byId("caption").textContent = State.inWords(state) + (turned ? ", turned" : "");
+    const words = State.inWords(state) + (turned ? ", turned" : "");
+    if (byId("caption").textContent !== words) byId("caption").textContent = words;
     this.easel.show(state);
   }
 

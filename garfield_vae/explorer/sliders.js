@@ -111,6 +111,9 @@ export class Sliders {
   // values [k]; shifted [k]: whether one panel stands apart from the others there.
   show(values, shifted) {
     this.#rows.forEach(({ row, turn, value }, index) => {
+      const shows = `${values[index]} ${shifted[index]}`;
+      if (row.dataset.shows === shows) return; // a drag moves one: the browser paints one anew
+      row.dataset.shows = shows;
       turn.value = values[index];
       const text = `${values[index] > 0 ? "+" : ""}${values[index].toFixed(2)}`.replace("-", "−");
       value.textContent = text;

@@ -4,9 +4,10 @@
     python process_model.py --experiment_dir logs/RUN --explore  a page with live sliders
     python process_model.py --experiment_dir logs/RUN --evaluate how good it is, on one page
     python process_model.py --experiment_dir logs/RUN --interpolate 1985-03-12 my_strip.png
+    python process_model.py --experiment_dir logs/RUN --export DIR   the model, to give away
 
 Everything is written to logs/RUN/processed/. The first call encodes all strips; later ones reuse
-that while model and strips are unchanged.
+that while model and strips are unchanged. An exported model is an --experiment_dir too.
 """
 
 import garfield_vae  # noqa: F401  (before torch: it settles how torch's threads wait)
@@ -26,13 +27,15 @@ from garfield_vae.errors import UserError, run_script
 from garfield_vae.evaluate import evaluate_run
 from garfield_vae.explorer import explore
 from garfield_vae.explorer.export_page import export_page
+from garfield_vae.export import export_model
+from garfield_vae.exported import exported_space, is_exported, open_model
 from garfield_vae.gather import present_strips
 from garfield_vae.images import open_strip
 from garfield_vae.latent import LatentSpace
 from garfield_vae.options import ProcessOptions, add_options, typed
 from garfield_vae.panels import cut_panels
 from garfield_vae.pictures import explained_variance, pairs, save_gif, save_png, sheet
-from garfield_vae.run import LoadedRun, choose_device, find_run_folder, load_run
+from garfield_vae.run import LoadedRun, choose_device, find_run_folder
 from garfield_vae.store import PanelStore
 
 WALK_REACH = 3.0  # standard deviations to either side
@@ -46,31 +49,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # -------------------------------------------------------------- 1. what was asked for
     options = read_command_line(arguments)
     folder = find_run_folder(options.experiment_dir, Path("logs"))
-    run = load_run(folder, choose_device(options.accelerator))
+    run = open_model(folder, choose_device(options.accelerator))
     check_flags(options, run)
-    if options.data_dir is not None:
+    if is_exported(folder):
+        check_without_strips(options, folder)
+    elif options.data_dir is not None:
         run = replace(run, options=replace(run.options, data_dir=options.data_dir))
 
     # -------------------------------------------------------------- 2. the latent space
-    store = present_strips(run.options)
-    encoded = encoded_strips(run, store)
-    space = encoded.space
+    store, means, strips = None, None, "no"  # an exported model has none
+    if is_exported(folder):
+        space = exported_space(run)
+    else:
+        store = present_strips(run.options)
+        encoded = encoded_strips(run, store)
+        space, means, strips = encoded.space, encoded.means, f"{len(store):,}"
     shown = min(options.components, len(space.std))
     print(f"model       {run.checkpoint}, epoch {run.epoch + 1}")
     print(
-        f"latents     {len(encoded.names):,} strips; {shown} components explain "
+        f"latents     {strips} strips; {shown} components explain "
         f"{100 * space.explained[:shown].sum():.0f} % of their variance"
     )
 
     # -------------------------------------------------------------- 3. what was asked for
     output = folder / "processed"
     if options.interpolate:
-        a, b = (find_strip(name, store) for name in options.interpolate)
+        a, b = (find_strip(name, run, store) for name in options.interpolate)
         write_morph(run, a, b, options.interpolate, output)
     if options.reconstruct:
         write_reconstruction(run, Path(options.reconstruct), output)
     if options.evaluate:
         told(evaluate_run(run, space, store, output, iwae=options.iwae, seed=options.seed))
+    if options.export:
+        names = export_model(run, space, Path(options.export))
+        print(f"wrote {options.export}: {', '.join(names)}")
     if options.export_page:
         page = Path(options.export_page)
         size = export_page(run, space, folder, page, sliders=shown)
@@ -80,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             run,
             space,
             store,
-            encoded.means,
+            means,
             folder,
             sliders=shown,
             port=options.port,
@@ -92,7 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # -------------------------------------------------------------- 4. else: all the pictures
     if options.num_samples:
         write_samples(run, space, options, output)
-    write_reconstructions(run, store, output)
+    if store is not None:
+        write_reconstructions(run, store, output)
     told(save_png(output / "explained_variance.png", explained_variance(space.explained, shown)))
     write_walks(run, space, shown, output)
     return 0
@@ -123,17 +136,34 @@ def check_flags(options: ProcessOptions, run: LoadedRun) -> None:
             )
 
 
-def find_strip(name: str, store: PanelStore) -> np.ndarray:
+def check_without_strips(options: ProcessOptions, folder: Path) -> None:
+    for flag in ("evaluate", "data_dir"):
+        if getattr(options, flag):
+            raise UserError(
+                f"{folder} is an exported model, which has no strips: --{flag} needs the folder "
+                f"of the run that it came from"
+            )
+
+
+def find_strip(name: str, run: LoadedRun, store: PanelStore | None) -> np.ndarray:
     """The panels, uint8 [1, 3, 3, H, W], of a strip named by its date or by a picture file."""
-    if name in store.names:
+    if store is not None and name in store.names:
         return store.panels[[store.names.index(name)]]
     path = Path(name)
     if not path.is_file():
-        raise UserError(
-            f"{name} is neither a strip of this run ({store.names[0]} to {store.names[-1]}) "
-            f"nor a picture file"
+        known = (
+            f"{name} is neither a strip of this run ({store.names[0]} to {store.names[-1]}) nor"
+            if store is not None
+            else f"an exported model has no strips by date, and {name} is not"
         )
-    return cut_panels(open_strip(path), store.height, store.width)[None]
+        raise UserError(f"{known} a picture file")
+    return cut(path, run)
+
+
+def cut(path: Path, run: LoadedRun) -> np.ndarray:
+    """A picture file's panels, uint8 [1, 3, 3, H, W]."""
+    height, width = run.model.config["panel_height"], run.model.config["panel_width"]
+    return cut_panels(open_strip(path), height, width)[None]
 
 
 def write_samples(
@@ -192,8 +222,7 @@ def write_morph(
 
 
 def write_reconstruction(run: LoadedRun, path: Path, output: Path) -> None:
-    height, width = run.model.config["panel_height"], run.model.config["panel_width"]
-    strip = cut_panels(open_strip(path), height, width)[None]
+    strip = cut(path, run)
     image = pairs(strip, reconstruct(run.model, strip), [path.name])
     told(save_png(output / f"reconstruction_{path.stem}.png", image))
 

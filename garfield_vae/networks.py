@@ -20,6 +20,7 @@ of the time, which more steps use better. Blocks start as the identity instead.
 
 import itertools
 import math
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -141,6 +142,16 @@ class StripVAE(nn.Module):
         self.join = SlowLinear(features, 2 * z_dim)
         self.spread = SlowLinear(z_dim, features)
         self.initialise()
+
+    @classmethod
+    def from_folder(cls, folder: str | Path) -> "StripVAE":
+        """The trained model of a run's folder or of an exported one, on the CPU, ready to use.
+
+        Raises UserError when there is none.
+        """
+        from garfield_vae.exported import open_model  # this module knows no files
+
+        return open_model(Path(folder)).model
 
     @torch.no_grad()
     def initialise(self) -> None:

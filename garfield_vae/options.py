@@ -259,6 +259,14 @@ class ProcessOptions:
         metavar="K",
     )
 
+    export: str | None = option(
+        None,
+        MEASURE,
+        "write the model to a new folder to give away (safetensors, ONNX, a model card); that "
+        "folder can be an --experiment_dir, without any strips",
+        metavar="DIR",
+    )
+
     explore: bool = option(False, EXPLORE, "open the page where sliders turn the strip")
     port: int = option(8176, EXPLORE, "port of that page; 0 picks a free one", type=whole(0))
     open: bool = option(False, EXPLORE, "open the browser too")
@@ -272,8 +280,16 @@ class ProcessOptions:
     @property
     def asks_for_something(self) -> bool:
         """Whether one of the flags that replace the usual pictures was given."""
-        asked = (self.interpolate, self.reconstruct, self.evaluate, self.explore, self.export_page)
-        return any(asked)
+        return any(
+            (
+                self.interpolate,
+                self.reconstruct,
+                self.evaluate,
+                self.export,
+                self.export_page,
+                self.explore,
+            )
+        )
 
 
 def add_options(parser: argparse.ArgumentParser, options: type) -> None:

@@ -55,7 +55,7 @@ from garfield_vae.tensorboard import FinalRecord, RunLogger
 from garfield_vae.training import StripModule
 
 # What --demo changes; flags that are typed beside it are obeyed.
-DEMO = {"source": "drawn", "count": 1000, "z_dim": 128, "minutes": 2.0}
+DEMO = {"source": "drawn", "count": 1000, "minutes": 2.0}
 TERMINATED = 143  # the shell's exit status for SIGTERM
 
 

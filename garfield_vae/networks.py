@@ -163,7 +163,7 @@ class StripVAE(nn.Module):
         for module in self.modules():
             if isinstance(module, ResNetBlock):
                 nn.init.zeros_(module.conv2.weight)
-        self.decoder.paint.weight.mul_(PAINT_GAIN)
+        self.decoder.paint.weight.copy_(smooth_paint(self.decoder.paint.in_channels))
         z_dim = self.config["z_dim"]
         basis = low_frequencies(self.code_shape, z_dim)  # [z_dim, 3·k·11·13]
         log_std = torch.full((z_dim,), INITIAL_LOG_STD)
@@ -242,6 +242,20 @@ def low_frequencies(shape: tuple[int, int, int, int], count: int) -> Tensor:
     order = frequency.flatten().argsort(stable=True)
     basis = torch.einsum("fn,pq,cd->fpcqdn", waves[order], torch.eye(panels), torch.eye(channels))
     return basis.reshape(height * width * panels * channels, -1)[:count]
+
+
+def smooth_paint(channels: int) -> Tensor:
+    """Weights [3·STEM², channels, 3, 3] with which the last layer enlarges bilinearly by STEM.
+
+    Each colour starts as a random mixture of the channels. Were each of a cell's STEM² pixels to
+    start with a mixture of its own, their differences would show as a grid that takes long to fade.
+    """
+    place = (torch.arange(STEM) + 0.5) / STEM - 0.5  # of a pixel, from its cell's centre, in cells
+    neighbours = torch.tensor([-1.0, 0.0, 1.0])
+    line = (1 - (place[:, None] - neighbours).abs()).clamp(min=0)  # [STEM, 3], rows sum to 1
+    mixture = torch.randn(CHANNELS, channels) * PAINT_GAIN / channels**0.5
+    weight = torch.einsum("oc,iy,jx->oijcyx", mixture, line, line)
+    return weight.reshape(CHANNELS * STEM**2, channels, 3, 3)
 
 
 def cosines(length: int) -> Tensor:

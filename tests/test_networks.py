@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as functional
 
 from benchmarks.published import PublishedVAE, beta_at
 from garfield_vae.errors import UserError
@@ -11,6 +12,7 @@ from garfield_vae.networks import (
     SlowLinear,
     StripVAE,
     low_frequencies,
+    smooth_paint,
 )
 
 SMALL = {"z_dim": 40, "c_hidden": 2, "num_blocks": 1, "panel_height": 48, "panel_width": 40}
@@ -253,3 +255,15 @@ def test_the_published_network_takes_and_gives_what_ours_does():
 @pytest.mark.parametrize(("epoch", "factor"), [(0, 1), (49, 1), (50, 4), (99, 4), (100, 16)])
 def test_the_published_beta_rises_at_epochs_50_and_100(epoch: int, factor: int):
     assert beta_at(epoch, 1e-4) == pytest.approx(factor * 1e-4)
+
+
+def test_the_last_layer_starts_as_bilinear_enlargement():
+    torch.manual_seed(0)
+    weight = smooth_paint(5)
+    maps = torch.randn(1, 5, 6, 7)
+    painted = functional.pixel_shuffle(functional.conv2d(maps, weight, padding=1), 4)
+    mixture = weight.reshape(3, 4, 4, 5, 9).sum(-1)[:, 0, 0]  # [3, 5]: every pixel's rows sum to it
+    colours = torch.einsum("oc,bchw->bohw", mixture, maps)
+    enlarged = functional.interpolate(colours, scale_factor=4, mode="bilinear", align_corners=False)
+    # away from the edges, where one repeats and the other sees zeros
+    torch.testing.assert_close(painted[..., 4:-4, 4:-4], enlarged[..., 4:-4, 4:-4])

@@ -178,7 +178,7 @@ class TrainOptions:
         None, RUN, "a run's folder to go on with, or last for the newest", metavar="DIR"
     )
     demo: bool = option(
-        False, RUN, "a small model on drawn strips, done with pictures in under three minutes"
+        False, RUN, "two minutes on a thousand drawn strips: pictures at once, without a network"
     )
     progress_bar: bool = option(False, RUN, "show a progress bar instead of a line an epoch")
 

@@ -49,8 +49,8 @@ def main() -> None:
             Path(folder) / "best.ckpt",
             0,
         )
-        means, variances = encode(model, store.panels[store.split("train")[:256]])
-        space = LatentSpace.fit(means, variances.mean(axis=0))
+        means, _ = encode(model, store.panels[store.split("train")[:256]])
+        space = LatentSpace.fit(means)
         before, began = time.process_time(), time.perf_counter()
         evaluate_run(run, space, store, Path(folder), num_samples=options.samples)
         wall, processor = time.perf_counter() - began, time.process_time() - before

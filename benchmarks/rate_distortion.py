@@ -8,7 +8,7 @@ differ in beta alone; flags that are not listed here go to it. Rate and distorti
 test strips, after training. One beta is "auto", the calibrated one; the others are multiples of
 the value that it ended with. Runs that are in --output already are measured, not trained again.
 
-Written into --output: rate_distortion.json, .svg and .png. The area under the curve is taken over
+Written into --output: rate_distortion.json and .svg. The area under the curve is taken over
 the logarithm of the rate, between the lowest and the highest rate of all runs; less is better at
 equal ends, so compare areas only of the same --multiples and strips.
 """
@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -64,9 +63,7 @@ def main() -> None:
         json.dump({"points": points, "area": area}, file, indent=2)
     with replacing(options.output / "rate_distortion.svg", "w") as file:
         file.write(standalone(chart(points)))
-    with replacing(options.output / "rate_distortion.png") as file:
-        picture(points).save(file, "PNG")
-    print(f"wrote {options.output / 'rate_distortion.svg'} and .png, .json")
+    print(f"wrote {options.output / 'rate_distortion.svg'} and .json")
 
 
 def train_and_measure(flags: list[str], beta: str, output: Path) -> dict[str, float]:
@@ -116,26 +113,6 @@ def chart(points: list[dict[str, float]]):
     title = "Held-out distortion over rate, one point a beta"
     labels = ("rate, nats a strip", "mean squared error")
     return line_chart(title, [Series("test strips", curve)], *labels, dots=True, log_x=True)
-
-
-def picture(points: list[dict[str, float]], width: int = 900, height: int = 560) -> Image.Image:
-    """The same curve as pixels, each point with its beta."""
-    page = Image.new("RGB", (width, height), "white")
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(18)
-    x = np.log([max(point["rate"], 1.0) for point in points])
-    y = np.array([point["distortion"] for point in points])
-    across = 90 + (x - x.min()) / max(np.ptp(x), 1e-9) * (width - 220)
-    down = 50 + (y.max() - y) / max(np.ptp(y), 1e-9) * (height - 150)
-    places = list(zip(across.tolist(), down.tolist(), strict=True))
-    draw.line([(60, 20), (60, height - 60), (width - 20, height - 60)], fill="#333333", width=2)
-    draw.line(places, fill="#d9480f", width=3)
-    for (left, top), point in zip(places, points, strict=True):
-        draw.ellipse([left - 6, top - 6, left + 6, top + 6], fill="#d9480f")
-        text = f"beta {point['beta']:.1e}: {point['distortion']:.3f} at {point['rate']:.0f} nats"
-        draw.text((min(left + 10, width - 330), top - 26), text, "#333333", font)
-    draw.text((width / 2, height - 20), "rate, nats a strip (logarithmic)", "#333333", font, "ms")
-    draw.text((70, 18), "mean squared error of test strips", "#333333", font)
-    return page
 
 
 if __name__ == "__main__":

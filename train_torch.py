@@ -37,6 +37,7 @@ from garfield_vae.callbacks import (
 from garfield_vae.dataset import StripData
 from garfield_vae.download import DownloadOptions, add_download_arguments
 from garfield_vae.errors import INTERRUPTED, UserError, run_script
+from garfield_vae.files import CannotWrite
 from garfield_vae.gather import gather_strips, store_path
 from garfield_vae.objective import implied_sigma
 from garfield_vae.options import TrainOptions, add_options, train_options, typed
@@ -51,7 +52,7 @@ from garfield_vae.run import (
     write_json,
 )
 from garfield_vae.store import PanelStore
-from garfield_vae.tensorboard import FinalRecord, RunLogger
+from garfield_vae.tensorboard import FinalRecord, RunLogger, quiet_writer
 from garfield_vae.training import StripModule
 
 # What --demo changes; flags that are typed beside it are obeyed.
@@ -238,13 +239,26 @@ def print_banner(
 def fit(trainer: Trainer, module: StripModule, data: StripData, resumed: Path | None) -> int:
     """Trains; 0, or the exit status for the signal that ended it. Checkpoints are in place."""
     if resumed is not None:
-        read_checkpoint(resumed)  # for its plain errors; Lightning's would be a traceback
+        # For its plain errors; Lightning's would be a traceback.
+        checkpoint = read_checkpoint(resumed)
+        try:
+            module.load_state_dict(checkpoint["state_dict"])
+        except (RuntimeError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{resumed} is damaged: it holds another network") from error
     try:
-        trainer.fit(module, data, ckpt_path=resumed, weights_only=True)
+        with quiet_writer():
+            trainer.fit(module, data, ckpt_path=resumed, weights_only=True)
     except SIGTERMException:
         return TERMINATED
     except SystemExit:  # what Lightning makes of Ctrl-C
         return INTERRUPTED
+    except CannotWrite:
+        raise
+    except OSError as error:  # TensorBoard's own files
+        raise UserError(
+            f"the run stopped at a file that cannot be read or written ({error}): make room, and "
+            f"go on with --continue_from"
+        ) from error
     return 0
 
 

@@ -1,5 +1,8 @@
 """What TensorBoard gets beside the curves: options, final figures, and the latent projector."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,6 +33,25 @@ class RunLogger(TensorBoardLogger):
 
     def save(self) -> None:
         self.experiment.flush()
+
+
+@contextmanager
+def quiet_writer() -> Iterator[None]:
+    """Keeps a fault of TensorBoard's writing thread from being printed as a traceback.
+
+    Nothing is lost: the thread keeps the fault, and the next thing that is logged raises it.
+    """
+    before = threading.excepthook
+
+    def hook(fault: threading.ExceptHookArgs) -> None:
+        if not (isinstance(fault.exc_value, OSError) and "Writer" in type(fault.thread).__name__):
+            before(fault)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 class FinalRecord(Callback):

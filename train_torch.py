@@ -151,6 +151,7 @@ def quieten_lightning() -> None:
         logging.getLogger(library).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     warnings.filterwarnings("ignore", module="lightning_fabric")
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
 
 
 def make_trainer(options: TrainOptions, folder: Path | None, store: PanelStore | None) -> Trainer:

@@ -79,11 +79,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     # -------------------------------------------------------------- 4. the run's folder
     resumed = find_checkpoint(folder, "last") if folder else None
-    if first and folder is None:
+    if new := first and folder is None:
         folder = new_run_folder(Path(options.log_dir), options.run_name)
 
     # -------------------------------------------------------------- 5. training
-    trainer = make_trainer(options, folder, store)
+    try:
+        trainer = make_trainer(options, folder, store)
+    except UserError:
+        if new:
+            folder.rmdir()
+        raise
     if first:
         write_json(folder / "options.json", asdict(options))
         write_json(

@@ -210,6 +210,7 @@ def test_options_json_starts_the_same_run_again(trained_run):
 def test_a_flag_that_cannot_be_is_one_sentence(train, flags, sentence):
     with pytest.raises(UserError, match=re.escape(sentence)):
         train("--epochs", "1", *flags)
+    assert list(Path().glob("logs/*")) == []  # nothing half-made is left
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Opens a strip's picture, whoever made it: completely decoded, within limits, as RGB."""
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 16_000_000
 MAX_SIDE = 10_000
 MIN_WIDTH, MIN_HEIGHT = 240, 60
+
+# Pillow's warning about large pictures; they are refused here, with a sentence.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class BrokenImage(UserError):

@@ -40,7 +40,9 @@ def read_space(path: Path, z_dim: int) -> tuple[LatentSpace, dict[str, np.ndarra
         space = LatentSpace(**{name: arrays.pop(name) for name in names})
         check_space(space, z_dim)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
-        why = "it is not there" if isinstance(error, FileNotFoundError) else error
+        why = (
+            "it is not there" if isinstance(error, FileNotFoundError) else ascii(str(error))[1:150]
+        )
         raise DamagedLatents(
             f"{path} cannot be used ({why}): give the folder as it was written"
         ) from error

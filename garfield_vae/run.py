@@ -7,6 +7,7 @@ import pickle
 import platform
 import re
 import subprocess
+import warnings
 import zipfile
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -116,18 +117,21 @@ def load_run(folder: Path, device: str | torch.device = "cpu") -> LoadedRun:
             for name, value in checkpoint["state_dict"].items()
             if name.startswith(prefix)
         }
-        network, options, epoch = record["network"], dict(record["options"]), checkpoint["epoch"]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        network, options = record["network"], dict(record["options"])
+        epoch = int(checkpoint["epoch"])
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise UserError(f"{path} is damaged: it does not say which model it holds") from error
     model = build(network, weights, path).to(device)
-    return LoadedRun(model, train_options(options, path), folder, path, int(epoch))
+    return LoadedRun(model, train_options(options, path), folder, path, epoch)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Reads a checkpoint without running anything in it. Raises UserError if it is no good."""
     try:
         check_archive(path)
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's remarks on a file that it then refuses
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is refused: it is damaged or holds more than weights and plain values"

@@ -143,7 +143,15 @@ def open_store(npy_path: Path) -> tuple[PanelStore, dict[str, dict]]:
             if not (isinstance(file.get("sha256"), str) or isinstance(file.get("left_out"), str)):
                 raise ValueError(f"nothing is known of {file['path']}")
         return PanelStore(npy_path, panels, names, digests), files
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        OSError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise StaleStore(
             f"{npy_path} and {index_path.name} cannot be used ({error}); build the store again"
         ) from error

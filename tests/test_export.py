@@ -3,14 +3,13 @@
 import json
 import os
 import shutil
-import struct
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
+from hostile import declared_array, declared_tensor, long_header, packed_space
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -233,19 +232,6 @@ def changed_weight(change):
     return rewrite
 
 
-def declared_tensor(folder: Path) -> None:
-    """A safetensors file that declares 10¹² numbers and holds none."""
-    header = {"a": {"dtype": "F32", "shape": [10**6, 10**6], "data_offsets": [0, 4 * 10**12]}}
-    content = json.dumps(header).encode()
-    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(content)) + content)
-
-
-def long_header(folder: Path) -> None:
-    with (folder / "model.safetensors").open("wb") as file:
-        file.write(struct.pack("<Q", 10**8))
-        file.truncate(2 * 10**8)  # takes no room on the disk
-
-
 def changed_space(**arrays: np.ndarray):
     def rewrite(folder: Path) -> None:
         with np.load(folder / "latent.npz") as kept:
@@ -253,21 +239,6 @@ def changed_space(**arrays: np.ndarray):
         (folder / "new.npz").replace(folder / "latent.npz")
 
     return rewrite
-
-
-def packed_space(folder: Path) -> None:
-    """An .npz of a megabyte that unpacks to a gigabyte."""
-    np.savez_compressed(folder / "new.npz", mean=np.zeros(2**28, np.float32))
-    (folder / "new.npz").replace(folder / "latent.npz")
-
-
-def declared_array(folder: Path) -> None:
-    """An .npz whose array declares 10¹² numbers and holds none."""
-    header = str({"descr": "<f4", "fortran_order": False, "shape": (10**12,)}).encode()
-    header += b" " * (-len(header) - 11 & 63) + b"\n"
-    content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
-    with zipfile.ZipFile(folder / "latent.npz", "w") as archive:
-        archive.writestr("mean.npy", content)
 
 
 class Bomb:
@@ -327,7 +298,7 @@ HOSTILE = {
     ),
     "latents cut off": (cut_off("latent.npz"), "latent.npz cannot be used"),
     "latents that are no zip": (written("latent.npz", b"PK" * 99), "latent.npz cannot be used"),
-    "latents that unpack to a gigabyte": (packed_space, "declares more than it holds"),
+    "latents that unpack to half a gigabyte": (packed_space, "declares more than it holds"),
     "latents that declare 10^12 numbers": (declared_array, "latent.npz cannot be used"),
     "latents with a program inside": (
         changed_space(mean=np.array([Bomb()], dtype=object)),

@@ -126,6 +126,7 @@ def evaluate_run(
 
         step("describe strips by fixed features")
         describe = Describer(training)
+        del training
         real = describe(held_out)
         halves = np.array_split(rng.permutation(len(held_out)), 2)
         sets = {
@@ -151,7 +152,7 @@ def evaluate_run(
                 "held out": len(held_out),
                 "training": len(train),
                 "samples": num_samples,
-                "PCA fitted on": len(training),
+                "PCA fitted on": len(some),
             },
             "reconstruction": lines,
             "panels": {

@@ -14,11 +14,15 @@ def mosaic(strips: np.ndarray, block: int = 8) -> np.ndarray:
     What a strip looks like when one number a square and colour is kept of it. Squares at the right
     and bottom edge may be smaller.
     """
-    size = strips.shape[-2:]
-    panels = torch.from_numpy(np.ascontiguousarray(strips)).flatten(0, 1).float()
-    means = F.avg_pool2d(panels, block, ceil_mode=True, count_include_pad=False)
-    large = means.repeat_interleave(block, dim=2).repeat_interleave(block, dim=3)
-    return large[..., : size[0], : size[1]].round().byte().view(strips.shape).numpy()
+    height, width = strips.shape[-2:]
+    result = np.empty_like(strips)
+    for start in range(0, len(strips), 32):
+        panels = torch.from_numpy(np.array(strips[start : start + 32])).flatten(0, 1).float()
+        means = F.avg_pool2d(panels, block, ceil_mode=True, count_include_pad=False).round().byte()
+        large = means.repeat_interleave(block, dim=2).repeat_interleave(block, dim=3)
+        whole = large[..., :height, :width].numpy()
+        result[start : start + 32] = whole.reshape(-1, *strips.shape[1:])
+    return result
 
 
 def mean_image(training: np.ndarray) -> np.ndarray:

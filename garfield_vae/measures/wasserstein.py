@@ -17,7 +17,7 @@ def laplacian_pyramid(panels: Tensor, levels: int) -> list[Tensor]:
     """
     pyramid = []
     for _ in range(levels - 1):
-        down, across = (filter_matrix(BLUR, size)[::2] for size in panels.shape[-2:])
+        down, across = (filter_matrix(BLUR, size)[::2].contiguous() for size in panels.shape[-2:])
         smaller = down @ (panels @ across.T)
         pyramid.append(panels - enlarged(smaller, panels.shape[-2:]))
         panels = smaller
@@ -26,7 +26,7 @@ def laplacian_pyramid(panels: Tensor, levels: int) -> list[Tensor]:
 
 def enlarged(panels: Tensor, size: tuple[int, int]) -> Tensor:
     """The pyramid's way to twice the size: [N, C, h, w] → [N, C, *size], zeros between, blurred."""
-    down, across = (2 * filter_matrix(BLUR, length)[:, ::2] for length in size)
+    down, across = ((2 * filter_matrix(BLUR, length)[:, ::2]).contiguous() for length in size)
     return down @ (panels @ across.T)
 
 
@@ -83,7 +83,8 @@ class SlicedWasserstein:
         places = torch.cat([((s - mean) @ axes).flatten(0, 1) for s in (real, drawn)])
         places, order = places.sort(dim=0)  # [(N + M)·P, directions]
         self._gaps = (places[1:] - places[:-1]).T.contiguous()
-        self._strip = (order[:-1] // real.shape[1]).T.contiguous()  # the strip each place came from
+        # the strip that each place came from; small numbers, because they are read many times
+        self._strip = (order[:-1] // real.shape[1]).int().T.contiguous()
         self._patches = real.shape[1]
 
     def __call__(self, real_counts: np.ndarray, drawn_counts: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
-from garfield_vae.coding import encode
+from garfield_vae.coding import BATCH, encode
 from garfield_vae.latent import LatentSpace
 from garfield_vae.options import TrainOptions
 from garfield_vae.panels import join_panels
@@ -22,7 +22,7 @@ from garfield_vae.training import StripModule
 
 PROJECTED = 2048  # strips: embeddings are text files, and a sprite has at most 8192² pixels
 PROJECTED_DIMENSIONS = 32
-SPRITE_SIZE = (176, 56)  # 46 × 146 of them fit
+SPRITE_SIZE = (96, 30)  # 46 × 46 of them; torch lays them out in 64-bit floats, half a gigabyte
 
 
 class RunLogger(TensorBoardLogger):
@@ -85,12 +85,18 @@ def log_final_figures(trainer: Trainer, options: TrainOptions) -> None:
 def log_projector(trainer: Trainer, module: StripModule, store: PanelStore) -> None:
     """A few thousand strips as points in their first principal components, with small pictures."""
     rows = np.linspace(0, len(store) - 1, min(len(store), PROJECTED)).astype(int)
-    means, _ = encode(module.averaged.module, store.panels[rows])
+    model = module.averaged.module
+    slices = np.array_split(rows, -(-len(rows) // BATCH))  # 2,048 strips at once are a gigabyte
+    means = np.concatenate([encode(model, store.panels[part])[0] for part in slices])
     coordinates = LatentSpace.fit(means).coordinates(means)[:, :PROJECTED_DIMENSIONS]
     sprites = np.stack(
         [
-            np.asarray(Image.fromarray(strip).resize(SPRITE_SIZE, Image.Resampling.BOX))
-            for strip in join_panels(store.panels[rows])
+            np.asarray(
+                Image.fromarray(join_panels(store.panels[row])).resize(
+                    SPRITE_SIZE, Image.Resampling.BOX
+                )
+            )
+            for row in rows
         ]
     )
     trainer.logger.experiment.add_embedding(

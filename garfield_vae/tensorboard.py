@@ -22,7 +22,7 @@ from garfield_vae.training import StripModule
 
 PROJECTED = 2048  # strips: embeddings are text files, and a sprite has at most 8192² pixels
 PROJECTED_DIMENSIONS = 32
-SPRITE_SIZE = (96, 30)  # 46 × 46 of them; torch lays them out in 64-bit floats, half a gigabyte
+SPRITE_SIZE = (72, 22)  # 46 × 46 of them; torch lays them out in 64-bit floats, three times
 
 
 class RunLogger(TensorBoardLogger):

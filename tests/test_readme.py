@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import process_model
 import train_torch
@@ -73,6 +74,15 @@ def test_every_flag_it_speaks_of_exists():
 def test_every_file_it_links_to_is_there():
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_its_three_lines_of_python_give_the_model(trained_run, tmp_path, monkeypatch):
+    code = re.search(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)[1]
+    monkeypatch.chdir(tmp_path)
+    assert process_model.main(["--experiment_dir", str(trained_run), "--export", "my_model"]) == 0
+    names = {"strips": torch.zeros(1, 3, 3, 32, 40)}
+    exec(code, names)
+    assert names["strips"].shape == (1, 3, 3, 32, 40)
 
 
 def test_the_continuation_it_names_goes_on(trained_run, tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ def figures(run: Path) -> list[dict[str, str]]:
 def train(folder: Path, strips: Path, *flags: str, launcher: tuple[str, ...] = ()) -> str:
     command = [sys.executable, *launcher, str(ROOT / "train_torch.py"), *SMALL]
     # 28 training strips: 4 batches of 8, or of 4 and 4
-    command += ["--data_dir", str(strips), "--epochs", "3", *flags]
+    command += ["--data_dir", str(strips), "--epochs", "3", "--augment", "0", *flags]
     environment = {name: value for name, value in os.environ.items() if name != "LOCAL_RANK"}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False

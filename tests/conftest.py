@@ -1,11 +1,16 @@
 """What several tests need: drawn strips, and a run trained on them in seconds."""
 
 import os
+import signal
 from pathlib import Path
 
 # Before torch is imported, and for every process that a test starts: networks this small are
 # slower on two threads, and far slower where other programs want the same cores.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# A shell that runs the tests in the background has told them to ignore Ctrl-C, and every program
+# that they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 

@@ -8,14 +8,14 @@ from pathlib import Path
 # slower on two threads, and far slower where other programs want the same cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-# A shell that runs the tests in the background has told them to ignore Ctrl-C, and every program
-# that they start would inherit that.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 import pytest
 
 import train_torch
 from garfield_vae.drawn import draw_folder
+
+# A shell that runs the tests in the background has told them to ignore Ctrl-C, and every program
+# that they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Small in every respect but whole in all: the same code at panels of 32 × 40.
 SMALL = [

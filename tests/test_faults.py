@@ -72,7 +72,9 @@ def run(trained_run, tmp_path, monkeypatch) -> Path:
 
 
 # ---------------------------------------------------------------------------------------------
-# A full disk
+# A full disk. With capsys, for else what is printed goes to a file of pytest's, which fills up too.
+
+in_memory = pytest.mark.usefixtures("capsys")
 
 
 def test_a_disk_that_is_full_while_strips_are_drawn_is_a_sentence(tmp_path):
@@ -87,6 +89,7 @@ def test_a_disk_that_is_full_while_strips_are_drawn_is_a_sentence(tmp_path):
     assert contents(tmp_path / "drawn") == contents(tmp_path / "whole")
 
 
+@in_memory
 def test_a_disk_that_is_full_at_a_checkpoint_is_a_sentence_and_the_run_goes_on_afterwards(train):
     assert train("--epochs", "2", "--run_name", "run") == 0
     assert train("--epochs", "3", "--run_name", "whole") == 0
@@ -102,6 +105,7 @@ def test_a_disk_that_is_full_at_a_checkpoint_is_a_sentence_and_the_run_goes_on_a
     assert_same_weights(run, Path("logs/whole"))
 
 
+@in_memory
 @pytest.mark.parametrize("room", [1_000, 3_000, 20_000])
 def test_a_disk_that_is_full_anywhere_in_training_is_a_sentence(train, room):
     assert train("--epochs", "1", "--run_name", "run") == 0
@@ -113,6 +117,7 @@ def test_a_disk_that_is_full_anywhere_in_training_is_a_sentence(train, room):
     assert not list(Path("logs").rglob("*.tmp"))
 
 
+@in_memory
 @pytest.mark.parametrize(
     ("room", "flags"),
     [

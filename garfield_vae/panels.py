@@ -35,8 +35,11 @@ def _ink(pixels: np.ndarray, axis: int) -> np.ndarray:
 
     A pixel counts by its darkest channel: not at all from 245 (JPEG noise on paper), fully at 185.
     """
-    darkest = np.minimum(np.minimum(pixels[..., 0], pixels[..., 1]), pixels[..., 2])
-    soft = np.clip(darkest, 185, 245)
+    # The least of every three neighbouring bytes, of which each third is a pixel's: whole rows of
+    # bytes are worked on at once, several times as fast as a channel at a time.
+    values = np.ascontiguousarray(pixels).reshape(-1)
+    darkest = np.minimum(np.minimum(values[:-2], values[1:-1]), values[2:])
+    soft = np.clip(darkest, 185, 245)[::3].reshape(pixels.shape[:2])
     return (245 - soft.sum(axis=axis, dtype=np.uint32) / pixels.shape[axis]) / 60
 
 
@@ -119,16 +122,16 @@ def cut_panels(
     if not MIN_ASPECT <= image.width / image.height <= MAX_ASPECT:
         size = f"{image.width}×{image.height} pixels"
         raise BrokenImage("the picture", f"{size} is not the shape of three panels side by side")
-    pixels = np.array(image)  # a copy, because torch wants memory that it may write
+    pixels = np.asarray(image)
     left, top, right, bottom = find_frame(pixels)
     (end_1, start_2), (end_2, start_3) = find_gutters(pixels)
     panels = np.empty((3, 3, height, width), np.uint8)
-    source = torch.from_numpy(pixels).permute(2, 0, 1)[None]  # [1, 3, h, w], channels last
     for panel, (start, end) in enumerate([(left, end_1), (start_2, end_2), (start_3, right)]):
         # The triangle filter averages halftone dots, which sharper ones turn into noise that no
         # model can learn: on real strips a PCA of 50 components leaves 9 % less than with bicubic.
         # On bytes torch's is about three times as fast as Pillow's.
-        cut = source[..., top:bottom, start:end].contiguous(memory_format=torch.channels_last)
+        # The batch axis comes first and not last: torch would take the strides for another layout.
+        cut = torch.from_numpy(pixels[None, top:bottom, start:end].copy()).permute(0, 3, 1, 2)
         cut = F.interpolate(cut, (height, width), mode="bilinear", antialias=True)
         panels[panel] = cut[0].numpy()
     if int(panels.max()) - int(panels.min()) < 32:

@@ -1,15 +1,19 @@
 """One lever at a time: what does each choice in the network and its training bring?
 
     python benchmarks/ablations.py --strips DIR --levers "as it is,GroupNorm,ReLU"
+    python benchmarks/ablations.py --strips DIR --levers "as it is,c_hidden 12" --seconds 300
     python benchmarks/ablations.py --list
 
 Each lever is a process of its own: the network as it is with that one thing changed, the same
 strips, the same number of steps of 16 strips (so that a busy machine does not change the errors),
 measured on held-out weeks as benchmarks/quality.py splits them. Seconds are processor time with
-one thread: two can run side by side. The results with what follows from them are in ablations.md.
+one thread: two can run side by side. With --seconds every lever gets the same processor time
+instead, which is what a choice between a better step and a faster one takes. The results with what
+follows from them are in ablations.md.
 """
 
 import argparse
+import itertools
 import resource
 import subprocess
 import sys
@@ -29,21 +33,25 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.quality import draw, split_weeks
 from garfield_vae import networks
 from garfield_vae.augment import augment
-from garfield_vae.objective import calibrated_beta, distortion, rate
+from garfield_vae.objective import calibrated_beta, distortion, ramp, rate
+from garfield_vae.options import TrainOptions
 from garfield_vae.panels import to_unit
 from garfield_vae.store import PanelStore
 from garfield_vae.training import power_average
+from train_torch import choose_precision
 
 # What a lever can change; `networks.…` are changed in place, since each lever has its own process.
 RECIPE = {
     "lr": 2e-3,
     "beta": "auto",
-    "precision": torch.bfloat16,
+    "beta_warmup": 0,
+    "precision": "auto",
     "memory_format": torch.channels_last,
     "warmup": 20,
     "cosine": False,
     "clip": 1.0,
     "average": True,
+    "adam": (0.9, 0.99),
     "augment": lambda strips: strips,
     "c_hidden": 6,
     "num_blocks": 2,
@@ -69,6 +77,32 @@ class GroupNormBlock(nn.Module):
 class BatchNormBlock(GroupNormBlock):
     def norm(self, channels: int) -> nn.Module:
         return nn.BatchNorm2d(channels)
+
+
+class ShufflingDecoder(networks.PanelDecoder):
+    """Doubles by convolving to four times the channels and laying those out as 2×2 pixels."""
+
+    def upsampling(self, wide: int, narrow: int) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(wide, 4 * narrow, 3, padding=1), nn.PixelShuffle(2))
+
+    def __init__(self, c_hidden: int, *others: int):
+        super().__init__(c_hidden, *others)
+        widths = networks.stage_widths(c_hidden)[::-1]
+        self.narrow = nn.ModuleList(itertools.starmap(self.upsampling, itertools.pairwise(widths)))
+
+    def forward(self, code: Tensor) -> Tensor:
+        x = self.stages[0](self.widen(code))
+        for narrow, stage, size in zip(self.narrow, self.stages[1:], self.sizes[1:], strict=True):
+            x = stage(narrow(x)[..., : size[0], : size[1]])
+        x = self.paint(F.silu(x))
+        return torch.tanh(F.pixel_shuffle(x, networks.STEM))
+
+
+class TransposingDecoder(ShufflingDecoder):
+    """Doubles by transposed convolutions, as the published network does."""
+
+    def upsampling(self, wide: int, narrow: int) -> nn.Module:
+        return nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1)
 
 
 def put(name: str, value: object) -> Callable[[], None]:
@@ -110,6 +144,10 @@ def blocks_start_active() -> None:
     networks.StripVAE.initialise = initialise
 
 
+def stem(cell: int, stages: int) -> None:
+    networks.STEM, networks.STAGES = cell, stages
+
+
 def shuffled_panels(strips: Tensor) -> Tensor:
     """Half of the batches get their panels from different strips."""
     if torch.rand(()) < 0.5:
@@ -128,7 +166,13 @@ LEVERS: dict[str, Callable[[], None] | dict] = {
     "convolutions start as torch's": torchs_own_start,
     "blocks start active": blocks_start_active,
     "log std starts at -3": put("INITIAL_LOG_STD", -3.0),
-    "stem 8; two stages": lambda: (put("STEM", 8)(), put("STAGES", 2)()),
+    "stem 4; three stages": lambda: stem(4, 3),
+    "stem 8; three stages": lambda: stem(8, 3),
+    "stem 2; four stages": lambda: stem(2, 4),
+    "full resolution; five stages": lambda: stem(1, 5),
+    "transposed convolutions": put("PanelDecoder", TransposingDecoder),
+    "pixel shuffle": put("PanelDecoder", ShufflingDecoder),
+    "linear output": lambda: setattr(torch, "tanh", lambda x: x),
     "ReLU": put("F.silu", F.relu),
     "GELU": put("F.silu", lambda x: F.gelu(x, approximate="tanh")),
     "beta 1e-6": {"beta": 1e-6},
@@ -139,8 +183,11 @@ LEVERS: dict[str, Callable[[], None] | dict] = {
     "no warm-up": {"warmup": 1},
     "cosine to zero": {"cosine": True},
     "no averaging of weights": {"average": False},
+    "Adam's second moment over 1,000 steps": {"adam": (0.9, 0.999)},
+    "beta rises over 60 steps": {"beta_warmup": 60},
     "no clipping": {"clip": float("inf")},
-    "float32": {"precision": torch.float32},
+    "float32": {"precision": "32-true"},
+    "bf16": {"precision": "bf16-mixed"},
     "contiguous memory": {"memory_format": torch.contiguous_format},
     "batch 8": {"batch": 8},
     "batch 32": {"batch": 32},
@@ -160,6 +207,7 @@ def main() -> None:
     parser.add_argument("--levers", default=",".join(LEVERS), help="which, with commas")
     parser.add_argument("--strips", type=Path, help="folder of strips; 1,000 drawn if not given")
     parser.add_argument("--steps", type=int, default=120, help="steps of training (default: 120)")
+    parser.add_argument("--seconds", type=float, help="of processor time, instead of steps")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stores", type=Path, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -167,7 +215,7 @@ def main() -> None:
         print("\n".join(LEVERS))
     elif options.stores:
         training, held_out = (PanelStore.open(path) for path in options.stores)
-        run_lever(options.levers, options.steps, options.seed, training, held_out)
+        run_lever(options, training, held_out)
     else:
         with tempfile.TemporaryDirectory(prefix="ablations-") as name:
             strips = options.strips or draw(Path(name), 1000)
@@ -175,60 +223,67 @@ def main() -> None:
             for lever in options.levers.split(","):
                 command = [sys.executable, __file__, "--levers", lever, "--stores", *stores]
                 command += ["--steps", str(options.steps), "--seed", str(options.seed)]
+                command += ["--seconds", str(options.seconds)] if options.seconds else []
                 subprocess.run(command, check=False)
 
 
-def run_lever(
-    lever: str, steps: int, seed: int, training: PanelStore, held_out: PanelStore
-) -> None:
-    recipe, change = dict(RECIPE), LEVERS[lever]
+def run_lever(options: argparse.Namespace, training: PanelStore, held_out: PanelStore) -> None:
+    recipe, change = dict(RECIPE), LEVERS[options.levers]
     recipe |= change if isinstance(change, dict) else {}
     if callable(change):
         change()
     torch.set_num_threads(1)
-    torch.manual_seed(seed)
+    torch.manual_seed(options.seed)
     sizes = {name: recipe[name] for name in ("z_dim", "c_hidden", "num_blocks")}
+    precision = choose_precision(TrainOptions(precision=recipe["precision"], accelerator="cpu"))
     model = networks.StripVAE(**sizes).to(memory_format=recipe["memory_format"])
     averaged = AveragedModel(model, avg_fn=power_average, use_buffers=True)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=1.0, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+        model.parameters(), lr=1.0, betas=recipe["adam"], weight_decay=0.01, fused=True
     )
-    rng = np.random.default_rng(seed)
-    running, order, began = 0.3, [], time.process_time()
-    for step in range(steps):
-        progress = np.cos(np.pi * step / steps) / 2 + 0.5 if recipe["cosine"] else 1.0
-        optimizer.param_groups[0]["lr"] = (
-            recipe["lr"] * min(1, (step + 1) / recipe["warmup"]) * progress
-        )
+    rng = np.random.default_rng(options.seed)
+    running, order, step, began = 0.3, [], 0, time.process_time()
+
+    def progress() -> float:
+        if options.seconds:
+            return (time.process_time() - began) / options.seconds
+        return step / options.steps
+
+    while (done := progress()) < 1:
+        cosine = np.cos(np.pi * done) / 2 + 0.5 if recipe["cosine"] else 1.0
+        warmth = min(1, (step + 1) / recipe["warmup"])
+        optimizer.param_groups[0]["lr"] = recipe["lr"] * warmth * cosine
         if len(order) < recipe["batch"]:
             order = rng.permutation(len(training)).tolist()
         rows, order = order[: recipe["batch"]], order[recipe["batch"] :]
         strips = recipe["augment"](to_unit(torch.from_numpy(training.panels[rows])))
-        with autocast(recipe["precision"]):
+        with autocast(precision):
             reconstruction, mean, log_std = model(strips)
         error = distortion(strips, reconstruction)
         running += 0.05 * (error.item() - running)
         beta = recipe["beta"]
         if beta == "auto":
             beta = calibrated_beta(running, strips[0].numel())
+        beta *= ramp(step, recipe["beta_warmup"])
         (error + beta * rate(mean, log_std).mean()).backward()
         nn.utils.clip_grad_norm_(model.parameters(), recipe["clip"])
         optimizer.step()
         optimizer.zero_grad()
         averaged.update_parameters(model)
-    seconds = (time.process_time() - began) / (steps * recipe["batch"])
+        step += 1
+    seconds = (time.process_time() - began) / (step * recipe["batch"])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     chosen = averaged.module if recipe["average"] else model
-    mse = held_out_mse(chosen.eval(), held_out, recipe["precision"])
+    mse = held_out_mse(chosen.eval(), held_out, precision)
     print(
-        f"{lever:40} held-out {mse:.4f}   training {running:.4f}   "
+        f"{options.levers:40} held-out {mse:.4f}   training {running:.4f}   {step:5} steps   "
         f"{1000 * seconds:4.0f} ms/strip   {peak:.2f} GB",
         flush=True,
     )
 
 
 @torch.no_grad()
-def held_out_mse(model: networks.StripVAE, held_out: PanelStore, precision: torch.dtype) -> float:
+def held_out_mse(model: networks.StripVAE, held_out: PanelStore, precision: str) -> float:
     """Of reconstructions from the posterior mean, over all pixel values in [-1, 1]."""
     total = 0.0
     for start in range(0, len(held_out), 16):
@@ -239,8 +294,8 @@ def held_out_mse(model: networks.StripVAE, held_out: PanelStore, precision: torc
     return total / len(held_out)
 
 
-def autocast(precision: torch.dtype) -> torch.autocast:
-    return torch.autocast("cpu", torch.bfloat16, enabled=precision is torch.bfloat16)
+def autocast(precision: str) -> torch.autocast:
+    return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ from garfield_vae.run import load_run, read_options, record, write_json
 from garfield_vae.store import open_store
 
 MEMORY = 2**30  # what reading one file may take, beyond what the program has
-SMALL = {"z_dim": 8, "c_hidden": 1, "num_blocks": 1, "panel_height": 16, "panel_width": 20}
+SMALL = {"z_dim": 8, "c_hidden": 1, "num_blocks": 1, "panel_height": 16, "panel_width": 24}
 TRICKY = [bytes([b]) * n for b in (0, 1, 127, 128, 255) for n in (1, 2, 4, 8)]
 TRICKY += [b"9" * 30, b"-1", b"null", b"[" * 5000, b'"', b"{}", b"1e999", b"../../x", b"\xff\xd8"]
 
@@ -246,7 +246,7 @@ def options_target(folder: Path) -> Target:
 
 def store_target(folder: Path) -> Target:
     draw_folder(folder / "drawn", 20, seed=0)
-    npy = build_store(folder / "drawn" / "strips", folder, 16, 20).path
+    npy = build_store(folder / "drawn" / "strips", folder, 16, 24).path
 
     def read(content: bytes) -> None:
         npy.with_suffix(".json").write_bytes(content)

@@ -21,7 +21,7 @@ from garfield_vae.latent_file import read_space
 from garfield_vae.options import train_options
 from garfield_vae.run import LoadedRun, build, load_run
 
-FORMAT = 1  # of config.json; another one is refused
+FORMAT = 2  # of config.json; another one is refused
 LARGEST_CONFIG = 2**20  # bytes; one that is written here has a thousand
 LARGEST_HEADER = 2**23  # bytes of a safetensors file that name its tensors: about a hundred each
 WEIGHTS, CONFIG, LATENT = "model.safetensors", "config.json", "latent.npz"

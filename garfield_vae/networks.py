@@ -30,8 +30,8 @@ from garfield_vae.errors import UserError
 
 PANELS = 3
 CHANNELS = 3
-STEM = 4  # the stem turns STEM×STEM pixels into channels: its resolution is a quarter
-STAGES = 3  # resolutions at 1/4, 1/8 and 1/16 of the panel
+STEM = 8  # the stem turns STEM×STEM pixels into channels: its resolution is an eighth
+STAGES = 2  # resolutions at 1/8 and 1/16 of the panel
 LOG_STD_RANGE = (-8.0, 3.0)
 INITIAL_LOG_STD = -2.0
 PAINT_GAIN = 0.3  # of the last layer: tanh starts in its straight part
@@ -67,7 +67,7 @@ class SlowLinear(nn.Linear):
 
 
 class PanelEncoder(nn.Module):
-    """Panels → code maps, by `num_blocks` ResNet blocks at each of three resolutions."""
+    """Panels → code maps, by `num_blocks` ResNet blocks at each of two resolutions."""
 
     def __init__(self, c_hidden: int, num_blocks: int, code_channels: int):
         super().__init__()
@@ -80,8 +80,8 @@ class PanelEncoder(nn.Module):
         self.squeeze = nn.Conv2d(widths[-1], code_channels, 1)
 
     def forward(self, panels: Tensor) -> Tensor:  # [N, 3, 176, 200]
-        x = self.stem(F.pixel_unshuffle(panels, STEM))  # [N, 48, 44, 50] → [N, 4·c, 44, 50]
-        x = self.stages(x)  # → [N, 8·c, 22, 25] → [N, 16·c, 11, 13]
+        x = self.stem(F.pixel_unshuffle(panels, STEM))  # [N, 192, 22, 25] → [N, 8·c, 22, 25]
+        x = self.stages(x)  # → [N, 16·c, 11, 13]
         return self.squeeze(F.silu(x))  # [N, k, 11, 13]
 
 
@@ -102,8 +102,8 @@ class PanelDecoder(nn.Module):
     def forward(self, code: Tensor) -> Tensor:  # [N, k, 11, 13]
         x = self.stages[0](self.widen(code))  # [N, 16·c, 11, 13]
         for narrow, stage, size in zip(self.narrow, self.stages[1:], self.sizes[1:], strict=True):
-            x = stage(narrow(double(x, size)))  # → [N, 8·c, 22, 25] → [N, 4·c, 44, 50]
-        x = self.paint(F.silu(x))  # [N, 48, 44, 50]
+            x = stage(narrow(double(x, size)))  # → [N, 8·c, 22, 25]
+        x = self.paint(F.silu(x))  # [N, 192, 22, 25]
         return torch.tanh(F.pixel_shuffle(x, STEM))  # [N, 3, 176, 200]
 
 
@@ -111,9 +111,9 @@ class StripVAE(nn.Module):
     """A strip's three panels to one latent vector of `z_dim` and back.
 
     `c_hidden` scales every width: the channels that full resolution would have, doubled at each
-    halving, so that the first stage, at a quarter of the resolution, has 4 · c_hidden.
+    halving, so that the first stage, at an eighth of the resolution, has 8 · c_hidden.
     `num_blocks` is the ResNet blocks per resolution. Panel height and width must be multiples
-    of 4; anything else raises UserError.
+    of 8; anything else raises UserError.
     """
 
     def __init__(
@@ -208,12 +208,12 @@ def check(config: dict[str, int]) -> None:
 
 
 def stage_widths(c_hidden: int) -> list[int]:
-    """Channels at 1/4, 1/8 and 1/16 of the resolution: doubled at each halving."""
+    """Channels at 1/8 and 1/16 of the resolution: doubled at the halving."""
     return [STEM * c_hidden * 2**stage for stage in range(STAGES)]
 
 
 def code_sizes(height: int, width: int) -> list[tuple[int, int]]:
-    """Map sizes after the stem and after each halving, which rounds up: (44, 50) … (11, 13)."""
+    """Map sizes after the stem and after each halving, which rounds up: (22, 25), (11, 13)."""
     sizes = [(height // STEM, width // STEM)]
     for _ in range(STAGES - 1):
         sizes.append((math.ceil(sizes[-1][0] / 2), math.ceil(sizes[-1][1] / 2)))

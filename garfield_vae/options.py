@@ -119,7 +119,7 @@ class TrainOptions:
         0, OBJECTIVE, "steps over which beta rises from 0", type=whole(0), metavar="STEPS"
     )
 
-    batch_size: int = option(16, TRAINING, "strips per step", type=whole(1), metavar="N")
+    batch_size: int = option(8, TRAINING, "strips per step", type=whole(1), metavar="N")
     epochs: int = option(400, TRAINING, "passes over the strips", type=whole(1), metavar="N")
     minutes: float | None = option(
         None,

@@ -23,7 +23,7 @@ from garfield_vae.files import replacing
 from garfield_vae.networks import StripVAE
 from garfield_vae.options import TrainOptions, train_options
 
-FORMAT = 1  # of the checkpoint's entry "garfield_vae"; another one is refused
+FORMAT = 2  # of the checkpoint's entry "garfield_vae"; another one is refused
 LARGEST = {  # of what a checkpoint may ask for; far beyond what anybody trains
     "z_dim": 65_536,
     "c_hidden": 512,

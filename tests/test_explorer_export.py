@@ -130,7 +130,7 @@ def test_draws_of_the_exported_page_have_the_fitted_densitys_spread(page, explor
 @pytest.mark.browser
 def test_panels_of_any_size_are_painted(browser, tmp_path):
     """Sizes that halve unevenly, channels that do not fill a register, a kernel per width."""
-    explorer = make_explorer(tmp_path, panels=(36, 44), c_hidden=3)
+    explorer = make_explorer(tmp_path, panels=(40, 56), c_hidden=3)
     file = tmp_path / "page.html"
     loaded = SimpleNamespace(model=explorer.painter.model)
     export_page(loaded, explorer.positions.space, tmp_path, file, sliders=SLIDERS)

@@ -276,7 +276,7 @@ HOSTILE = {
         "config.json is damaged: its count is nothing that --count takes",
     ),
     "config with an endless epoch": (
-        written("config.json", b'{"format": 1, "network": {}, "training": {}, "epoch": 1e999}'),
+        written("config.json", b'{"format": 2, "network": {}, "training": {}, "epoch": 1e999}'),
         "does not say which model",
     ),
     "weights that are gone": (

@@ -25,7 +25,7 @@ from benchmarks.fuzz import (
     small_export,
 )
 from garfield_vae.errors import UserError
-from garfield_vae.run import load_run
+from garfield_vae.run import FORMAT, load_run
 
 CASES = {
     "picture": 400,
@@ -154,7 +154,7 @@ def halves(path: Path) -> None:
         (changed(state_dict=[1]), "does not say which model it holds"),
         (changed(state_dict={1: 2}), "does not say which model it holds"),
         (changed(epoch="three"), "does not say which model it holds"),
-        (changed(garfield_vae={"format": 1}), "does not say which model it holds"),
+        (changed(garfield_vae={"format": FORMAT}), "does not say which model it holds"),
         (halves, "does not hold the weights of the network"),
     ],
 )

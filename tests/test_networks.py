@@ -8,6 +8,7 @@ from benchmarks.published import PublishedVAE, beta_at
 from garfield_vae.errors import UserError
 from garfield_vae.networks import (
     DENSE_SPEED,
+    STEM,
     ResNetBlock,
     SlowLinear,
     StripVAE,
@@ -61,16 +62,16 @@ def test_a_batch_of_one_trains():
 
 
 @pytest.mark.parametrize(
-    ("height", "width"), [(4, 4), (8, 12), (20, 36), (60, 44), (64, 64), (52, 100)]
+    ("height", "width"), [(8, 8), (16, 24), (40, 72), (120, 88), (64, 64), (104, 200)]
 )
-def test_any_multiples_of_four_fit(height: int, width: int):
+def test_any_multiples_of_eight_fit(height: int, width: int):
     model = small(panel_height=height, panel_width=width)
     assert model(strips(2, height, width))[0].shape == (2, 3, 3, height, width)
 
 
-@pytest.mark.parametrize(("height", "width"), [(175, 200), (176, 202), (0, 8), (-4, 4), (2, 8)])
+@pytest.mark.parametrize(("height", "width"), [(175, 200), (176, 204), (0, 8), (-8, 8), (4, 8)])
 def test_other_sizes_are_refused_with_the_multiple_that_is_needed(height: int, width: int):
-    with pytest.raises(UserError, match=f"{height}×{width} pixels .* multiples of 4"):
+    with pytest.raises(UserError, match=f"{height}×{width} pixels .* multiples of 8"):
         small(panel_height=height, panel_width=width)
 
 
@@ -130,12 +131,12 @@ def test_c_hidden_scales_every_width_and_num_blocks_counts_per_resolution():
     def convolutions(model: StripVAE) -> list[int]:
         return [m.out_channels for m in model.encoder.modules() if isinstance(m, torch.nn.Conv2d)]
 
-    # stem, a block's two, down, two, down, two, squeeze
-    assert convolutions(small(c_hidden=2)) == [8, 8, 8, 16, 16, 16, 32, 32, 32, 2]
-    assert convolutions(small(c_hidden=4)) == [16, 16, 16, 32, 32, 32, 64, 64, 64, 2]
+    # stem, a block's two, down, two, squeeze
+    assert convolutions(small(c_hidden=2)) == [16, 16, 16, 32, 32, 32, 2]
+    assert convolutions(small(c_hidden=4)) == [32, 32, 32, 64, 64, 64, 2]
     for count in (1, 3):
         blocks = [m for m in small(num_blocks=count).modules() if isinstance(m, ResNetBlock)]
-        assert len(blocks) == 2 * 3 * count
+        assert len(blocks) == 2 * 2 * count
 
 
 def test_reconstructions_stay_between_black_and_white():
@@ -162,7 +163,7 @@ def test_the_encoder_answers_in_full_precision_under_autocast():
 
 def test_blocks_start_as_the_identity():
     block = small().encoder.stages[0]
-    x = torch.randn(2, 8, 6, 5)
+    x = torch.randn(2, 16, 6, 5)
     torch.testing.assert_close(block(x), x)
 
 
@@ -261,9 +262,15 @@ def test_the_last_layer_starts_as_bilinear_enlargement():
     torch.manual_seed(0)
     weight = smooth_paint(5)
     maps = torch.randn(1, 5, 6, 7)
-    painted = functional.pixel_shuffle(functional.conv2d(maps, weight, padding=1), 4)
-    mixture = weight.reshape(3, 4, 4, 5, 9).sum(-1)[:, 0, 0]  # [3, 5]: every pixel's rows sum to it
+    painted = functional.pixel_shuffle(functional.conv2d(maps, weight, padding=1), STEM)
+    mixture = weight.reshape(3, STEM, STEM, 5, 9).sum(-1)[
+        :, 0, 0
+    ]  # [3, 5]: every pixel's rows sum to it
     colours = torch.einsum("oc,bchw->bohw", mixture, maps)
-    enlarged = functional.interpolate(colours, scale_factor=4, mode="bilinear", align_corners=False)
+    enlarged = functional.interpolate(
+        colours, scale_factor=STEM, mode="bilinear", align_corners=False
+    )
     # away from the edges, where one repeats and the other sees zeros
-    torch.testing.assert_close(painted[..., 4:-4, 4:-4], enlarged[..., 4:-4, 4:-4])
+    torch.testing.assert_close(
+        painted[..., STEM:-STEM, STEM:-STEM], enlarged[..., STEM:-STEM, STEM:-STEM]
+    )

@@ -203,7 +203,7 @@ def test_options_json_starts_the_same_run_again(trained_run):
         (["--run_name", ".."], "cannot be a folder's name"),
         (["--continue_from", "logs/none"], "there is no folder logs/none"),
         (["--continue_from", "last"], "there is no run in logs"),
-        (["--panel_height", "30"], "multiples of 4"),
+        (["--panel_height", "30"], "multiples of 8"),
         (["--strategy", "hope"], "no --accelerator cpu with --devices 1, --strategy hope"),
     ],
 )

@@ -15,7 +15,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ from garfield_vae.training import StripModule
 
 # What --demo changes; flags that are typed beside it are obeyed.
 DEMO = {"source": "drawn", "count": 1000, "minutes": 2.0}
+BATCH_ON_CPU, BATCH_ELSEWHERE = 8, 32
 TERMINATED = 143  # the shell's exit status for SIGTERM
 
 
@@ -127,6 +128,10 @@ def read_command_line(
     if (name := given.get("continue_from")) is None:
         defaults = DEMO if given.get("demo") else {}
         options = TrainOptions(**defaults | given)
+        if options.batch_size == "auto":
+            # As a number, so that the run goes on with the same batches on any machine.
+            size = BATCH_ON_CPU if trains_on_cpu(options) else BATCH_ELSEWHERE
+            options = replace(options, batch_size=size)
     else:
         folder = find_run_folder(name, Path(given.get("log_dir", TrainOptions.log_dir)))
         options = continued_options(folder, given)
@@ -205,16 +210,20 @@ def make_trainer(options: TrainOptions, folder: Path | None, store: PanelStore |
         ) from error
 
 
+def trains_on_cpu(options: TrainOptions) -> bool:
+    """Whether Lightning will find nothing better than the processor, or was told to take it."""
+    other = torch.cuda.is_available() or torch.backends.mps.is_available()
+    return options.accelerator == "cpu" or (options.accelerator == "auto" and not other)
+
+
 def choose_precision(options: TrainOptions) -> str:
     """bf16 where the hardware multiplies in it: half the bytes to move, and no loss to scale."""
     if options.precision != "auto":
         return options.precision
-    if options.accelerator != "cpu" and torch.cuda.is_available():
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    elif options.accelerator in ("auto", "cpu") and not torch.backends.mps.is_available():
+    if trains_on_cpu(options):
         fast = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
     else:
-        fast = False
+        fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     return "bf16-mixed" if fast else "32-true"
 
 

@@ -119,7 +119,14 @@ class TrainOptions:
         0, OBJECTIVE, "steps over which beta rises from 0", type=whole(0), metavar="STEPS"
     )
 
-    batch_size: int = option(8, TRAINING, "strips per step", type=whole(1), metavar="N")
+    batch_size: int | str = option(
+        "auto",
+        TRAINING,
+        "strips per step and device; auto is 8 on a processor, whose time is best spent on many "
+        "small steps, and 32 on a GPU, which takes hardly longer for them than for 8",
+        type=auto_or(whole(1)),
+        metavar="N",
+    )
     epochs: int = option(400, TRAINING, "passes over the strips", type=whole(1), metavar="N")
     minutes: float | None = option(
         None,

@@ -1,15 +1,14 @@
 """One lever at a time: what does each choice in the network and its training bring?
 
     python benchmarks/ablations.py --strips DIR --levers "as it is,GroupNorm,ReLU"
-    python benchmarks/ablations.py --strips DIR --levers "as it is,c_hidden 12" --seconds 300
+    python benchmarks/ablations.py --strips DIR --levers "as it is,c_hidden 12" --steps 200
     python benchmarks/ablations.py --list
 
 Each lever is a process of its own: the network as it is with that one thing changed, the same
-strips, the same number of steps of 16 strips (so that a busy machine does not change the errors),
-measured on held-out weeks as benchmarks/quality.py splits them. Seconds are processor time with
-one thread: two can run side by side. With --seconds every lever gets the same processor time
-instead, which is what a choice between a better step and a faster one takes. The results with what
-follows from them are in ablations.md.
+strips, the same processor time with one thread (so that two can run side by side, and a lever that
+costs time pays for it), measured on held-out weeks as benchmarks/quality.py splits them. With
+--steps every lever gets the same number of steps instead. The results with what follows from them
+are in ablations.md.
 """
 
 import argparse
@@ -32,31 +31,31 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.quality import draw, split_weeks
 from garfield_vae import networks
-from garfield_vae.augment import augment
+from garfield_vae.augment import augment, augmented_share
 from garfield_vae.objective import calibrated_beta, distortion, ramp, rate
 from garfield_vae.options import TrainOptions
 from garfield_vae.panels import to_unit
 from garfield_vae.store import PanelStore
-from garfield_vae.training import power_average
-from train_torch import choose_precision
+from garfield_vae.training import LEARNING_RATE_PER_WIDTH, WARMUP_STEPS, power_average
+from train_torch import BATCH_ON_CPU, choose_precision
 
 # What a lever can change; `networks.…` are changed in place, since each lever has its own process.
 RECIPE = {
-    "lr": 2e-3,
+    "lr": LEARNING_RATE_PER_WIDTH / 6,
     "beta": "auto",
     "beta_warmup": 0,
     "precision": "auto",
     "memory_format": torch.channels_last,
-    "warmup": 20,
+    "warmup": WARMUP_STEPS,
     "cosine": False,
     "clip": 1.0,
     "average": True,
     "adam": (0.9, 0.99),
-    "augment": lambda strips: strips,
+    "augment": augment,
     "c_hidden": 6,
     "num_blocks": 2,
     "z_dim": 1024,
-    "batch": 16,
+    "batch": BATCH_ON_CPU,
 }
 
 
@@ -148,8 +147,9 @@ def stem(cell: int, stages: int) -> None:
     networks.STEM, networks.STAGES = cell, stages
 
 
-def shuffled_panels(strips: Tensor) -> Tensor:
+def shuffled_panels(strips: Tensor, share: float) -> Tensor:
     """Half of the batches get their panels from different strips."""
+    strips = augment(strips, share)
     if torch.rand(()) < 0.5:
         return strips
     return torch.stack([strips[torch.randperm(len(strips)), i] for i in range(3)], dim=1)
@@ -189,12 +189,14 @@ LEVERS: dict[str, Callable[[], None] | dict] = {
     "float32": {"precision": "32-true"},
     "bf16": {"precision": "bf16-mixed"},
     "contiguous memory": {"memory_format": torch.contiguous_format},
-    "batch 8": {"batch": 8},
-    "batch 32": {"batch": 32},
-    "c_hidden 12": {"c_hidden": 12},
+    "batch 4": {"batch": 4},
+    "batch 16": {"batch": 16},
+    "batch 64": {"batch": 64},
+    "c_hidden 4": {"c_hidden": 4, "lr": LEARNING_RATE_PER_WIDTH / 4},
+    "c_hidden 12": {"c_hidden": 12, "lr": LEARNING_RATE_PER_WIDTH / 12},
     "num_blocks 1": {"num_blocks": 1},
     "num_blocks 4": {"num_blocks": 4},
-    "augmented": {"augment": lambda strips: augment(strips, 0.8)},
+    "not augmented": {"augment": lambda strips, share: strips},
     "panels of different strips": {"augment": shuffled_panels},
 }
 
@@ -206,8 +208,8 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="print the levers and stop")
     parser.add_argument("--levers", default=",".join(LEVERS), help="which, with commas")
     parser.add_argument("--strips", type=Path, help="folder of strips; 1,000 drawn if not given")
-    parser.add_argument("--steps", type=int, default=120, help="steps of training (default: 120)")
-    parser.add_argument("--seconds", type=float, help="of processor time, instead of steps")
+    parser.add_argument("--seconds", type=float, default=120, help="processor time (default: 120)")
+    parser.add_argument("--steps", type=int, help="steps of training, instead of seconds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stores", type=Path, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -222,8 +224,8 @@ def main() -> None:
             stores = [str(store.path) for store in split_weeks(strips.resolve(), Path(name))]
             for lever in options.levers.split(","):
                 command = [sys.executable, __file__, "--levers", lever, "--stores", *stores]
-                command += ["--steps", str(options.steps), "--seed", str(options.seed)]
-                command += ["--seconds", str(options.seconds)] if options.seconds else []
+                command += ["--seconds", str(options.seconds), "--seed", str(options.seed)]
+                command += ["--steps", str(options.steps)] if options.steps else []
                 subprocess.run(command, check=False)
 
 
@@ -241,13 +243,13 @@ def run_lever(options: argparse.Namespace, training: PanelStore, held_out: Panel
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=1.0, betas=recipe["adam"], weight_decay=0.01, fused=True
     )
-    rng = np.random.default_rng(options.seed)
+    rng, share = np.random.default_rng(options.seed), augmented_share(len(training))
     running, order, step, began = 0.3, [], 0, time.process_time()
 
     def progress() -> float:
-        if options.seconds:
-            return (time.process_time() - began) / options.seconds
-        return step / options.steps
+        if options.steps:
+            return step / options.steps
+        return (time.process_time() - began) / options.seconds
 
     while (done := progress()) < 1:
         cosine = np.cos(np.pi * done) / 2 + 0.5 if recipe["cosine"] else 1.0
@@ -256,7 +258,7 @@ def run_lever(options: argparse.Namespace, training: PanelStore, held_out: Panel
         if len(order) < recipe["batch"]:
             order = rng.permutation(len(training)).tolist()
         rows, order = order[: recipe["batch"]], order[recipe["batch"] :]
-        strips = recipe["augment"](to_unit(torch.from_numpy(training.panels[rows])))
+        strips = recipe["augment"](to_unit(torch.from_numpy(training.panels[rows])), share)
         with autocast(precision):
             reconstruction, mean, log_std = model(strips)
         error = distortion(strips, reconstruction)

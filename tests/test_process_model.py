@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hostile import Bomb
 from PIL import Image
 
 import process_model
@@ -168,16 +169,6 @@ def test_a_truncated_checkpoint_is_refused(run_folder):
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(UserError, match=r"best.ckpt cannot be read, it is damaged or cut off"):
         process(run_folder)
-
-
-class Bomb:
-    """What a hostile checkpoint might hold: unpickling it makes a file."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
 
 
 def test_a_checkpoint_with_code_in_it_is_refused_and_runs_none(run_folder, tmp_path):

@@ -29,9 +29,8 @@ QUICK = ["--source", "folder", "--epochs", "1", "--accelerator", "cpu", "--run_n
 
 
 # Commands that stand in a sentence.
-SPANS = re.findall(
-    r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", README, flags=re.DOTALL | re.MULTILINE)
-)
+PROSE = re.sub(r"^```.*?^```", "", README, flags=re.DOTALL | re.MULTILINE)
+SPANS = re.findall(r"`([^`\n]+)`", PROSE)
 
 
 def elsewhere(command: str) -> bool:

@@ -37,7 +37,6 @@ from garfield_vae.callbacks import (
 from garfield_vae.dataset import StripData
 from garfield_vae.download import DownloadOptions, add_download_arguments
 from garfield_vae.errors import INTERRUPTED, UserError, run_script
-from garfield_vae.files import CannotWrite
 from garfield_vae.gather import gather_strips, store_path
 from garfield_vae.objective import implied_sigma
 from garfield_vae.options import TrainOptions, add_options, train_options, typed
@@ -66,7 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, wanted, folder = read_command_line(arguments)
     quieten_lightning()
 
-    # -------------------------------------------------------------- 2. strips
+    # -------------------------------------------------------------- 2. network and objective
+    resumed = find_checkpoint(folder, "last") if folder else None
+    module = make_module(options, resumed)
+
+    # -------------------------------------------------------------- 3. strips
     # Only the first process fills and builds; the others meet it in `fit` and read what it built.
     first = rank_zero_only.rank == 0
     store = gather_strips(options, wanted) if first else None
@@ -74,12 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         store or store_path(options), options.batch_size, options.seed, options.num_workers
     )
 
-    # -------------------------------------------------------------- 3. network and objective
-    torch.manual_seed(options.seed)
-    module = StripModule(options)
-
     # -------------------------------------------------------------- 4. the run's folder
-    resumed = find_checkpoint(folder, "last") if folder else None
     if new := first and folder is None:
         folder = new_run_folder(Path(options.log_dir), options.run_name)
 
@@ -153,6 +151,20 @@ def continued_options(folder: Path, given: dict[str, Any]) -> TrainOptions:
                 f"{before[flag]}: leave the flag out, or begin a new run"
             )
     return train_options(before | given, folder)
+
+
+def make_module(options: TrainOptions, resumed: Path | None) -> StripModule:
+    """What is trained. Raises UserError when a checkpoint to go on from is no good: here, where
+    nothing is written yet, and before anything is made as large as its options say."""
+    if resumed is not None:
+        weights = read_checkpoint(resumed).get("state_dict")
+        try:
+            with torch.device("meta"):
+                StripModule(options).load_state_dict(weights, assign=True)
+        except (UserError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{resumed} is damaged: it holds another network") from error
+    torch.manual_seed(options.seed)
+    return StripModule(options)
 
 
 def quieten_lightning() -> None:
@@ -253,13 +265,6 @@ def print_banner(
 
 def fit(trainer: Trainer, module: StripModule, data: StripData, resumed: Path | None) -> int:
     """Trains; 0, or the exit status for the signal that ended it. Checkpoints are in place."""
-    if resumed is not None:
-        # For its plain errors; Lightning's would be a traceback.
-        checkpoint = read_checkpoint(resumed)
-        try:
-            module.load_state_dict(checkpoint["state_dict"])
-        except (RuntimeError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{resumed} is damaged: it holds another network") from error
     try:
         with quiet_writer():
             trainer.fit(module, data, ckpt_path=resumed, weights_only=True)
@@ -267,13 +272,17 @@ def fit(trainer: Trainer, module: StripModule, data: StripData, resumed: Path | 
         return TERMINATED
     except SystemExit:  # what Lightning makes of Ctrl-C
         return INTERRUPTED
-    except CannotWrite:
+    except UserError:  # CannotWrite, which is an OSError too, among them
         raise
     except OSError as error:  # TensorBoard's own files
         raise UserError(
             f"the run stopped at a file that cannot be read or written ({error}): make room, and "
             f"go on with --continue_from"
         ) from error
+    except Exception as error:
+        if resumed is None or module.begun:
+            raise
+        raise UserError(f"{resumed} is damaged: training cannot go on from it") from error
     return 0
 
 

@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import Checkpoint, TQDMProgressBar
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from garfield_vae.coding import decode, encode, reconstruct
+from garfield_vae.errors import UserError
 from garfield_vae.files import replacing
 from garfield_vae.latent import LatentSpace
 from garfield_vae.objective import calibrated_beta
@@ -31,14 +32,12 @@ class EpochRecord(Checkpoint):
 
     def __init__(self, folder: Path, options: TrainOptions, printed: bool):
         self.path, self.options, self.printed = folder / "metrics.csv", options, printed
-        self.rows: list[dict[str, str]] = []
+        self.rows = read_rows(self.path) if self.path.exists() else []
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.began, self.first_step = time.monotonic(), trainer.global_step
-        if trainer.is_global_zero and self.path.exists():
-            # A continued run drops what came after the checkpoint that it goes on from.
-            rows = list(csv.DictReader(self.path.read_text(encoding="utf-8").splitlines()))
-            self.rows = [row for row in rows if int(row["epoch"]) <= trainer.current_epoch]
+        # A continued run drops what came after the checkpoint that it goes on from.
+        self.rows = [row for row in self.rows if int(row["epoch"]) <= trainer.current_epoch]
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -67,6 +66,23 @@ class EpochRecord(Checkpoint):
             )
 
 
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a metrics.csv as they are written there. Raises UserError if it is damaged."""
+    try:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines(), strict=True))
+        for row in rows:
+            if None in row or None in row.values() or int(row["epoch"]) < 1:
+                raise ValueError(row)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, csv.Error) as error:
+        raise UserError(
+            f"{path} is damaged, it holds no row an epoch: take it out of the folder to go on "
+            f"without the figures so far"
+        ) from error
+    return rows
+
+
 class RunProgressBar(TQDMProgressBar):
     """Lightning's bar with the figures that matter and the time the whole run still takes."""
 
@@ -93,7 +109,8 @@ class RunCheckpoints(Checkpoint):
     """checkpoints/best.ckpt (lowest validation loss, weights only) and last.ckpt (resumable).
 
     last.ckpt is written at most once a minute, at the end, and when the run is interrupted; not
-    when it diverged, since the last good weights are on disk by then.
+    when it diverged, since the last good weights are on disk by then, nor when it never began,
+    since what it was to go on from is there.
     """
 
     def __init__(self, folder: Path):
@@ -118,7 +135,8 @@ class RunCheckpoints(Checkpoint):
     def on_exception(self, trainer: Trainer, module: LightningModule, error: Exception) -> None:
         told_to_stop = isinstance(error, KeyboardInterrupt | SIGTERMException)
         # With several ranks, only a signal is certain to have reached them all.
-        if not isinstance(error, Diverged) and (told_to_stop or trainer.world_size == 1):
+        worth_it = module.begun and not isinstance(error, Diverged)
+        if worth_it and (told_to_stop or trainer.world_size == 1):
             self.save_last(trainer)
 
     def save_last(self, trainer: Trainer) -> None:

@@ -8,6 +8,7 @@ another key, and everything is encoded anew.
 """
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +61,8 @@ def encoded_strips(run: LoadedRun, store: PanelStore) -> EncodedStrips:
         ) from error
     for old in run.folder.glob("latents-*.npy"):
         if old != latents_path:
-            old.unlink(missing_ok=True)
+            with suppress(OSError):  # Windows removes no file that another program has mapped
+                old.unlink()
     return EncodedStrips(space, means, store.names)
 
 

@@ -16,7 +16,12 @@ class UserError(Exception):
 
 
 def run_script(main: Callable[[], int]) -> NoReturn:
-    """Runs a script's `main` and ends the process with its status; a UserError is one line."""
+    """Runs a script's `main` and ends the process with its status; a UserError is one line.
+
+    A console or a pipe whose encoding has no − or ×, as on Windows, shows ? in its place.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")
     try:
         sys.exit(main())
     except UserError as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from garfield_vae.errors import UserError
 from garfield_vae.latent import LatentSpace
@@ -73,12 +73,16 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file, which declares no more than it holds."""
+    """The tensors of a safetensors file, which declares no more than it holds.
+
+    They are read, not mapped: a file that another program cuts off would end this one, and
+    Windows renames no folder in which a file is mapped.
+    """
     try:
         with path.open("rb") as file:
             if int.from_bytes(file.read(8), "little") > LARGEST_HEADER:
                 raise ValueError("its header is too long")
-        return load_file(path)
+        return load(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:

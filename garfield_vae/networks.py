@@ -36,6 +36,13 @@ LOG_STD_RANGE = (-8.0, 3.0)
 INITIAL_LOG_STD = -2.0
 PAINT_GAIN = 0.3  # of the last layer: tanh starts in its straight part
 DENSE_SPEED = 0.02  # how fast the dense layers learn, in parts of the convolutions' speed
+LARGEST = {  # sizes far beyond what anybody trains: a stranger's file may ask for any
+    "z_dim": 65_536,
+    "c_hidden": 512,
+    "num_blocks": 64,
+    "panel_height": 4096,
+    "panel_width": 4096,
+}
 
 
 class ResNetBlock(nn.Module):
@@ -196,6 +203,9 @@ class StripVAE(nn.Module):
 
 def check(config: dict[str, int]) -> None:
     """Raises UserError for a geometry or size that no network can be built with."""
+    for name, largest in LARGEST.items():
+        if config[name] > largest:
+            raise UserError(f"{name} is {config[name]}: it can be at most {largest}")
     height, width = config["panel_height"], config["panel_width"]
     if height < STEM or width < STEM or height % STEM or width % STEM:
         raise UserError(

@@ -75,12 +75,14 @@ def write_report(
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """The rows of a run's metrics.csv without empty cells; none where there is no such file."""
+    """The rows of a run's metrics.csv without empty cells; none where there is no such table."""
     path = folder / "metrics.csv"
-    if not path.is_file():
-        return []
     rows: list[dict[str, float]] = []
-    for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
+    try:
+        found = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    except (OSError, ValueError, csv.Error):
+        return []
+    for row in found:
         cells = {name: _float(value) for name, value in row.items() if name is not None}
         rows.append({name: value for name, value in cells.items() if value is not None})
     return [row for row in rows if "epoch" in row]

@@ -9,6 +9,7 @@ import re
 import subprocess
 import warnings
 import zipfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,13 +25,6 @@ from garfield_vae.networks import StripVAE
 from garfield_vae.options import TrainOptions, train_options
 
 FORMAT = 2  # of the checkpoint's entry "garfield_vae"; another one is refused
-LARGEST = {  # of what a checkpoint may ask for; far beyond what anybody trains
-    "z_dim": 65_536,
-    "c_hidden": 512,
-    "num_blocks": 64,
-    "panel_height": 4096,
-    "panel_width": 4096,
-}
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "Pillow", "scikit-learn")
 
 
@@ -138,6 +132,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         ) from error
     except Exception as error:  # a damaged archive fails in as many ways as it has bytes
         raise UserError(f"{path} cannot be read, it is damaged or cut off") from error
+    for value in values_in(checkpoint):
+        # one number may be declared to be 10^12, which anything computed from it would be
+        if torch.is_tensor(value) and value.untyped_storage().nbytes() < value.nbytes:
+            raise UserError(f"{path} is refused: it declares more than it holds")
     record = checkpoint.get("garfield_vae") if isinstance(checkpoint, dict) else None
     if not isinstance(record, dict):
         raise UserError(f"{path} is no checkpoint of this project")
@@ -161,6 +159,19 @@ def check_archive(path: Path) -> None:
             raise pickle.UnpicklingError(f"it declares {declared} bytes")
 
 
+def values_in(checkpoint: Any) -> Iterator[Any]:
+    """Every value in what a checkpoint's pickle gives: nested dicts, lists and tuples."""
+    to_do, seen = [checkpoint], set()
+    while to_do:
+        value = to_do.pop()
+        if isinstance(value, dict | list | tuple):
+            if id(value) not in seen:  # a pickle's list may be in itself
+                seen.add(id(value))
+                to_do.extend(value.values() if isinstance(value, dict) else value)
+        else:
+            yield value
+
+
 def build(network: dict[str, Any], weights: dict[str, torch.Tensor], origin: Path) -> StripVAE:
     """The model that `network` describes, with `weights` in it, in eval mode.
 
@@ -168,8 +179,6 @@ def build(network: dict[str, Any], weights: dict[str, torch.Tensor], origin: Pat
     shapes before anything of that size is allocated.
     """
     try:
-        if any(network[name] > largest for name, largest in LARGEST.items()):
-            raise ValueError("no network is that large")
         with torch.device("meta"):
             model = StripVAE(**network)
         model.load_state_dict(weights, assign=True)
@@ -178,7 +187,7 @@ def build(network: dict[str, Any], weights: dict[str, torch.Tensor], origin: Pat
                 raise TypeError(f"{name} is {value.dtype}")
             if not value.isfinite().all():
                 raise ValueError(f"{name} holds values that are no numbers")
-    except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
+    except (UserError, RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(
             f"{origin} does not hold the weights of the network it describes"
         ) from error

@@ -62,6 +62,7 @@ class StripModule(LightningModule):
         self.dimensions = 9 * options.panel_height * options.panel_width  # pixel values of a strip
         self.train_means, self.validation_means = Spread(), Spread()
         self.augmented = 0.0  # share of the training strips that are changed
+        self.begun = False  # whether it trains, with all of a checkpoint that was to be read
 
     def beta_now(self) -> Tensor:
         if self.options.beta == "auto":
@@ -71,6 +72,8 @@ class StripModule(LightningModule):
         return beta * ramp(self.global_step, self.options.beta_warmup)
 
     def on_train_start(self) -> None:
+        self.check_optimizer()
+        self.begun = True
         if self.options.augment == "auto":
             self.augmented = augmented_share(len(self.trainer.datamodule.store.split("train")))
         else:
@@ -105,6 +108,15 @@ class StripModule(LightningModule):
         self.train_means.add(mean.detach())
         self.log_epoch("train", len(batch), loss=loss, distortion=mse, rate=kl, beta=beta)
         return loss
+
+    def check_optimizer(self) -> None:
+        """Raises ValueError for a state of other parameters', which torch takes as it comes."""
+        optimizer = self.trainer.optimizers[0]
+        for parameter in self.vae.parameters() if self.global_step else ():
+            state = optimizer.state[parameter]
+            wanted = {"step": (), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+            if {name: tuple(value.shape) for name, value in state.items()} != wanted:
+                raise ValueError("the optimizer's state is of another network")
 
     def follow_distortion(self, mse: Tensor) -> None:
         mse = self.trainer.strategy.reduce(mse, reduce_op="mean")

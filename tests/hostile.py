@@ -1,4 +1,4 @@
-"""Exported folders that are made to take more memory than there is; each takes hardly any disk."""
+"""Files that are made to run code, or to take more memory than there is and hardly any disk."""
 
 import json
 import struct
@@ -6,6 +6,22 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+
+
+class Bomb:
+    """What a hostile file might hold: unpickling it makes a file."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def packed(path: Path) -> None:
+    """A gigabyte of zeros in a megabyte of a checkpoint: torch would unpack it."""
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{path.stem}/data/999", bytes(2**30))
 
 
 def declared_tensor(folder: Path) -> None:

@@ -1,6 +1,8 @@
 """Strips drawn in three rectangles, whose gutters are known, for the tests of panels and store."""
 
 import io
+import struct
+import zlib
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -35,6 +37,35 @@ def encoded(image: Image.Image, format: str, **options) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format, **options)
     return buffer.getvalue()
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that declares a size and has almost no pixels."""
+    return _png(width, height, 2, zlib.compress(b"\0" * 1000))
+
+
+def png_bomb(width: int, height: int) -> bytes:
+    """A whole PNG, black: a thousandth of the bytes that it unpacks to."""
+    packer = zlib.compressobj(9)
+    rows = b"".join(packer.compress(bytes(width + 1)) for _ in range(height))
+    return _png(width, height, 0, rows + packer.flush())
+
+
+def _png(width: int, height: int, colours: int, pixels: bytes) -> bytes:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + crc
+
+    header = struct.pack(">IIBBBBB", width, height, 8, colours, 0, 0, 0)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def broken_palette(length: int) -> bytes:
+    """A PNG whose palette declares a length that it does not have."""
+    whole = encoded(strip_picture().quantize(16), "PNG")
+    start = whole.index(b"PLTE")
+    return whole[: start - 4] + struct.pack(">I", length) + whole[start:]
 
 
 def save_strips(folder: Path, count: int, first: date = date(2001, 1, 1)) -> list[Path]:

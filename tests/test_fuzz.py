@@ -7,12 +7,11 @@ ones for as long as one likes.
 import os
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 import torch
-from hostile import declared_array, declared_tensor, long_header, packed_space
+from hostile import declared_array, declared_tensor, long_header, packed, packed_space
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -120,12 +119,6 @@ def test_a_manifest_reaches_for_no_file_outside_its_folder(targets, tmp_path_fac
 
 # ---------------------------------------------------------------------------------------------
 # Checkpoints that are not damaged but made to harm
-
-
-def packed(path: Path) -> None:
-    """A gigabyte of zeros in a megabyte: torch would unpack it."""
-    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("best/data/999", bytes(2**30))
 
 
 def older_format(path: Path) -> None:

@@ -1,29 +1,15 @@
 import pickle
-import struct
-import zlib
 from contextlib import suppress
 
 import numpy as np
 import pytest
 from PIL import Image
-from strip_pictures import encoded, strip_picture
+from strip_pictures import broken_palette, encoded, png_header, strip_picture
 
 from garfield_vae.images import BrokenImage, open_strip
 from garfield_vae.panels import cut_panels
 
 COLOURS = ((230, 120, 60), (90, 200, 90), (80, 110, 220))
-
-
-def png_header(width: int, height: int) -> bytes:
-    """A PNG that declares a size and has almost no pixels."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        crc = struct.pack(">I", zlib.crc32(kind + content))
-        return struct.pack(">I", len(content)) + kind + content + crc
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    pixels = chunk(b"IDAT", zlib.compress(b"\0" * 1000))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("format", ["GIF", "JPEG", "PNG"])
@@ -98,13 +84,10 @@ def test_what_is_no_strip_is_refused_with_the_reason(kind):
         open_strip(content)
 
 
-def test_a_broken_palette_is_refused_or_read_but_never_crashes():
-    content = bytearray(encoded(strip_picture().quantize(16), "PNG"))
-    start = content.index(b"PLTE")
-    for length in (0, 1, 7, 100_000, 2**31):
-        broken = content[: start - 4] + struct.pack(">I", length) + content[start:]
-        with pytest.raises(BrokenImage):
-            open_strip(bytes(broken))
+@pytest.mark.parametrize("length", [0, 1, 7, 100_000, 2**31])
+def test_a_broken_palette_is_refused(length):
+    with pytest.raises(BrokenImage):
+        open_strip(broken_palette(length))
 
 
 def test_altered_bytes_give_a_picture_or_a_broken_image_and_nothing_else():

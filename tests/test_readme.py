@@ -1,18 +1,24 @@
 """The README is true: its commands work, its files and flags exist."""
 
+import _thread
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
+import urllib.request
+import webbrowser
 from pathlib import Path
 
 import pytest
 import torch
+from comic_site import ComicSite
+from conftest import SMALL
 
 import process_model
 import train_torch
-from garfield_vae.options import ProcessOptions, TrainOptions
+from garfield_vae.options import TrainOptions
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,6 +26,16 @@ BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line]
 # At the size of these flags the published commands take seconds; later flags win.
 QUICK = ["--source", "folder", "--epochs", "1", "--accelerator", "cpu", "--run_name", "dir_name"]
+
+
+# Commands that stand in a sentence.
+PROSE = re.sub(r"^```.*?^```", "", README, flags=re.DOTALL | re.MULTILINE)
+SPANS = re.findall(r"`([^`\n]+)`", PROSE)
+
+
+def elsewhere(command: str) -> bool:
+    """Whether another test, or .ci/run, runs a command: to set up, and at full size."""
+    return "python3 -m venv" in command or "--c_hidden 6" in command
 
 
 def flags_of(script: str) -> list[list[str]]:
@@ -42,15 +58,124 @@ def test_the_published_commands_work_word_for_word(strips, tmp_path):
     assert (tmp_path / "logs" / "dir_name" / "processed" / "samples.png").is_file()
 
 
-@pytest.mark.parametrize("flags", flags_of("train_torch.py"), ids=" ".join)
-def test_every_training_command_is_understood(flags):
+# ---------------------------------------------------------------------------------------------
+# Every other command runs, in a folder with a trained run, at the size of SMALL: later flags win.
+
+
+@pytest.fixture
+def home(trained_run, strips, tmp_path, monkeypatch) -> Path:
+    """A person's folder: a run, the data that it was trained on, and strips of their own."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained_run.parent.parent, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(strips, tmp_path / "my_strips")
+    return tmp_path
+
+
+def train(flags: str) -> None:
+    """On the strips that the flags name, or on those that a site of the tests has."""
+    small = SMALL if "--source" in flags else SMALL[2:]
+    with ComicSite() as site:
+        web = ["--base_url", site.url, "--delay", "0"]
+        days = ["--source", "uclick", "--start", "1985-03-11", "--end", "1985-04-06"]
+        more = [] if "--source" in flags else [*web, *days]
+        assert train_torch.main([*shlex.split(flags), *small, *more, "--epochs", "1"]) == 0
+
+
+def train_on_two_devices(flags: str) -> None:
+    """Lightning starts the second process itself, by the command line that it was started with."""
+    small = [*SMALL, "--data_dir", "my_strips", "--epochs", "1"]
+    small[small.index("--devices") + 1] = "2"
+    run_script("train_torch.py", *shlex.split(flags), *small)
+
+
+def train_by_torchrun(flags: str) -> None:
+    """The launcher's own flags are as written, but for the numbers: one machine, one process."""
+    launcher, _, flags = flags.partition(" train_torch.py ")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    one = re.sub(r"(--nnodes|--nproc_per_node) \d+", r"\1 1", launcher)
+    one = one.replace("HOST:29500", address)
+    flags = re.sub(r"(--num_nodes|--devices) \d+", r"\1 1", flags)
+    small = [*SMALL, "--data_dir", "my_strips", "--epochs", "1"]
+    script = [str(ROOT / "train_torch.py"), *shlex.split(flags), *small]
+    run([sys.executable, "-m", "torch.distributed.run", *shlex.split(one), *script])
+
+
+def process(flags: str) -> None:
+    assert process_model.main([*shlex.split(flags), *LITTLE]) == 0
+
+
+def explore(flags: str) -> None:
+    """The browser that it opens is one that reads the page and presses Ctrl-C."""
+    pages = []
+
+    def browser(address: str) -> None:
+        with urllib.request.urlopen(address) as page:
+            pages.append(page.read())
+        _thread.interrupt_main()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(webbrowser, "open", browser)
+        process(f"{flags} --port 0")
+    assert b"<html" in pages[0]
+
+
+def run_script(script: str, *flags: str) -> None:
+    run([sys.executable, str(ROOT / script), *flags])
+
+
+def run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+LITTLE = ["--accelerator", "cpu", "--num_samples", "1", "--components", "1"]
+RUN_BY = {  # the first whose pattern the command has; what it runs is given what stands behind
+    r"python3? train_torch\.py (?=.*--devices 2)": train_on_two_devices,
+    r"torchrun ": train_by_torchrun,
+    r"python3? train_torch\.py ": train,
+    r"python3? process_model\.py (?=.*--explore)": explore,
+    r"python3? process_model\.py ": process,
+}
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if not elsewhere(c)])
+def test_every_command_runs(home, command):
+    pattern = next(pattern for pattern in RUN_BY if re.match(pattern, command))
+    RUN_BY[pattern](command[re.match(pattern, command).end() :])
+
+
+def test_the_commands_that_set_it_up_are_run_by_the_whole_check():
+    patterns = re.findall(
+        r"grep -m1 -E '([^']+)' README\.md", (ROOT / ".ci/run").read_text("utf-8")
+    )
+    found = [next(c for c in COMMANDS if re.search(pattern, c)) for pattern in patterns]
+    assert found == [command for command in COMMANDS if "python3 -m venv" in command]
+
+
+@pytest.mark.parametrize("command", [span for span in SPANS if "train_torch.py --" in span])
+def test_every_training_command_in_a_sentence_is_understood(command):
+    flags = shlex.split(command.partition("train_torch.py ")[2])
     options, _, _ = train_torch.read_command_line(flags)
     assert isinstance(options, TrainOptions)
 
 
-@pytest.mark.parametrize("flags", flags_of("process_model.py"), ids=" ".join)
-def test_every_processing_command_is_understood(flags):
-    assert isinstance(process_model.read_command_line(flags), ProcessOptions)
+@pytest.mark.parametrize("command", [span for span in SPANS if "benchmarks/" in span])
+def test_every_bench_has_the_flags_that_it_is_named_with(command):
+    script = re.search(r"benchmarks/\w+\.py", command)[0]
+    known = subprocess.run(
+        [sys.executable, str(ROOT / script), "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for flag in re.findall(r"--\w+", command):
+        assert flag in known, flag
+
+
+def test_tensorboard_finds_the_run_in_the_folder_that_is_named(home):
+    assert "tensorboard --logdir logs" in SPANS
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", "logs", "--inspect"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "validation/distortion" in done.stdout
 
 
 def test_the_download_command_explains_itself():

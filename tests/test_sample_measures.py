@@ -15,6 +15,7 @@ from garfield_vae.measures.features import (
     small_strips,
     standardised,
 )
+from garfield_vae.measures.filters import PlaneFilter, filter_matrix
 from garfield_vae.measures.intervals import weighted_estimate
 from garfield_vae.measures.samples import KernelDistance, NearestStrips, manifold_measures
 from garfield_vae.measures.wasserstein import (
@@ -32,6 +33,18 @@ def random_strips(count: int, seed: int = 0, height: int = 48, width: int = 64) 
     coarse = rng.integers(0, 256, (count, 3, 3, height // 8, width // 8))
     fine = rng.integers(-20, 20, (count, 3, 3, height, width))
     return (coarse.repeat(8, axis=3).repeat(8, axis=4) + fine).clip(0, 255).astype(np.uint8)
+
+
+# ---- filters ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(176, 200), (33, 45)])
+def test_a_filter_in_pieces_is_the_product_with_both_whole_matrices(size):
+    down, across = (filter_matrix((0.25, 0.5, 0.25), length) for length in size)
+    planes = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    for rows in (slice(None), slice(None, None, 2)):  # and one that halves
+        found = PlaneFilter(down[rows], across[rows])(planes)
+        torch.testing.assert_close(found, down[rows] @ planes @ across[rows].T)
 
 
 # ---- features -----------------------------------------------------------------------------------
@@ -70,6 +83,26 @@ def test_hog_of_vertical_edges_lies_in_the_first_orientation_and_of_level_ones_i
     torch.testing.assert_close(level[:, 4], level[:, 5])
     assert level[:, 4, 0].min() > 0.4
     assert level[:, [0, 1, 2, 3, 6, 7, 8]].abs().max() == 0
+
+
+def test_hog_agrees_with_a_loop_over_the_pixels_of_a_panel():
+    strip = random_strips(1, height=32, width=40)  # two cells of 16 across, eight columns over
+    grey = np.pad(strip[0, 1].mean(axis=0) / 127.5 - 1, 1, mode="edge")
+    sums = np.zeros((9, 2, 2))
+    for y in range(32):
+        for x in range(32):
+            across = grey[y + 1, x + 2] - grey[y + 1, x]
+            down = grey[y + 2, x + 1] - grey[y, x + 1]
+            angle = np.degrees(np.arctan2(down, across)) % 180 / 20
+            lower, share = int(angle), angle - int(angle)
+            length = np.hypot(across, down)
+            sums[lower % 9, y // 16, x // 16] += length * (1 - share)
+            sums[(lower + 1) % 9, y // 16, x // 16] += length * share
+    means = sums / 16**2
+    energy = np.pad((means**2).sum(axis=0), ((0, 1), (0, 1)), mode="edge")
+    block = (energy[:-1, :-1] + energy[1:, :-1] + energy[:-1, 1:] + energy[1:, 1:]) / 4
+    expected = means / np.sqrt(block + 1e-4)
+    np.testing.assert_allclose(hog(strip).view(3, 9, 2, 2)[1], expected, atol=1e-4)
 
 
 def test_hog_hardly_changes_with_the_contrast_of_a_strip():
@@ -128,6 +161,14 @@ def test_manifold_measures_agree_with_plain_loops():
     np.testing.assert_allclose(found.density, inside.sum(axis=0) / 3)
     np.testing.assert_array_equal(found.coverage, inside.any(axis=1))
     np.testing.assert_array_equal(found.recall, recalled)
+
+
+def test_a_strip_and_its_copies_are_at_no_distance_however_far_away_they_lie():
+    # Were a copy at some distance, for rounding, no copy would lie in a ball of radius 0.
+    real = torch.randn(30, 1000, generator=torch.Generator().manual_seed(0)) + 1000
+    found = manifold_measures(real, real[:6].repeat(6, 1), neighbours=5)
+    assert found.precision.mean() == 1
+    assert found.recall.sum() == 6
 
 
 def test_a_collapsed_set_is_precise_but_recalls_and_covers_next_to_nothing():

@@ -64,6 +64,23 @@ def test_random_features_depend_on_the_seed_and_the_strip_only():
     assert not torch.allclose(random_network_features(strips[:1], seed=1), features[:1])
 
 
+def test_random_features_are_those_of_four_layers_of_torch_with_the_same_weights():
+    strips, generator = random_strips(3), torch.Generator().manual_seed(7)
+    x = torch.from_numpy(strips).flatten(0, 1).double() / 127.5 - 1
+    x = torch.nn.functional.interpolate(x, scale_factor=0.5, mode="area")
+    expected = []
+    for before, after in ((3, 16), (16, 32), (32, 64), (64, 128)):
+        layer = torch.nn.Conv2d(
+            before, after, 3, stride=2, padding=1, padding_mode="replicate", bias=False
+        ).double()
+        weights = torch.randn(after, before, 3, 3, generator=generator).double()
+        layer.weight.data = weights * (2 / (9 * before)) ** 0.5
+        x = layer(x).relu()
+        expected += [x.mean(dim=(2, 3)), x.std(dim=(2, 3), correction=0)]
+    expected = torch.cat(expected[2:], dim=1).view(3, -1).float().detach()
+    torch.testing.assert_close(random_network_features(strips, seed=7), expected, atol=1e-4, rtol=0)
+
+
 def test_making_features_leaves_the_global_random_state_alone():
     torch.manual_seed(5)
     expected = torch.rand(1)

@@ -1,17 +1,17 @@
-"""What does an evaluation cost? Time, processor time and memory for 1,000 + 1,000 strips.
+"""What does an evaluation cost? Time, processor time and memory for 1,000 + 1,000 strips, by stage.
 
     python benchmarks/evaluation.py [--held_out 1000] [--samples 1000] [--z_dim 1024]
 
 Measures an untrained network (its figures mean nothing, its cost is that of a trained one) on
-strips of coloured blocks and noise. Processor time is that of all threads: on a machine that does
-nothing else, the wall time is about half of it with two cores.
+strips of coloured blocks and noise, whose factors are known. Processor time is that of all
+threads: on a machine that does nothing else, the wall time is about half of it with two cores.
 """
 
 import argparse
+import json
 import resource
 import sys
 import tempfile
-import time
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -21,11 +21,12 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from garfield_vae.coding import encode
-from garfield_vae.evaluate import evaluate_run
+from garfield_vae.evaluate import STAGES, evaluate_run
 from garfield_vae.latent import LatentSpace
 from garfield_vae.networks import StripVAE
 from garfield_vae.options import TrainOptions
 from garfield_vae.run import LoadedRun
+from garfield_vae.stages import Stages
 from garfield_vae.store import PanelStore, split_names
 
 
@@ -41,7 +42,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = blocks(Path(folder), options.held_out, options.training)
         torch.manual_seed(0)
-        model = StripVAE(z_dim=options.z_dim, c_hidden=6, num_blocks=2).eval()
+        model = StripVAE(z_dim=options.z_dim, c_hidden=6).eval()
         run = LoadedRun(
             model.requires_grad_(False),
             TrainOptions(z_dim=options.z_dim),
@@ -51,15 +52,18 @@ def main() -> None:
         )
         means, _ = encode(model, store.panels[store.split("train")[:256]])
         space = LatentSpace.fit(means)
-        before, began = time.process_time(), time.perf_counter()
-        evaluate_run(run, space, store, Path(folder), num_samples=options.samples)
-        wall, processor = time.perf_counter() - began, time.process_time() - before
+        stages = Stages(STAGES)
+        evaluate_run(run, space, store, Path(folder), num_samples=options.samples, stages=stages)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB on Linux
-    print("held out  samples  training  wall, s  processor, s  peak, GiB")
     print(
-        f"{options.held_out:>8} {options.samples:>8} {len(store.split('train')):>9} "
-        f"{wall:>8.0f} {processor:>13.0f} {peak:>10.2f}"
+        f"{options.held_out:,} held-out strips, {options.samples:,} samples, "
+        f"{len(store.split('train')):,} training strips, {torch.get_num_threads()} threads"
     )
+    print(f"{'stage':<36} {'processor, s':>12} {'wall, s':>8}")
+    for name, processor in stages.processor.items():
+        print(f"{name:<36} {processor:>12.1f} {stages.wall[name]:>8.1f}")
+    wall, processor = sum(stages.wall.values()), sum(stages.processor.values())
+    print(f"{'whole':<36} {processor:>12.1f} {wall:>8.1f}   peak {peak:.2f} GiB")
 
 
 def blocks(folder: Path, held_out: int, training: int) -> PanelStore:
@@ -74,10 +78,15 @@ def blocks(folder: Path, held_out: int, training: int) -> PanelStore:
     chosen.sort()
     shape = (len(chosen), 3, 3, 176, 200)
     panels = np.lib.format.open_memmap(folder / "panels.npy", "w+", np.uint8, shape)
-    rng = np.random.default_rng(0)
-    for row in range(len(chosen)):
-        coarse = rng.integers(20, 236, (3, 3, 11, 10)).repeat(16, axis=2).repeat(20, axis=3)
+    rng, factors = np.random.default_rng(0), []
+    for row, name in enumerate(chosen):
+        colours = rng.integers(20, 236, (3, 3, 11, 10))
+        coarse = colours.repeat(16, axis=2).repeat(20, axis=3)
         panels[row] = coarse + rng.integers(-20, 20, coarse.shape)
+        # as many quantities and kinds as strips of garfield_vae.drawn have
+        some = {f"colour {i}": int(c) for i, c in enumerate(colours.flat[:21])}
+        factors.append({"date": name} | some | {f"light {k}": c > 127 for k, c in some.items()})
+    (folder / "factors.jsonl").write_text("\n".join(map(json.dumps, factors)), encoding="utf-8")
     return PanelStore(folder / "panels.npy", panels, chosen, [""] * len(chosen))
 
 

@@ -49,10 +49,11 @@ def main() -> None:
     options, flags = parser.parse_known_args()
 
     multiples = sorted(float(m) for m in options.multiples.split(",") if float(m) != 1)
-    points = [train_and_measure(flags, "auto", options.output)]
+    points = [train_and_measure(flags, "auto", options.output) | {"multiple": 1.0}]
     for multiple in multiples:
         beta = multiple * points[0]["calibrated"]
-        points.append(train_and_measure(flags, f"{beta:.4g}", options.output))
+        point = train_and_measure(flags, f"{beta:.4g}", options.output)
+        points.append(point | {"multiple": multiple})
     points.sort(key=lambda point: point["rate"])
     area = area_under(points)
     for line in table(points):
@@ -99,20 +100,25 @@ def area_under(points: list[dict[str, float]]) -> float:
 
 
 def table(points: list[dict[str, float]]) -> list[str]:
-    lines = [f"{'beta':>10} {'rate, nats':>11} {'test MSE':>9} {'active':>7} {'bits/dim':>9}"]
+    lines = [
+        f"{'multiple':>8} {'beta':>10} {'rate, nats':>11} {'test MSE':>9} {'active':>7} "
+        f"{'bits/dim':>9}"
+    ]
     for point in points:
         lines.append(
-            f"{point['beta']:>10.2e} {point['rate']:>11.1f} {point['distortion']:>9.4f} "
-            f"{point['active units']:>7} {point['bits per dimension']:>9.4f}"
+            f"{point['multiple']:>8g} {point['beta']:>10.2e} {point['rate']:>11.1f} "
+            f"{point['distortion']:>9.4f} {point['active units']:>7} "
+            f"{point['bits per dimension']:>9.4f}"
         )
     return lines
 
 
 def chart(points: list[dict[str, float]]):
     curve = [(max(point["rate"], 1.0), point["distortion"]) for point in points]
-    title = "Held-out distortion over rate, one point a beta"
-    labels = ("rate, nats a strip", "mean squared error")
-    return line_chart(title, [Series("test strips", curve)], *labels, dots=True, log_x=True)
+    names = [f"{point['multiple']:g}×" for point in points]
+    title = "Held-out distortion over rate, one point a beta, in multiples of the calibrated one"
+    labels = ("rate, nats a strip; points: beta over the calibrated one", "mean squared error")
+    return line_chart(title, [Series("test strips", curve, names)], *labels, dots=True, log_x=True)
 
 
 if __name__ == "__main__":

@@ -216,7 +216,9 @@ class HealthWarnings(Callback):
     """Warns, once each, of a collapsed latent space, strips learnt by heart, steps too long.
 
     Collapse: under 1 % of the latent dimensions are active, or the rate is under a nat, after three
-    epochs. Overfitting: held-out distortion stands a tenth above its best while training's falls.
+    epochs. Overfitting: training's and held-out distortion part, that is, held-out stands a tenth
+    above its best while training's is below that, or half as much again as training's. Both name
+    the beta that would be calibrated.
     Too long steps: training's distortion stands at half as much again as its best.
     """
 
@@ -238,21 +240,19 @@ class HealthWarnings(Callback):
                 f"costs {figures['train/rate']:.1f} nats: beta {figures['train/beta']:.2g} is too "
                 f"high for these strips, the calibrated value would be {good:.2g} (--beta auto)",
             )
+        training = figures["train/distortion"]
         self.best = min(self.best, held_out)
-        if (
-            not self.overfitted
-            and held_out > 1.1 * self.best
-            and figures["train/distortion"] < self.best
-        ):
+        rose = held_out > 1.1 * self.best and training < self.best
+        if not self.overfitted and (rose or held_out > 1.5 * training):
             self.overfitted = True
+            good = float(calibrated_beta(held_out, module.dimensions))
             self.say(
                 trainer,
-                f"warning: held-out distortion rose to {held_out:.4f} from {self.best:.4f} while "
-                f"training's fell to {figures['train/distortion']:.4f}: the strips are being "
-                f"learnt by heart; best.ckpt keeps the best, and more strips would help",
+                f"warning: held-out distortion is {held_out:.4f} (its best was {self.best:.4f}) "
+                f"and training's {training:.4f}: the strips are being learnt by heart. best.ckpt "
+                f"keeps the best; more strips would help, and beta {figures['train/beta']:.2g} "
+                f"where the held-out error calibrates to {good:.2g}",
             )
-
-        training = figures["train/distortion"]
         self.best_training = min(self.best_training, training)
         if not self.jumped and training > 1.5 * self.best_training:
             self.jumped = True

@@ -14,11 +14,12 @@ DASHES = ("", "7 4", "2 3")  # told apart without colour, too
 
 @dataclass(frozen=True)
 class Series:
-    """One line: points (x, y) in the order in which they are joined. Values that are not finite are
-    left out."""
+    """One line: points (x, y) in the order in which they are joined, each with its label, if any.
+    Values that are not finite are left out."""
 
     name: str
     points: Sequence[tuple[float, float]]
+    labels: Sequence[str] = ()
 
 
 def line_chart(
@@ -34,17 +35,14 @@ def line_chart(
     `dots` marks the points themselves. `log_x` needs positive x. Raises ValueError when no series
     has a finite point.
     """
-    cleaned = [
-        Series(line.name, [(x, y) for x, y in line.points if math.isfinite(x) and math.isfinite(y)])
-        for line in series
-    ]
-    cleaned = [line for line in cleaned if line.points]
+    cleaned = [line for line in map(_finite, series) if line.points]
     if not cleaned:
         raise ValueError(f"{title}: there is nothing to draw")
     x_of = math.log10 if log_x else float
     xs = [x_of(x) for line in cleaned for x, _ in line.points]
     ys = [y for line in cleaned for _, y in line.points]
-    x_ticks, y_ticks = _ticks(min(xs), max(xs)), _ticks(min(ys), max(ys))
+    x_ticks = (_log_ticks if log_x else _ticks)(min(xs), max(xs))
+    y_ticks = _ticks(min(ys), max(ys))
     x_range = _range(xs, x_ticks)
     y_range = _range(ys, y_ticks)
 
@@ -74,6 +72,12 @@ def line_chart(
                 f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{COLOURS[number % 3]}"/>'
                 for x, y in points
             ]
+        end, line_of_text = -math.inf, math.inf
+        for (x, y), label in zip(points, line.labels, strict=False):
+            # Above its point; where it would touch the label before it, above that one.
+            line_of_text = min(y - 10, line_of_text - 15) if x < end else y - 10
+            parts.append(_text(x, line_of_text, label, "middle"))
+            end = x + 8 * len(label)
     if len(cleaned) > 1:
         parts.append(_legend(cleaned))
     return Markup("".join(parts) + "</svg>")
@@ -106,6 +110,12 @@ def standalone(chart: Markup) -> str:
     head, rest = str(chart).split(">", 1)
     paper = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>'
     return f'{head} xmlns="http://www.w3.org/2000/svg" color="#222">{paper}{rest}\n'
+
+
+def _finite(line: Series) -> Series:
+    kept = [i for i, (x, y) in enumerate(line.points) if math.isfinite(x) and math.isfinite(y)]
+    labels = [line.labels[i] for i in kept] if line.labels else ()
+    return Series(line.name, [line.points[i] for i in kept], labels)
 
 
 def _head(title: str, series: Sequence[Series]) -> str:
@@ -169,6 +179,19 @@ def _ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(number * step, 12) for number in range(first, last + 1)]
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Logarithms of 1, 2 and 5 times powers of ten, or over many decades of the powers alone."""
+    steps = (1, 2, 5) if high - low < 2.5 else (1,)
+    places = [
+        decade + math.log10(step)
+        for decade in range(math.floor(low) - 1, math.ceil(high) + 1)
+        for step in steps
+    ]
+    first = max(place for place in places if place <= low + 1e-9)
+    last = min((place for place in places if place >= high - 1e-9), default=places[-1])
+    return [place for place in places if first <= place <= last]
 
 
 def _range(values: Sequence[float], ticks: Sequence[float]) -> tuple[float, float]:

@@ -32,7 +32,7 @@ from garfield_vae.measures.samples import KernelDistance, NearestStrips, manifol
 from garfield_vae.measures.wasserstein import SlicedWasserstein, pyramid_patches
 from garfield_vae.panels import to_unit
 
-CHUNK = 16
+CHUNK = 2  # strips: what is made of them stays in a processor's cache
 WASSERSTEIN_RESAMPLES, KERNEL_RESAMPLES, SIDE_RESAMPLES = 20, 200, 100
 FACTOR_LATENTS = 64  # the latents that know most of the factors; forests on all take minutes
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
 from garfield_vae.coding import decode, encode
 from garfield_vae.comparison import (
@@ -35,14 +34,15 @@ from garfield_vae.measures.disentanglement import usable_factors
 from garfield_vae.measures.intervals import Estimate
 from garfield_vae.report import read_metrics, write_report
 from garfield_vae.run import LoadedRun
-from garfield_vae.showcase import gather_exhibits
+from garfield_vae.showcase import SHOWN_PRIOR, gather_exhibits
+from garfield_vae.stages import Stages
 from garfield_vae.store import PanelStore
 
 FEWEST_HELD_OUT = 4
 MOST_HELD_OUT = 1000
 MOST_TRAINING = 1500  # training strips behind PCA and features; nearest strips see all of them
 IWAE_STRIPS = 32
-STEPS = 9
+STAGES = 10
 
 
 class Rows:
@@ -68,12 +68,14 @@ def evaluate_run(
     iwae: int = 0,
     num_samples: int = 1000,
     seed: int = 0,
+    stages: Stages | None = None,
 ) -> Path:
     """Measures a run on its held-out strips and writes the report into `folder`.
 
     `space` is the latent space fitted to the run's training strips. `iwae` is the number of
     posterior samples of the importance-weighted bound (0: none), `num_samples` the size of each
-    set of drawn strips. Returns the path of report.html. The same seed gives the same figures.
+    set of drawn strips; `stages` keeps what each part costs. Returns the path of report.html. The
+    same seed gives the same figures.
 
     Raises UserError where there are too few held-out strips to measure anything on.
     """
@@ -90,29 +92,24 @@ def evaluate_run(
     num_samples = max(num_samples, FEWEST_HELD_OUT)
     z_dim = len(space.mean)
 
-    with tqdm(total=STEPS, unit="step", disable=None) as bar:
-
-        def step(name: str) -> None:
-            bar.set_description(name)
-            bar.update(bar.n > 0 or bar.desc != "")
-
-        step("encode and decode held-out strips")
+    with stages or Stages(STAGES) as stage:
+        stage("encode and decode held-out strips")
         means, variances = encode(loaded.model, held_out)
         reconstructions = decode(loaded.model, means)
+
+        stage("errors of the reconstructions")
         values = reconstruction_values(held_out, reconstructions)
 
-        step("lines to compare with")
-        pca, components = pca_reconstructions(training, held_out, z_dim)
+        stage("lines to compare with")
         mean = np.broadcast_to(mean_image(Rows(store.panels, train)), held_out.shape)
         lines = {
             "this model": reconstruction_figures(values),
             "8×8 mosaic": _line(held_out, mosaic(held_out)),
-            f"PCA, {components} components": _line(held_out, pca),
+            **_pca_line(training, held_out, z_dim),
             "mean image": _line(held_out, mean),
         }
-        del pca
 
-        step("rate and evidence")
+        stage("rate and evidence")
         bound = bound_figures(loaded.model, held_out, means, variances, last_beta(loaded), rng)
         if iwae:
             chosen = slice(min(len(held_out), IWAE_STRIPS))
@@ -120,11 +117,11 @@ def evaluate_run(
                 loaded.model, held_out[chosen], means[chosen], variances[chosen], bound, iwae, seed
             )
 
-        step("draw samples")
+        stage("draw samples")
         samples = decode(loaded.model, space.sample(num_samples, rng))
         prior = decode(loaded.model, space.sample(num_samples, rng, prior=True))
 
-        step("describe strips by fixed features")
+        stage("describe strips by fixed features")
         describe = Describer(training)
         del training
         real = describe(held_out)
@@ -135,17 +132,18 @@ def evaluate_run(
             "samples, fitted density": (real, describe(samples)),
             "samples, N(0, I)": (real, describe(prior)),
         }
+        prior = prior[:SHOWN_PRIOR].copy()  # a thousand strips are a third of a gigabyte
 
-        step("compare sets of strips")
+        stage("compare sets of strips")
         compared = {name: compare_sets(*pair, seed) for name, pair in sets.items()}
 
-        step("nearest training strips")
+        stage("nearest training strips")
         copying, nearest = copying_figures(samples, held_out, Rows(store.panels, train), rng)
 
-        step("known factors")
+        stage("known factors")
         factors = measure_factors(loaded, space, store, rng)
 
-        step("pictures and page")
+        stage("pictures and page")
         figures = {
             "run": {"name": loaded.folder.name, "epoch": loaded.epoch + 1, "seed": seed},
             "strips": {
@@ -184,7 +182,6 @@ def evaluate_run(
             json.dump(plain(figures), file, indent=2, ensure_ascii=False)
             file.write("\n")
         log_scalars(loaded.folder, figures, loaded.epoch + 1)
-        bar.update()
     mse = lines["this model"]["mse"]
     print(
         f"measured {len(held_out):,} held-out strips and {2 * num_samples:,} samples in "
@@ -252,6 +249,13 @@ def plain(value: Any) -> Any:
 
 def _line(strips: np.ndarray, others: np.ndarray) -> dict[str, Estimate]:
     return reconstruction_figures(reconstruction_values(strips, others))
+
+
+def _pca_line(
+    training: np.ndarray, strips: np.ndarray, components: int
+) -> dict[str, dict[str, Estimate]]:
+    redrawn, kept = pca_reconstructions(training, strips, components)
+    return {f"PCA, {kept} components": _line(strips, redrawn)}
 
 
 def _some(rows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:

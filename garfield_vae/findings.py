@@ -7,6 +7,7 @@ from typing import Any
 from garfield_vae.measures.intervals import Estimate
 
 BITS_A_NAT = 1 / math.log(2)
+COPYING = 0.6  # more of the samples than this on the training strips' side is called copying
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,17 @@ def _overfitting(metrics: list[dict[str, float]]) -> list[Finding]:
 
 def _copying(copying: dict[str, Estimate]) -> Finding:
     share = copying["samples nearer to training than to held-out"]
+    low, high = share.low, share.high
+    if low is None or high is None:
+        low = high = share.value
     text = (
-        f"{share.value:.0%} of its samples lie nearer to a training strip than to a held-out one; "
-        "half would be chance."
+        f"{share.value:.0%} of its samples ({low:.0%} to {high:.0%} with other strips) lie nearer "
+        "to a training strip than to a held-out one; half would be chance."
     )
-    if share.low is not None and share.low > 0.6:
+    if low > COPYING:
         return Finding("warning", f"It copies training strips to a degree: {text}")
+    if high > COPYING:
+        return Finding("plain", f"Too few strips to be sure that it does not copy: {text}")
     return Finding("good", f"It does not copy training strips: {text}")
 
 

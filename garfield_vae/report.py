@@ -94,18 +94,20 @@ def training_charts(metrics: list[dict[str, float]]) -> list[tuple[Markup, str]]
         (
             "distortion",
             "mean squared error",
-            "How far drawn pixels are off. Where the two lines part, strips are being learned by "
-            "heart.",
+            "How far drawn pixels are off. Good: both lines fall together. Where they part, strips "
+            "are being learned by heart.",
         ),
         (
             "rate",
             "rate, nats a strip",
-            "How much the latent vector says about a strip. Near zero, the decoder ignores it.",
+            "How much the latent vector says about a strip. Good: it rises, then levels off. Near "
+            "zero, the decoder ignores it.",
         ),
         (
             "active_units",
             "active units",
-            "How many latent dimensions say anything. A fall to a few is a collapse.",
+            "How many latent dimensions say anything. Good: it settles well above a few. A fall to "
+            "a few is a collapse.",
         ),
     )
     charts = []

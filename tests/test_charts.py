@@ -1,5 +1,6 @@
 """Charts: where points land, what is left out, and what a screen reader is told."""
 
+import math
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -82,3 +83,21 @@ def test_bars_are_as_high_as_their_values():
 def test_a_chart_alone_is_an_svg_document():
     root = ET.fromstring(standalone(line_chart("t", [Series("a", [(1, 1), (2, 2)])], "x", "y")))
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_points_carry_their_labels_and_one_that_cannot_be_drawn_takes_its_label_along():
+    line = Series("s", [(1.0, 1.0), (2.0, math.nan), (3.0, 2.0)], ["first", "lost", "last"])
+    chart = str(line_chart("t", [line], "x", "y", dots=True))
+    assert ">first</text>" in chart
+    assert ">last</text>" in chart
+    assert "lost" not in chart
+
+
+def test_ticks_of_a_logarithmic_axis_are_round_numbers_around_the_points():
+    chart = str(line_chart("t", [Series("s", [(3.7, 0.5), (172.0, 0.5)])], "x", "y", log_x=True))
+    for tick in ("2", "5", "10", "20", "50", "100", "200"):
+        assert f">{tick}</text>" in chart
+    assert ">500<" not in chart
+    decades = str(line_chart("t", [Series("s", [(1.0, 0.5), (1e5, 0.5)])], "x", "y", log_x=True))
+    assert ">10,000</text>" in decades
+    assert ">20<" not in decades

@@ -109,11 +109,16 @@ def test_training_and_validation_that_part_are_a_warning(figures):
 def test_copying_is_a_warning_only_when_the_interval_says_so(figures):
     assert (
         "good",
-        "It does not copy training strips: 50% of its samples lie nearer to a training "
-        "strip than to a held-out one; half would be chance.",
+        "It does not copy training strips: 50% of its samples (47% to 53% with other strips) lie "
+        "nearer to a training strip than to a held-out one; half would be chance.",
     ) in told(figures)
     figures["copying"] = {"samples nearer to training than to held-out": Estimate(0.9, 0.85, 0.94)}
     assert any(tone == "warning" and "copies training" in text for tone, text in told(figures))
+
+
+def test_few_strips_do_not_clear_a_model_of_copying(figures):
+    figures["copying"] = {"samples nearer to training than to held-out": Estimate(0.57, 0.43, 0.72)}
+    assert any(tone == "plain" and "Too few strips" in text for tone, text in told(figures))
 
 
 def test_samples_are_as_many_times_further_away_as_real_halves_are_apart(figures):

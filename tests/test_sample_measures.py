@@ -15,6 +15,7 @@ from garfield_vae.measures.features import (
     small_strips,
     standardised,
 )
+from garfield_vae.measures.filters import PlaneFilter, filter_matrix
 from garfield_vae.measures.intervals import weighted_estimate
 from garfield_vae.measures.samples import KernelDistance, NearestStrips, manifold_measures
 from garfield_vae.measures.wasserstein import (
@@ -34,6 +35,18 @@ def random_strips(count: int, seed: int = 0, height: int = 48, width: int = 64) 
     return (coarse.repeat(8, axis=3).repeat(8, axis=4) + fine).clip(0, 255).astype(np.uint8)
 
 
+# ---- filters ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(176, 200), (33, 45)])
+def test_a_filter_in_pieces_is_the_product_with_both_whole_matrices(size):
+    down, across = (filter_matrix((0.25, 0.5, 0.25), length) for length in size)
+    planes = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    for rows in (slice(None), slice(None, None, 2)):  # and one that halves
+        found = PlaneFilter(down[rows], across[rows])(planes)
+        torch.testing.assert_close(found, down[rows] @ planes @ across[rows].T)
+
+
 # ---- features -----------------------------------------------------------------------------------
 
 
@@ -49,6 +62,23 @@ def test_random_features_depend_on_the_seed_and_the_strip_only():
     assert features.shape == (40, 3 * 2 * (32 + 64 + 128))
     torch.testing.assert_close(random_network_features(strips[35:]), features[35:])
     assert not torch.allclose(random_network_features(strips[:1], seed=1), features[:1])
+
+
+def test_random_features_are_those_of_four_layers_of_torch_with_the_same_weights():
+    strips, generator = random_strips(3), torch.Generator().manual_seed(7)
+    x = torch.from_numpy(strips).flatten(0, 1).double() / 127.5 - 1
+    x = torch.nn.functional.interpolate(x, scale_factor=0.5, mode="area")
+    expected = []
+    for before, after in ((3, 16), (16, 32), (32, 64), (64, 128)):
+        layer = torch.nn.Conv2d(
+            before, after, 3, stride=2, padding=1, padding_mode="replicate", bias=False
+        ).double()
+        weights = torch.randn(after, before, 3, 3, generator=generator).double()
+        layer.weight.data = weights * (2 / (9 * before)) ** 0.5
+        x = layer(x).relu()
+        expected += [x.mean(dim=(2, 3)), x.std(dim=(2, 3), correction=0)]
+    expected = torch.cat(expected[2:], dim=1).view(3, -1).float().detach()
+    torch.testing.assert_close(random_network_features(strips, seed=7), expected, atol=1e-4, rtol=0)
 
 
 def test_making_features_leaves_the_global_random_state_alone():
@@ -70,6 +100,26 @@ def test_hog_of_vertical_edges_lies_in_the_first_orientation_and_of_level_ones_i
     torch.testing.assert_close(level[:, 4], level[:, 5])
     assert level[:, 4, 0].min() > 0.4
     assert level[:, [0, 1, 2, 3, 6, 7, 8]].abs().max() == 0
+
+
+def test_hog_agrees_with_a_loop_over_the_pixels_of_a_panel():
+    strip = random_strips(1, height=32, width=40)  # two cells of 16 across, eight columns over
+    grey = np.pad(strip[0, 1].mean(axis=0) / 127.5 - 1, 1, mode="edge")
+    sums = np.zeros((9, 2, 2))
+    for y in range(32):
+        for x in range(32):
+            across = grey[y + 1, x + 2] - grey[y + 1, x]
+            down = grey[y + 2, x + 1] - grey[y, x + 1]
+            angle = np.degrees(np.arctan2(down, across)) % 180 / 20
+            lower, share = int(angle), angle - int(angle)
+            length = np.hypot(across, down)
+            sums[lower % 9, y // 16, x // 16] += length * (1 - share)
+            sums[(lower + 1) % 9, y // 16, x // 16] += length * share
+    means = sums / 16**2
+    energy = np.pad((means**2).sum(axis=0), ((0, 1), (0, 1)), mode="edge")
+    block = (energy[:-1, :-1] + energy[1:, :-1] + energy[:-1, 1:] + energy[1:, 1:]) / 4
+    expected = means / np.sqrt(block + 1e-4)
+    np.testing.assert_allclose(hog(strip).view(3, 9, 2, 2)[1], expected, atol=1e-4)
 
 
 def test_hog_hardly_changes_with_the_contrast_of_a_strip():
@@ -128,6 +178,14 @@ def test_manifold_measures_agree_with_plain_loops():
     np.testing.assert_allclose(found.density, inside.sum(axis=0) / 3)
     np.testing.assert_array_equal(found.coverage, inside.any(axis=1))
     np.testing.assert_array_equal(found.recall, recalled)
+
+
+def test_a_strip_and_its_copies_are_at_no_distance_however_far_away_they_lie():
+    # Were a copy at some distance, for rounding, no copy would lie in a ball of radius 0.
+    real = torch.randn(30, 1000, generator=torch.Generator().manual_seed(0)) + 1000
+    found = manifold_measures(real, real[:6].repeat(6, 1), neighbours=5)
+    assert found.precision.mean() == 1
+    assert found.recall.sum() == 6
 
 
 def test_a_collapsed_set_is_precise_but_recalls_and_covers_next_to_nothing():

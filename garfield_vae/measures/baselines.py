@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 COLUMNS = 16_384  # pixel values of all strips converted to float at once
+GRAM_ROWS = 256  # of the symmetric matrix of products that are found together
 
 
 def mosaic(strips: np.ndarray, block: int = 8) -> np.ndarray:
@@ -48,7 +49,9 @@ def pca_reconstructions(
     gram, across = torch.zeros(len(x), len(x)), torch.zeros(len(y), len(x))
     for start in places:
         columns, mean = _centred(x, start)
-        gram += columns @ columns.T
+        for rows in torch.arange(len(x)).split(GRAM_ROWS):  # eigh reads the lower triangle alone
+            end = int(rows[-1]) + 1
+            gram[rows[0] : end, :end] += columns[rows[0] : end] @ columns[:end].T
         across += (y[:, start : start + COLUMNS].float() / 255 - mean) @ columns.T
     variances, axes = torch.linalg.eigh(gram.double())  # ascending
     kept = min(components, int((variances > 1e-6 * variances[-1]).sum()))

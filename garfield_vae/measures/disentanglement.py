@@ -107,7 +107,7 @@ def dci(means: np.ndarray, factors: Factors, trees: int = 10, seed: int = 0) -> 
         train_x, test_x, train_y, test_y = train_test_split(
             means, factor, test_size=0.25, random_state=seed
         )
-        forest = kind(trees, max_features=1.0, min_samples_leaf=2, random_state=seed)
+        forest = kind(trees, max_features=1.0, min_samples_leaf=2, random_state=seed, n_jobs=-1)
         forest.fit(train_x, train_y)
         columns.append(forest.feature_importances_)
         scores[name] = max(0.0, float(forest.score(test_x, test_y)))

@@ -1,12 +1,13 @@
 """Held-out strips against what the model makes of them: MSE, PSNR, SSIM and MS-SSIM."""
 
 import math
+from functools import cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from garfield_vae.measures.filters import filter_matrix
+from garfield_vae.measures.filters import PlaneFilter, filter_matrix
 
 DATA_RANGE = 2.0  # pixels lie in [-1, 1]
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, finest scale first
@@ -61,18 +62,19 @@ def _luma(panels: Tensor) -> Tensor:
 
 def _ssim_terms(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Mean similarity of all pixels and mean contrast-structure of all whole windows, [N] each."""
-    moments = torch.cat([x, y, x * x, y * y, x * y], dim=1)  # [N, 5, H, W]
-    mean_x, mean_y, square_x, square_y, product = _window_means(moments).split(1, dim=1)
+    # The two variances are only ever added, so that one plane serves for both.
+    moments = torch.cat([x, y, x * x + y * y, x * y], dim=1)  # [N, 4, H, W]
+    mean_x, mean_y, squares, product = _window_means(*x.shape[-2:])(moments).split(1, dim=1)
     c1, c2 = 0.01**2, 0.03**2
-    variances = (square_x - mean_x**2).clamp(min=0) + (square_y - mean_y**2).clamp(min=0)
-    contrast = (2 * (product - mean_x * mean_y) + c2) / (variances + c2)
-    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    mean_squares, mean_product = mean_x**2 + mean_y**2, mean_x * mean_y
+    contrast = (2 * (product - mean_product) + c2) / ((squares - mean_squares).clamp(min=0) + c2)
+    luminance = (2 * mean_product + c1) / (mean_squares + c1)
     edge = WINDOW // 2
     whole = contrast[..., edge:-edge, edge:-edge]
     return (luminance * contrast).mean(dim=(1, 2, 3)), whole.mean(dim=(1, 2, 3))
 
 
-def _window_means(planes: Tensor) -> Tensor:
+@cache
+def _window_means(height: int, width: int) -> PlaneFilter:
     """Gaussian-weighted mean around every pixel: [..., H, W] → the same shape."""
-    down, across = (filter_matrix(KERNEL, size).to(planes) for size in planes.shape[-2:])
-    return down @ (planes @ across.T)
+    return PlaneFilter(filter_matrix(KERNEL, height), filter_matrix(KERNEL, width))

@@ -59,8 +59,17 @@ def _neighbour_distance(features: Tensor, k: int) -> Tensor:
 
 
 def _distances(a: Tensor, b: Tensor) -> Tensor:
-    # The shortcut over a matrix product leaves a strip at some distance from itself.
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+    """Euclidean distances [N, M] by one matrix product, in double precision.
+
+    What lies within a millionth of its own length counts as the same place: that is what rounding
+    would leave between a strip and itself.
+    """
+    a, b = a.double(), b.double()
+    middle = b.mean(dim=0)
+    a, b = a - middle, b - middle
+    lengths = a.square().sum(dim=1)[:, None] + b.square().sum(dim=1)
+    squares = torch.addmm(lengths, a, b.T, alpha=-2)
+    return torch.where(squares > 1e-12 * lengths, squares, 0.0).sqrt()
 
 
 class KernelDistance:
@@ -113,11 +122,15 @@ class NearestStrips:
             chunk = torch.as_tensor(np.asarray(strips[start : start + 64]))
             far = torch.cdist(small_strips(chunk).flatten(1), self._small)  # [64, M]
             nearest = far.topk(self._candidates, largest=False).indices.sort(dim=1).values.numpy()
-            for strip, rows in zip(chunk, nearest, strict=True):
-                others = torch.from_numpy(np.ascontiguousarray(self._training[rows]))
-                difference = (others.short() - strip.short()).flatten(1).float()
-                mse = difference.square().mean(dim=1) / 127.5**2
-                best = int(mse.argmin())
+            for strip, rows in zip(chunk.flatten(1).float(), nearest, strict=True):
+                mse = [self._squares(strip, row) for row in rows]
+                best = int(np.argmin(mse))
                 places.append(int(rows[best]))
-                errors.append(float(mse[best]))
+                errors.append(mse[best] / 127.5**2 / len(strip))
         return np.array(places), np.array(errors)
+
+    def _squares(self, strip: Tensor, row: int) -> float:
+        """Sum of squared differences of a strip's values (float [D]) and a training strip's."""
+        difference = torch.from_numpy(np.array(self._training[row])).flatten(0, -2).float()
+        squares = difference.sub_(strip.view_as(difference)).square_()
+        return float(squares.sum(dim=1).double().sum())  # whole numbers: a line's sum is exact

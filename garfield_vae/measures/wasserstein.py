@@ -1,10 +1,12 @@
 """Sliced Wasserstein distance between patches of drawn and real strips, scale by scale."""
 
+from functools import cache
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from garfield_vae.measures.filters import filter_matrix
+from garfield_vae.measures.filters import PlaneFilter, filter_matrix
 
 PATCH = 7
 BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
@@ -17,8 +19,7 @@ def laplacian_pyramid(panels: Tensor, levels: int) -> list[Tensor]:
     """
     pyramid = []
     for _ in range(levels - 1):
-        down, across = (filter_matrix(BLUR, size)[::2].contiguous() for size in panels.shape[-2:])
-        smaller = down @ (panels @ across.T)
+        smaller = _halving(*panels.shape[-2:])(panels)
         pyramid.append(panels - enlarged(smaller, panels.shape[-2:]))
         panels = smaller
     return [*pyramid, panels]
@@ -26,8 +27,17 @@ def laplacian_pyramid(panels: Tensor, levels: int) -> list[Tensor]:
 
 def enlarged(panels: Tensor, size: tuple[int, int]) -> Tensor:
     """The pyramid's way to twice the size: [N, C, h, w] → [N, C, *size], zeros between, blurred."""
-    down, across = ((2 * filter_matrix(BLUR, length)[:, ::2]).contiguous() for length in size)
-    return down @ (panels @ across.T)
+    return _doubling(*size)(panels)
+
+
+@cache
+def _halving(height: int, width: int) -> PlaneFilter:
+    return PlaneFilter(*(filter_matrix(BLUR, size)[::2] for size in (height, width)))
+
+
+@cache
+def _doubling(height: int, width: int) -> PlaneFilter:
+    return PlaneFilter(*(2 * filter_matrix(BLUR, size)[:, ::2] for size in (height, width)))
 
 
 def pyramid_levels(height: int, width: int) -> int:
@@ -81,10 +91,11 @@ class SlicedWasserstein:
         axes = torch.randn(real.shape[2], directions, generator=generator)
         axes = axes / axes.norm(dim=0) / std.repeat_interleave(PATCH**2)[:, None]
         places = torch.cat([((s - mean) @ axes).flatten(0, 1) for s in (real, drawn)])
-        places, order = places.sort(dim=0)  # [(N + M)·P, directions]
-        self._gaps = (places[1:] - places[:-1]).T.contiguous()
+        places = np.ascontiguousarray(places.T.numpy())  # [directions, (N + M)·P]
+        order = places.argsort(axis=1)  # by vector instructions: a third of torch.sort's time
+        self._gaps = torch.from_numpy(np.diff(np.take_along_axis(places, order, axis=1), axis=1))
         # the strip that each place came from; small numbers, because they are read many times
-        self._strip = (order[:-1] // real.shape[1]).int().T.contiguous()
+        self._strip = torch.from_numpy((order[:, :-1] // real.shape[1]).astype(np.int32))
         self._patches = real.shape[1]
 
     def __call__(self, real_counts: np.ndarray, drawn_counts: np.ndarray) -> float:
@@ -95,7 +106,7 @@ class SlicedWasserstein:
         shares = torch.from_numpy((shares / self._patches).astype(np.float32))
         # In one dimension the distance is the area between the two distribution functions.
         areas = [
-            (shares[strip].cumsum(dim=0).abs() @ gaps)
+            shares.index_select(0, strip).cumsum(dim=0).abs_() @ gaps
             for strip, gaps in zip(self._strip, self._gaps, strict=True)
         ]
         return 1000 * float(torch.stack(areas).mean())

@@ -1,0 +1,86 @@
+"""Which way of drawing latents gives the best strips? Fitted density, N(0, I), temperatures.
+
+    python benchmarks/sampling.py --experiment_dir logs/RUN --pictures /tmp/sampling.png
+
+Draws --samples strips by each way from one trained run and compares each set with its held-out
+(validation and test) strips: KID on lines and layout (0 is as good as real), precision (shares of
+the samples that look like strips), recall and coverage (share of the strips that samples look
+like). `nearest` is the mean squared error to the nearest training strip, in [-1, 1]; samples that
+come much nearer than held-out strips do are copies. The picture shows a row of each, from the same
+seed.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from garfield_vae.coding import decode, reconstruct
+from garfield_vae.comparison import Describer
+from garfield_vae.encoded import encoded_strips
+from garfield_vae.gather import present_strips
+from garfield_vae.measures.samples import KernelDistance, NearestStrips, manifold_measures
+from garfield_vae.pictures import save_png, sheet
+from garfield_vae.run import find_run_folder, load_run
+
+FEATURES = "lines and layout"
+MOST_TRAINING = 1500
+SHOWN = 4
+WAYS = {
+    "N(0, I)": {"prior": True},
+    "one Gaussian": {"novelty": 1.0},
+    "novelty 0.75": {"novelty": 0.75},
+    "novelty 0.5": {"novelty": 0.5},
+    "novelty 0.25": {"novelty": 0.25},
+    "novelty 0: the strips": {"novelty": 0.0},
+    "novelty 0.5, temperature 0.7": {"temperature": 0.7},
+    "novelty 0.5, temperature 0.85": {"temperature": 0.85},
+    "novelty 0.5, temperature 1.2": {"temperature": 1.2},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--experiment_dir", required=True, help="a run's folder, or last")
+    parser.add_argument("--samples", type=int, default=500, help="by each way (default: 500)")
+    parser.add_argument("--pictures", type=Path, help="PNG: some strips of each way")
+    options = parser.parse_args()
+
+    run = load_run(find_run_folder(options.experiment_dir, Path("logs")))
+    store = present_strips(run.options)
+    space = encoded_strips(run, store).space
+    train = store.split("train")
+    training = store.panels[train[:: -(-len(train) // MOST_TRAINING)]]
+    held_out = store.panels[np.concatenate([store.split("validation"), store.split("test")])]
+    describe, nearest = Describer(training), NearestStrips(training)
+    real = describe(held_out).features[FEATURES]
+
+    def row(name: str, strips: np.ndarray) -> None:
+        drawn = describe(strips).features[FEATURES]
+        distance = KernelDistance(real, drawn)(np.ones(len(real)), np.ones(len(drawn)))
+        sets = manifold_measures(real, drawn)
+        figures = (sets.precision.mean(), sets.recall.mean(), sets.coverage.mean())
+        cells = "".join(f"{figure:10.2f}" for figure in figures)
+        print(f"{name:30}{distance:9.3f}{cells}{nearest(strips)[1].mean():9.3f}", flush=True)
+
+    print(f"{'':30}{'KID':>9}{'precision':>10}{'recall':>10}{'coverage':>10}{'nearest':>9}")
+    print(f"{'held-out strips':30}{'':39}{nearest(held_out)[1].mean():9.3f}")
+    row("their reconstructions", reconstruct(run.model, held_out))
+    shown, labels = [], []
+    for name, way in WAYS.items():
+        strips = decode(run.model, space.sample(options.samples, np.random.default_rng(0), **way))
+        row(name, strips)
+        shown.append(strips[:SHOWN])
+        labels += [name] * SHOWN
+    if options.pictures:
+        page = sheet(np.concatenate(shown), columns=SHOWN, width=400, labels=labels)
+        save_png(options.pictures, page)
+
+
+if __name__ == "__main__":
+    main()

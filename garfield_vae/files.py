@@ -25,13 +25,15 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO]:
     """Opens a temporary file beside `path` and puts it in place of `path` when the block ends well.
 
     The bytes reach the disk (fsync) before the name does, so that after a crash a reader finds the
-    old file or the new one, never half of one. When the block raises, the temporary file is gone
-    and `path` is as it was. Text modes are UTF-8. Threads may write different files at once.
+    old file or the new one, never half of one. When the block raises, the temporary file is gone,
+    and so are folders that were made for it, and `path` is as it was. Text modes are UTF-8. Threads
+    may write different files at once.
 
     Raises CannotWrite where the system refuses to write.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     encoding = None if "b" in mode else "utf-8"
+    missing = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open(mode.replace("w", "x"), encoding=encoding) as file:
@@ -42,6 +44,8 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO]:
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+            for folder in missing:
+                folder.rmdir()  # refused where somebody else has put something in it
         if isinstance(error, OSError) and error.errno:
             # what fails in the block with another file's name is no matter of this one
             named = Path(str(error.filename or temporary))

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 
 import pytest
 
@@ -30,6 +31,19 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         fail_halfway()
     assert [p.name for p in tmp_path.iterdir()] == ["x.bin"]
     assert path.read_bytes() == b"old"
+
+
+def test_a_failed_write_leaves_no_folder_that_was_made_for_it(tmp_path):
+    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "a" / "b" / "x.bin"):
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_a_folder_in_which_there_is_something_else(tmp_path):
+    with suppress(ZeroDivisionError), replacing(tmp_path / "a" / "b" / "x.bin"):
+        (tmp_path / "a" / "diary.txt").write_text("mine")
+        raise ZeroDivisionError
+    assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["a", "diary.txt"]
 
 
 def test_a_killed_writer_leaves_the_old_file(tmp_path):

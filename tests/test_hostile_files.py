@@ -46,10 +46,13 @@ def place(shared, tmp_path) -> Path:
     return shutil.copytree(shared, tmp_path / "place")
 
 
-def everything(folder: Path) -> dict[str, tuple[int, int]]:
-    """Every file and folder, with what changes when it is written."""
+def everything(folder: Path) -> dict[str, tuple[int, int] | None]:
+    """Every folder, and every file with what changes when it is written."""
     found = {path: path.lstat() for path in folder.rglob("*")}
-    return {str(p.relative_to(folder)): (s.st_size, s.st_mtime_ns) for p, s in found.items()}
+    return {
+        str(path.relative_to(folder)): None if path.is_dir() else (stat.st_size, stat.st_mtime_ns)
+        for path, stat in found.items()
+    }
 
 
 def assert_refused(command: Commands, place: Path, script: str, flags: list[str], why: str) -> None:

@@ -19,8 +19,19 @@ def figures(run: Path) -> list[dict[str, str]]:
 
 def train(folder: Path, strips: Path, *flags: str, launcher: tuple[str, ...] = ()) -> str:
     command = [sys.executable, *launcher, str(ROOT / "train_torch.py"), *SMALL]
-    # 28 training strips: 4 batches of 8, or of 4 and 4
-    command += ["--data_dir", str(strips), "--epochs", "3", "--augment", "0", *flags]
+    # 28 training strips: 4 batches of 8, or of 4 and 4. Short steps keep what differs, the noise,
+    # from growing: the curves agree to a thousandth.
+    command += [
+        "--data_dir",
+        str(strips),
+        "--epochs",
+        "3",
+        "--augment",
+        "0",
+        "--lr",
+        "1e-3",
+        *flags,
+    ]
     environment = {name: value for name, value in os.environ.items() if name != "LOCAL_RANK"}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -47,5 +58,5 @@ def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(
     assert [row["step"] for row in one] == [row["step"] for row in both]
     for single, double in zip(one, both, strict=True):
         for name in FIGURES:
-            # the processes draw other posterior noise than one does; all else is the same
-            assert float(double[name]) == pytest.approx(float(single[name]), rel=0.01), name
+            # The processes draw other posterior noise than one does; all else is the same.
+            assert float(double[name]) == pytest.approx(float(single[name]), rel=0.002), name

@@ -255,7 +255,7 @@ HOSTILE = {
     ),
     "config nested a million deep": (written("config.json", b"[" * 10**6), "it is no JSON"),
     "config of another kind": (written("config.json", b"[]"), "describes no model of this project"),
-    "config of another version": (rewritten_config(format=2), "written in another format"),
+    "config of another version": (rewritten_config(format=99), "written in another format"),
     "config without a network": (rewritten_config(network=None), "does not hold the weights"),
     "config with 10^12 dimensions": (
         rewritten_config(network={"z_dim": 10**12}),

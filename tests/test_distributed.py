@@ -21,17 +21,8 @@ def train(folder: Path, strips: Path, *flags: str, launcher: tuple[str, ...] = (
     command = [sys.executable, *launcher, str(ROOT / "train_torch.py"), *SMALL]
     # 28 training strips: 4 batches of 8, or of 4 and 4. Short steps keep what differs, the noise,
     # from growing: the curves agree to a thousandth.
-    command += [
-        "--data_dir",
-        str(strips),
-        "--epochs",
-        "3",
-        "--augment",
-        "0",
-        "--lr",
-        "1e-3",
-        *flags,
-    ]
+    command += ["--data_dir", str(strips), "--epochs", "3", "--augment", "0", "--lr", "1e-3"]
+    command += flags
     environment = {name: value for name, value in os.environ.items() if name != "LOCAL_RANK"}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False

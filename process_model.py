@@ -29,10 +29,11 @@ from garfield_vae.explorer import explore
 from garfield_vae.explorer.export_page import export_page
 from garfield_vae.export import export_model
 from garfield_vae.exported import exported_space, is_exported, open_model
+from garfield_vae.flags import add_options, typed
 from garfield_vae.gather import present_strips
 from garfield_vae.images import open_strip
 from garfield_vae.latent import LatentSpace
-from garfield_vae.options import ProcessOptions, add_options, typed
+from garfield_vae.options import ProcessOptions
 from garfield_vae.panels import cut_panels
 from garfield_vae.pictures import explained_variance, pairs, save_gif, save_png, sheet
 from garfield_vae.run import LoadedRun, choose_device, find_run_folder

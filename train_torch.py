@@ -37,9 +37,10 @@ from garfield_vae.callbacks import (
 from garfield_vae.dataset import StripData
 from garfield_vae.download import DownloadOptions, add_download_arguments
 from garfield_vae.errors import INTERRUPTED, UserError, run_script
+from garfield_vae.flags import add_options, typed
 from garfield_vae.gather import gather_strips, store_path
 from garfield_vae.objective import implied_sigma
-from garfield_vae.options import TrainOptions, add_options, train_options, typed
+from garfield_vae.options import TrainOptions, train_options
 from garfield_vae.run import (
     WholeCheckpoints,
     environment,

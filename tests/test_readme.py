@@ -191,7 +191,15 @@ def test_every_flag_it_speaks_of_exists():
         command = [sys.executable, str(ROOT / script), "--help"]
         known += subprocess.run(command, capture_output=True, text=True, check=True).stdout
     other = {"--logdir", "--nnodes", "--nproc_per_node", "--rdzv_backend", "--rdzv_endpoint"}
-    other |= {"--nodes", "--ntasks-per-node", "--gres", "--help", "--minutes", "--strips", "--sizes"}
+    other |= {
+        "--nodes",
+        "--ntasks-per-node",
+        "--gres",
+        "--help",
+        "--minutes",
+        "--strips",
+        "--sizes",
+    }
     for flag in set(re.findall(r"--\w[\w-]*", README)) - other:
         assert re.search(rf"{flag}\b", known), flag
 

@@ -109,6 +109,8 @@ def dci(means: np.ndarray, factors: Factors, trees: int = 10, seed: int = 0) -> 
         )
         forest = kind(trees, max_features=1.0, min_samples_leaf=2, random_state=seed, n_jobs=-1)
         forest.fit(train_x, train_y)
+        # Threads would sum the trees' predictions in whatever order they finish.
+        forest.set_params(n_jobs=1)
         columns.append(forest.feature_importances_)
         scores[name] = max(0.0, float(forest.score(test_x, test_y)))
     importance = np.array(columns).T  # [z, factors]

@@ -239,7 +239,7 @@ def run_lever(options: argparse.Namespace, training: PanelStore, held_out: Panel
     sizes = {name: recipe[name] for name in ("z_dim", "c_hidden", "num_blocks")}
     precision = choose_precision(TrainOptions(precision=recipe["precision"], accelerator="cpu"))
     model = networks.StripVAE(**sizes).to(memory_format=recipe["memory_format"])
-    averaged = AveragedModel(model, avg_fn=power_average, use_buffers=True)
+    averaged = AveragedModel(model, multi_avg_fn=power_average, use_buffers=True)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=1.0, betas=recipe["adam"], weight_decay=0.01, fused=True
     )

@@ -11,6 +11,7 @@ so a beta is a statement about how far off the pixels are expected to be.
 
 import math
 
+import torch.nn.functional as F
 from torch import Tensor
 
 ACTIVE_VARIANCE = 0.01
@@ -18,7 +19,7 @@ ACTIVE_VARIANCE = 0.01
 
 def distortion(strips: Tensor, reconstruction: Tensor) -> Tensor:
     """Mean squared error over all strips and pixel values, a scalar; both are [B, 3, 3, H, W]."""
-    return (strips.float() - reconstruction.float()).square().mean()
+    return F.mse_loss(reconstruction.float(), strips.float())
 
 
 def rate(mean: Tensor, log_std: Tensor) -> Tensor:

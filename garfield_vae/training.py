@@ -56,7 +56,7 @@ class StripModule(LightningModule):
             panel_width=options.panel_width,
         )
         # What is validated, shown and kept: a running average of the trained weights.
-        self.averaged = AveragedModel(self.vae, avg_fn=power_average, use_buffers=True)
+        self.averaged = AveragedModel(self.vae, multi_avg_fn=power_average, use_buffers=True)
         self.averaged.requires_grad_(False)
         self.register_buffer("running_distortion", torch.tensor(float("nan")))
         self.dimensions = 9 * options.panel_height * options.panel_width  # pixel values of a strip
@@ -209,13 +209,16 @@ def learning_rate_factor(step: int) -> float:
     return min(1.0, (step + 1) / WARMUP_STEPS) / max(1.0, step / DECAY_FROM_STEP) ** 0.5
 
 
-def power_average(averaged: Tensor, current: Tensor, steps: Tensor) -> Tensor:
-    """The power-function average of Karras et al. (2024), equation 2, after `steps` updates.
+def power_average(averaged: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
+    """Takes the current weights into the average of `steps` earlier ones, in place.
 
-    Its memory is a fixed share of the run so far, instead of a fixed number of steps: a short run
-    is not held back by its first weights, a long one is averaged over thousands.
+    The power-function average of Karras et al. (2024), equation 2: its memory is a fixed share of
+    the run so far, instead of a fixed number of steps, so that a short run is not held back by its
+    first weights and a long one is averaged over thousands.
     """
-    return torch.lerp(current, averaged, (1 - 1 / (steps + 1.0)) ** (AVERAGE_GAMMA + 1))
+    newest = 1 - (1 - 1 / (steps + 1.0)) ** (AVERAGE_GAMMA + 1)  # its weight, on the device
+    for mean, value in zip(averaged, current, strict=True):
+        mean.lerp_(value, newest)
 
 
 class Spread:

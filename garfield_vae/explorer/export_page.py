@@ -222,10 +222,8 @@ def translate(kind: str, node: torch.fx.Node, keep, shape: list[int]) -> dict[st
             return {"name": "scale", "factor": arguments[1]}
         case "view" | "reshape" if len(shape) == 4 and shape[0] == PANELS:
             return {"name": "maps"}
-        case "view" | "reshape" | "alias" | "clone" | "contiguous" | "slice" if kept(node, shape):
+        case "view" | "reshape" | "alias" | "clone" | "contiguous" if kept(node, shape):
             return None
-        case "slice" if arguments[1] in (2, 3) and arguments[2] == 0:
-            return {"name": "crop"}
         case "conv2d" if plain_convolution(node):
             taps = arguments[1].meta["val"].shape[-1]
             return {"name": "conv", "taps": taps, "weights": [keep(a) for a in arguments[1:3]]}
@@ -233,10 +231,15 @@ def translate(kind: str, node: torch.fx.Node, keep, shape: list[int]) -> dict[st
             return {"name": kind}
         case "add" if len(arguments) == 2 and isinstance(arguments[1], torch.fx.Node):
             return {"name": "add"}
-        case "upsample_nearest2d" if arguments[2] == [2.0, 2.0]:
+        case "upsample_nearest2d" if halved(shape) == list(arguments[0].meta["val"].shape)[-2:]:
             return {"name": "double"}
-        case "pixel_shuffle":
-            return {"name": "shuffle", "factor": arguments[1]}
+        # networks.to_panels: two views that wait for the copy that moves the pixels
+        case "permute" if arguments[1] in ([0, 2, 3, 1], [0, 3, 1, 4, 2, 5]):
+            return None
+        case "view" | "reshape" if len(shape) == 6:
+            return None
+        case "_unsafe_view" if len(before := arguments[0].meta["val"].shape) == 6:
+            return {"name": "shuffle", "factor": before[3]}
     raise UserError(
         f"this network cannot run inside a page: it uses {node.target}, "
         f"for which garfield_vae/explorer/offline has no code"
@@ -247,6 +250,11 @@ def kept(node: torch.fx.Node, shape: list[int]) -> bool:
     """Whether a view leaves every panel's values where they were: all but the first sizes."""
     before = list(node.args[0].meta["val"].shape)
     return before == shape or before[-3:] == shape[-3:]
+
+
+def halved(shape: list[int]) -> list[int]:
+    """Height and width of maps that, doubled and with what was rounded up cut off, are of shape."""
+    return [-(-size // 2) for size in shape[-2:]]
 
 
 def plain_convolution(node: torch.fx.Node) -> bool:

@@ -133,20 +133,13 @@ class Decoder {
     for (let i = 0; i < y.length; i++) y[i] = a[i] + b[i];
   }
 
-  // Each value 2×2 times.
+  // Each value 2×2 times, less what the halving rounded up.
   double(to, [from]) {
     for (let y = 0; y < to.height; y++) {
       for (let x = 0; x < to.width; x++) {
         const source = from.first + (y >> 1) * from.row + (x >> 1) * from.stored;
         this.floats.copyWithin(to.first + y * to.row + x * to.stored, source, source + to.stored);
       }
-    }
-  }
-
-  crop(to, [from]) {
-    for (let y = 0; y < to.height; y++) {
-      const source = from.first + y * from.row;
-      this.floats.copyWithin(to.first + y * to.row, source, source + to.width * to.stored);
     }
   }
 

@@ -20,7 +20,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from garfield_vae.images import BrokenImage, open_strip
-from garfield_vae.panels import find_gutters
+from garfield_vae.panels import find_gutters, whiteness
 
 AROUND = 0.03  # of the strip's width, to each side, on the sheet
 
@@ -83,7 +83,7 @@ def main() -> None:
             print(error)
             broken += 1
             continue
-        gutters = find_gutters(pixels)
+        gutters = find_gutters(whiteness(pixels))
         third = pixels.shape[1] / 3
         thirds += all(s <= (k + 1) * third < e for k, (s, e) in enumerate(gutters))
         for number, (start, end) in enumerate(gutters):

@@ -15,6 +15,7 @@ from garfield_vae.panels import (
     join_panels,
     to_uint8,
     to_unit,
+    whiteness,
 )
 
 COLOURS = ((230, 120, 60), (90, 200, 90), (80, 110, 220))
@@ -27,7 +28,9 @@ COLOURS = ((230, 120, 60), (90, 200, 90), (80, 110, 220))
 def test_gutters_are_found_to_the_column_at_every_width(width):
     image = strip_picture(width, round(width * 0.29), ((196, 206), (395, 402)))
     expected = [(196, 206), (395, 402)]
-    for (start, end), (low, high) in zip(find_gutters(np.array(image)), expected, strict=True):
+    for (start, end), (low, high) in zip(
+        find_gutters(whiteness(np.array(image))), expected, strict=True
+    ):
         assert (start, end) == (round(low * width / 600), round(high * width / 600))
 
 
@@ -35,7 +38,7 @@ def test_gutters_are_found_across_their_whole_measured_scatter():
     for centre_1 in np.linspace(0.326, 0.349, 6):
         for centre_2 in np.linspace(0.645, 0.675, 6):
             gutters = [(round(c * 600) - 4, round(c * 600) + 3) for c in (centre_1, centre_2)]
-            assert find_gutters(np.array(strip_picture(gutters=gutters))) == gutters
+            assert find_gutters(whiteness(np.array(strip_picture(gutters=gutters)))) == gutters
 
 
 def test_a_balloon_and_an_upright_line_of_text_across_a_gutter_do_not_move_it():
@@ -44,12 +47,12 @@ def test_a_balloon_and_an_upright_line_of_text_across_a_gutter_do_not_move_it():
     pen.ellipse((150, 8, 260, 60), fill="white", outline="black", width=2)
     for y in range(80, 160, 4):  # 40 % of the gutter's height in dashes, four columns wide
         pen.line((394, y, 397, y + 1), fill="black")
-    assert find_gutters(np.array(image)) == [(198, 206), (391, 399)]
+    assert find_gutters(whiteness(np.array(image))) == [(198, 206), (391, 399)]
 
 
 def test_a_white_middle_panel_does_not_widen_its_gutters_beyond_reason():
     image = strip_picture(colours=((230, 120, 60), (255, 255, 255), (80, 110, 220)))
-    (start_1, end_1), (start_2, end_2) = find_gutters(np.array(image))
+    (start_1, end_1), (start_2, end_2) = find_gutters(whiteness(np.array(image)))
     assert (start_1, end_2) == (198, 399)  # beside the borders
     assert end_1 - start_1 <= 15
     assert end_2 - start_2 <= 15
@@ -57,21 +60,21 @@ def test_a_white_middle_panel_does_not_widen_its_gutters_beyond_reason():
 
 def test_gutters_of_a_picture_without_any_fall_near_their_usual_places():
     flat = np.full((175, 600, 3), 90, np.uint8)
-    for (start, end), centre in zip(find_gutters(flat), (0.338, 0.659), strict=True):
+    for (start, end), centre in zip(find_gutters(whiteness(flat)), (0.338, 0.659), strict=True):
         assert abs((start + end) / 2 / 600 - centre) < 0.005
 
 
 def test_the_margin_is_found_and_only_the_margin():
-    assert find_frame(np.array(strip_picture(margin=5))) == (5, 5, 595, 170)
-    assert find_frame(np.full((175, 600, 3), 90, np.uint8)) == (0, 0, 600, 175)
-    assert find_frame(np.full((175, 600, 3), 255, np.uint8)) == (0, 0, 600, 175)
+    assert find_frame(whiteness(np.array(strip_picture(margin=5)))) == (5, 5, 595, 170)
+    assert find_frame(whiteness(np.full((175, 600, 3), 90, np.uint8))) == (0, 0, 600, 175)
+    assert find_frame(whiteness(np.full((175, 600, 3), 255, np.uint8))) == (0, 0, 600, 175)
 
 
 def test_drawn_strips_are_cut_where_they_were_drawn():
     for number in range(40):
         image, _ = draw_strip(3, date(2020, 1, 1) + timedelta(number))
         pixels = np.array(image.convert("RGB"))
-        for start, end in find_gutters(pixels):
+        for start, end in find_gutters(whiteness(pixels)):
             assert (pixels[8:-8, start:end] > 230).all(axis=2).mean() > 0.9
             assert (pixels[8:-8, [start - 1, end]] < 230).any(axis=2).mean() > 0.7
 

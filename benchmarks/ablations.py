@@ -30,6 +30,7 @@ from torch.optim.swa_utils import AveragedModel
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.quality import draw, split_weeks
+from garfield_vae import augment as augmenting
 from garfield_vae import networks
 from garfield_vae.augment import augment, augmented_share
 from garfield_vae.objective import calibrated_beta, distortion, ramp, rate
@@ -93,8 +94,7 @@ class ShufflingDecoder(networks.PanelDecoder):
         x = self.stages[0](self.widen(code))
         for narrow, stage, size in zip(self.narrow, self.stages[1:], self.sizes[1:], strict=True):
             x = stage(narrow(x)[..., : size[0], : size[1]])
-        x = self.paint(F.silu(x))
-        return torch.tanh(F.pixel_shuffle(x, networks.STEM))
+        return networks.to_panels(torch.tanh(self.paint(F.silu(x))))
 
 
 class TransposingDecoder(ShufflingDecoder):
@@ -147,6 +147,11 @@ def stem(cell: int, stages: int) -> None:
     networks.STEM, networks.STAGES = cell, stages
 
 
+def not_stretched(strips: Tensor, share: float) -> Tensor:
+    augmenting.LEAST_SHOWN = 1.0
+    return augment(strips, share)
+
+
 def shuffled_panels(strips: Tensor, share: float) -> Tensor:
     """Half of the batches get their panels from different strips."""
     strips = augment(strips, share)
@@ -161,6 +166,8 @@ LEVERS: dict[str, Callable[[], None] | dict] = {
     "BatchNorm": put("ResNetBlock", BatchNormBlock),
     "dense layers at full speed": put("DENSE_SPEED", 1.0),
     "dense layers at a tenth": put("DENSE_SPEED", 0.1),
+    "dense layers at a fiftieth": put("DENSE_SPEED", 0.02),
+    "dense layers at a thousandth": put("DENSE_SPEED", 0.001),
     "dense layers start as identity": put("low_frequencies", identity),
     "dense layers start as random rotation": put("low_frequencies", random_rotation),
     "convolutions start as torch's": torchs_own_start,
@@ -193,10 +200,13 @@ LEVERS: dict[str, Callable[[], None] | dict] = {
     "batch 16": {"batch": 16},
     "batch 64": {"batch": 64},
     "c_hidden 4": {"c_hidden": 4, "lr": LEARNING_RATE_PER_WIDTH / 4},
+    "c_hidden 8": {"c_hidden": 8, "lr": LEARNING_RATE_PER_WIDTH / 8},
     "c_hidden 12": {"c_hidden": 12, "lr": LEARNING_RATE_PER_WIDTH / 12},
+    "c_hidden 16": {"c_hidden": 16, "lr": LEARNING_RATE_PER_WIDTH / 16},
     "num_blocks 1": {"num_blocks": 1},
     "num_blocks 4": {"num_blocks": 4},
     "not augmented": {"augment": lambda strips, share: strips},
+    "mirrored and shifted only": {"augment": not_stretched},
     "panels of different strips": {"augment": shuffled_panels},
 }
 

@@ -13,7 +13,7 @@
 The convolutions know what strips look like nearby, and see a thousand places of every strip; the
 dense layers know what belongs together across a strip, and see as many examples as there are
 strips. So the dense layers start as a plain change of basis (see `low_frequencies`) and learn at
-a fiftieth of the speed: the network begins as a convolutional autoencoder, and learns what goes
+a 200th of the speed: the network begins as a convolutional autoencoder, and learns what goes
 with what as far as the data allow. There is no normalisation: on a processor it takes nearly half
 of the time, which more steps use better. Blocks start as the identity instead.
 """
@@ -35,7 +35,7 @@ STAGES = 2  # resolutions at 1/8 and 1/16 of the panel
 LOG_STD_RANGE = (-8.0, 3.0)
 INITIAL_LOG_STD = -2.0
 PAINT_GAIN = 0.3  # of the last layer: tanh starts in its straight part
-DENSE_SPEED = 0.02  # how fast the dense layers learn, in parts of the convolutions' speed
+DENSE_SPEED = 0.005  # how fast the dense layers learn, in parts of the convolutions' speed
 LARGEST = {  # sizes far beyond what anybody trains: a stranger's file may ask for any
     "z_dim": 65_536,
     "c_hidden": 512,
@@ -61,7 +61,7 @@ class SlowLinear(nn.Linear):
     """A dense layer that learns at `DENSE_SPEED`: its weights are stored divided by that.
 
     Adam moves every number by about the learning rate whatever its size, so numbers that are
-    stored fifty times as large change the layer a fiftieth as much.
+    stored 200 times as large change the layer a 200th as much.
     """
 
     @torch.no_grad()

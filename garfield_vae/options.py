@@ -91,8 +91,8 @@ class TrainOptions:
     augment: float | str = option(
         "auto",
         TRAINING,
-        "share of the strips that are mirrored and shifted at each step, 0 to 1; auto: many of a "
-        "few hundred strips, few of many thousands",
+        "share of the strips that are mirrored, shifted and stretched at each step, 0 to 1; auto: "
+        "many of a few hundred strips, few of many thousands",
         type=auto_or(share),
         metavar="SHARE",
     )

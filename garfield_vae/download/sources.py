@@ -9,6 +9,7 @@ import json
 import logging
 import re
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -62,7 +63,7 @@ class Comic:
 GARFIELD = Comic("garfield", date(1978, 6, 19), frozenset(range(6)))
 
 
-class Source:
+class Source(ABC):
     """A site. `ask(address)` fetches a page from it; `pictures(day)` gives addresses to try."""
 
     name: str
@@ -76,9 +77,9 @@ class Source:
     def has(cls, comic: Comic) -> bool:
         return True
 
+    @abstractmethod
     def pictures(self, day: date) -> list[str]:
         """Addresses of the day's picture, the likeliest first. Raises what Client.get raises."""
-        raise NotImplementedError
 
 
 class Uclick(Source):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before torch is imported, and for every process that a test starts: networks this small are
@@ -9,9 +10,11 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
+from explorer_model import make_explorer, served
 
 import train_torch
 from garfield_vae.drawn import draw_folder
+from garfield_vae.explorer.explorer import Explorer
 
 # A shell that runs the tests in the background has told them to ignore Ctrl-C, and every program
 # that they start would inherit that.
@@ -53,3 +56,16 @@ def trained_run(strips, tmp_path_factory) -> Path:
         flags = ["--data_dir", str(strips), "--epochs", "3", "--run_name", "run"]
         assert train_torch.main([*SMALL, *flags]) == 0
     return folder / "logs" / "run"
+
+
+@pytest.fixture(scope="module")
+def explorer(tmp_path_factory) -> Explorer:
+    """The explorer of a tiny untrained model with strips."""
+    return make_explorer(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def address(explorer) -> Iterator[str]:
+    """Where that explorer is served."""
+    with served(explorer) as address:
+        yield address

@@ -1,7 +1,11 @@
-"""A tiny untrained model with forty drawn strips, and the real server around it, for the tests."""
+"""A tiny untrained model with forty drawn strips, the real server around it, and how to ask it."""
 
 import datetime
+import http.client
+import io
+import json
 import threading
+import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,17 +13,21 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from PIL import Image
 
 from garfield_vae.drawn import draw_strip
 from garfield_vae.explorer.explorer import Explorer
 from garfield_vae.explorer.server import make_server
 from garfield_vae.latent import LatentSpace
 from garfield_vae.networks import StripVAE
-from garfield_vae.panels import cut_panels, to_unit
+from garfield_vae.panels import cut_panels, join_panels, to_uint8, to_unit
 
 SLIDERS = 6
 STRIPS = 40
 FIRST_DAY = datetime.date(1990, 1, 1)
+
+MEAN = {"knobs": [0.0] * SLIDERS, "panels": None, "base": []}
+TURNED = {"knobs": [3.0] + [0.0] * (SLIDERS - 1), "panels": None, "base": []}
 
 
 def make_explorer(
@@ -64,3 +72,37 @@ def served(explorer: Explorer, port: int = 0, host: str = "127.0.0.1") -> Iterat
         server.task_dispatcher.shutdown()
         server.asyncore.close_all(server._map)
         explorer.painter.close()
+
+
+def ask(address, method, path, body=None, headers=None):
+    """Status, headers and body of one request."""
+    place = urllib.parse.urlsplit(address)
+    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=60)
+    headers = dict(headers or {})
+    if isinstance(body, dict | list):
+        body = json.dumps(body).encode()
+        headers.setdefault("Content-Type", "application/json")
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, answer.headers, content
+
+
+def picture(content: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+def rendered(explorer, state: dict) -> np.ndarray:
+    """What the library makes of a state, without the explorer's painter."""
+    latents = torch.from_numpy(explorer.positions.latents(explorer.positions.parse(state)))
+    with torch.no_grad():
+        decoded = explorer.painter.model.decode(latents)
+    panels = to_uint8(torch.stack([decoded[panel, panel] for panel in range(3)]))
+    return join_panels(panels.numpy())
+
+
+def assert_same_picture(one: np.ndarray, other: np.ndarray) -> None:
+    """The same up to one grey level, which the order of a sum in another batch can move."""
+    assert one.shape == other.shape
+    assert np.abs(one.astype(int) - other).max() <= 1

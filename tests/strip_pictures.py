@@ -1,4 +1,4 @@
-"""Strips drawn in three rectangles, whose gutters are known, for the tests of panels and store."""
+"""Strips of three rectangles whose gutters are known, and strips of noise, for several tests."""
 
 import io
 import struct
@@ -80,3 +80,11 @@ def save_strips(folder: Path, count: int, first: date = date(2001, 1, 1)) -> lis
         strip_picture(colours=colours).save(path)
         paths.append(path)
     return paths
+
+
+def random_strips(count: int, seed: int = 0, height: int = 48, width: int = 64) -> np.ndarray:
+    """uint8 [count, 3, 3, height, width]: random squares of 8 pixels, with noise on them."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (count, 3, 3, height // 8, width // 8))
+    fine = rng.integers(-20, 20, (count, 3, 3, height, width))
+    return (coarse.repeat(8, axis=3).repeat(8, axis=4) + fine).clip(0, 255).astype(np.uint8)

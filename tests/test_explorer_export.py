@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 from explorer_browser import chromium, drag, knobs, opened, settle, shown, slider, state, value
-from explorer_model import SLIDERS, make_explorer
+from explorer_model import SLIDERS, make_explorer, rendered
 from PIL import Image
 from playwright.sync_api import expect
-from test_explorer_server import rendered
 from torch import nn
 
 from garfield_vae.errors import UserError

@@ -20,25 +20,13 @@ from explorer_browser import (
     state,
     value,
 )
-from explorer_model import SLIDERS, make_explorer, served
+from explorer_model import SLIDERS, assert_same_picture, make_explorer, rendered, served
 from PIL import Image
 from playwright.sync_api import expect
-from test_explorer_server import assert_same_picture, rendered
 
 from garfield_vae.drawn import draw_strip
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def explorer(tmp_path_factory):
-    return make_explorer(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def address(explorer):
-    with served(explorer) as address:
-        yield address
 
 
 @pytest.fixture(scope="module")

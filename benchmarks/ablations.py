@@ -147,11 +147,6 @@ def stem(cell: int, stages: int) -> None:
     networks.STEM, networks.STAGES = cell, stages
 
 
-def not_stretched(strips: Tensor, share: float) -> Tensor:
-    augmenting.LEAST_SHOWN = 1.0
-    return augment(strips, share)
-
-
 def shuffled_panels(strips: Tensor, share: float) -> Tensor:
     """Half of the batches get their panels from different strips."""
     strips = augment(strips, share)
@@ -206,7 +201,7 @@ LEVERS: dict[str, Callable[[], None] | dict] = {
     "num_blocks 1": {"num_blocks": 1},
     "num_blocks 4": {"num_blocks": 4},
     "not augmented": {"augment": lambda strips, share: strips},
-    "mirrored and shifted only": {"augment": not_stretched},
+    "mirrored and shifted only": lambda: setattr(augmenting, "LEAST_SHOWN", 1.0),
     "panels of different strips": {"augment": shuffled_panels},
 }
 

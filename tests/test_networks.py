@@ -12,8 +12,11 @@ from garfield_vae.networks import (
     ResNetBlock,
     SlowLinear,
     StripVAE,
+    enlarge,
     low_frequencies,
     smooth_paint,
+    to_cells,
+    to_panels,
 )
 
 SMALL = {"z_dim": 40, "c_hidden": 2, "num_blocks": 1, "panel_height": 48, "panel_width": 40}
@@ -274,3 +277,18 @@ def test_the_last_layer_starts_as_bilinear_enlargement():
     torch.testing.assert_close(
         painted[..., STEM:-STEM, STEM:-STEM], enlarged[..., STEM:-STEM, STEM:-STEM]
     )
+
+
+def test_cells_are_torchs_pixel_unshuffle_and_lie_channels_last_in_memory():
+    panels = torch.randn(2, 3, 16, 40)
+    cells = to_cells(panels)
+    assert torch.equal(cells, functional.pixel_unshuffle(panels, STEM))
+    assert cells.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(to_panels(cells), panels)
+
+
+@pytest.mark.parametrize("size", [(22, 25), (1, 1), (7, 64), (511, 513)])
+def test_enlarging_repeats_every_value_and_cuts_off_what_halving_rounded_up(size):
+    small = torch.randn(1, 2, *(-(-side // 2) for side in size))
+    expected = small.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    assert torch.equal(enlarge(small, size), expected[..., : size[0], : size[1]])

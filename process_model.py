@@ -24,11 +24,9 @@ from tqdm import tqdm
 from garfield_vae.coding import decode, encode, reconstruct
 from garfield_vae.encoded import encoded_strips
 from garfield_vae.errors import UserError, run_script
-from garfield_vae.evaluate import evaluate_run
+from garfield_vae.evaluation.evaluate import evaluate_run
 from garfield_vae.explorer import explore
 from garfield_vae.explorer.export_page import export_page
-from garfield_vae.export import export_model
-from garfield_vae.exported import exported_space, is_exported, open_model
 from garfield_vae.flags import add_options, typed
 from garfield_vae.gather import present_strips
 from garfield_vae.images import open_strip
@@ -37,6 +35,8 @@ from garfield_vae.options import ProcessOptions
 from garfield_vae.panels import cut_panels
 from garfield_vae.pictures import explained_variance, pairs, save_gif, save_png, sheet
 from garfield_vae.run import LoadedRun, choose_device, find_run_folder
+from garfield_vae.sharing.export import export_model
+from garfield_vae.sharing.exported import exported_space, is_exported, open_model
 from garfield_vae.store import PanelStore
 
 WALK_REACH = 3.0  # standard deviations to either side

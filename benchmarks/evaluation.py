@@ -21,7 +21,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from garfield_vae.coding import encode
-from garfield_vae.evaluate import STAGES, evaluate_run
+from garfield_vae.evaluation.evaluate import STAGES, evaluate_run
 from garfield_vae.latent import LatentSpace
 from garfield_vae.networks import StripVAE
 from garfield_vae.options import TrainOptions

@@ -38,7 +38,6 @@ from garfield_vae.download.manifest import Manifest
 from garfield_vae.drawn import draw_folder, draw_strip
 from garfield_vae.errors import UserError
 from garfield_vae.explorer.state import Positions
-from garfield_vae.exported import CONFIG, FORMAT, LATENT, WEIGHTS, exported_space, load_exported
 from garfield_vae.images import open_strip
 from garfield_vae.latent import LatentSpace
 from garfield_vae.latent_file import write_space
@@ -46,6 +45,14 @@ from garfield_vae.networks import StripVAE
 from garfield_vae.options import TrainOptions
 from garfield_vae.panels import cut_panels
 from garfield_vae.run import load_run, read_options, record, write_json
+from garfield_vae.sharing.exported import (
+    CONFIG,
+    FORMAT,
+    LATENT,
+    WEIGHTS,
+    exported_space,
+    load_exported,
+)
 from garfield_vae.store import open_store
 
 MEMORY = 2**30  # what reading one file may take, beyond what the program has

@@ -30,9 +30,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.published import PublishedVAE
 from garfield_vae.build import build_store
 from garfield_vae.coding import decode, encode
-from garfield_vae.comparison import reconstruction_figures, reconstruction_values
 from garfield_vae.drawn import draw_folder
-from garfield_vae.evidence import bound_figures
+from garfield_vae.evaluation.comparison import reconstruction_figures, reconstruction_values
+from garfield_vae.evaluation.evidence import bound_figures
 from garfield_vae.measures.baselines import mean_image, mosaic, pca_reconstructions
 from garfield_vae.pictures import save_png, sheet
 from garfield_vae.run import load_run

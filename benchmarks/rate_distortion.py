@@ -24,9 +24,9 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import train_torch
-from garfield_vae.charts import Series, line_chart, standalone
 from garfield_vae.coding import decode, encode
-from garfield_vae.comparison import reconstruction_values
+from garfield_vae.evaluation.charts import Series, line_chart, standalone
+from garfield_vae.evaluation.comparison import reconstruction_values
 from garfield_vae.files import replacing
 from garfield_vae.gather import present_strips
 from garfield_vae.measures.bounds import elbo_bits

@@ -19,8 +19,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from garfield_vae.coding import decode, reconstruct
-from garfield_vae.comparison import Describer
 from garfield_vae.encoded import encoded_strips
+from garfield_vae.evaluation.comparison import Describer
 from garfield_vae.gather import present_strips
 from garfield_vae.measures.samples import KernelDistance, NearestStrips, manifold_measures
 from garfield_vae.pictures import save_png, sheet

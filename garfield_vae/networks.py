@@ -156,7 +156,7 @@ class StripVAE(nn.Module):
 
         Raises UserError when there is none.
         """
-        from garfield_vae.exported import open_model  # this module knows no files
+        from garfield_vae.sharing.exported import open_model  # this module knows no files
 
         return open_model(Path(folder)).model
 

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from garfield_vae.charts import (
+from garfield_vae.evaluation.charts import (
     BOTTOM,
     HEIGHT,
     LEFT,

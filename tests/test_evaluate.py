@@ -10,7 +10,8 @@ from evaluated_run import coloured_strips, fitted_space, small_run, small_store
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from garfield_vae.comparison import (
+from garfield_vae.errors import UserError
+from garfield_vae.evaluation.comparison import (
     Describer,
     compare_sets,
     copying_figures,
@@ -19,9 +20,8 @@ from garfield_vae.comparison import (
     reconstruction_values,
     share_nearer,
 )
-from garfield_vae.errors import UserError
-from garfield_vae.evaluate import evaluate_run
-from garfield_vae.evidence import bound_figures, iwae_figures
+from garfield_vae.evaluation.evaluate import evaluate_run
+from garfield_vae.evaluation.evidence import bound_figures, iwae_figures
 from garfield_vae.store import PanelStore
 
 

@@ -17,11 +17,11 @@ import process_model
 from garfield_vae.coding import decode
 from garfield_vae.encoded import encoded_strips
 from garfield_vae.errors import UserError
-from garfield_vae.exported import exported_space, open_model
 from garfield_vae.gather import present_strips
 from garfield_vae.latent_file import write_space
 from garfield_vae.networks import StripVAE
 from garfield_vae.run import load_run
+from garfield_vae.sharing.exported import exported_space, open_model
 
 
 def process(folder: Path, *flags: str) -> int:
@@ -192,14 +192,15 @@ def test_an_empty_folder_is_filled(model, tmp_path):
 
 
 def test_an_export_that_fails_halfway_leaves_no_folder(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("garfield_vae.export.model_card", lambda *_: 1 / 0)
+    monkeypatch.setattr("garfield_vae.sharing.export.model_card", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         process(model, "--export", str(tmp_path / "half"))
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_without_onnx_the_rest_is_written(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("garfield_vae.onnx_files.NEEDED", ("onnx", "a_package_that_is_not_there"))
+    needed = ("onnx", "a_package_that_is_not_there")
+    monkeypatch.setattr("garfield_vae.sharing.onnx_files.NEEDED", needed)
     assert process(model, "--export", str(tmp_path / "plain")) == 0
     assert not list((tmp_path / "plain").glob("*.onnx"))
     assert "onnx" not in (tmp_path / "plain" / "README.md").read_text()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from garfield_vae.findings import findings
+from garfield_vae.evaluation.findings import findings
 from garfield_vae.measures.intervals import Estimate
 
 

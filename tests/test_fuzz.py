@@ -161,7 +161,7 @@ MEASURED = """
 import resource, sys
 from pathlib import Path
 from garfield_vae.errors import UserError
-from garfield_vae.exported import exported_space, open_model
+from garfield_vae.sharing.exported import exported_space, open_model
 def read(folder):
     exported_space(open_model(Path(folder)))
 def peak():

@@ -35,7 +35,7 @@ def shared(trained_run, tmp_path_factory) -> Path:
     shutil.copytree(trained_run.parent.parent, place, dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        patch.setattr("garfield_vae.onnx_files.NEEDED", ("a_package_that_is_not_there",))
+        patch.setattr("garfield_vae.sharing.onnx_files.NEEDED", ("a_package_that_is_not_there",))
         assert process_model.main(["--experiment_dir", "logs/run", "--export", "model"]) == 0
     return place
 

@@ -8,9 +8,9 @@ import pytest
 from evaluated_run import fitted_space, small_run, small_store
 from playwright.sync_api import sync_playwright
 
-from garfield_vae.evaluate import evaluate_run
+from garfield_vae.evaluation.evaluate import evaluate_run
+from garfield_vae.evaluation.report import data_uri, interval, number, read_metrics, training_charts
 from garfield_vae.measures.intervals import Estimate
-from garfield_vae.report import data_uri, interval, number, read_metrics, training_charts
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from garfield_vae.charts import Series, bar_chart, line_chart
+from garfield_vae.evaluation.charts import Series, bar_chart, line_chart
+from garfield_vae.evaluation.findings import BITS_A_NAT, findings, times_apart
+from garfield_vae.evaluation.showcase import Exhibits
 from garfield_vae.files import replacing
-from garfield_vae.findings import BITS_A_NAT, findings, times_apart
 from garfield_vae.latent import LatentSpace
 from garfield_vae.measures.intervals import Estimate
 from garfield_vae.panels import join_panels
 from garfield_vae.run import LoadedRun
-from garfield_vae.showcase import Exhibits
 
 PICTURE_QUALITY = 84  # of WebP: a strip is 5 to 30 kB
 SHOWN_FACTORS = 16

@@ -17,17 +17,24 @@ import numpy as np
 from safetensors.torch import save
 
 from garfield_vae import __version__
-from garfield_vae.card import model_card
 from garfield_vae.coding import decode
 from garfield_vae.errors import UserError
-from garfield_vae.exported import CONFIG, FORMAT, LATENT, WEIGHTS, exported_space, load_exported
 from garfield_vae.files import replacing
 from garfield_vae.latent import LatentSpace
 from garfield_vae.latent_file import write_space
-from garfield_vae.onnx_files import can_write_onnx, write_onnx
 from garfield_vae.options import DATA, MODEL, OBJECTIVE, TRAINING, TrainOptions
 from garfield_vae.pictures import save_png, sheet
 from garfield_vae.run import LoadedRun, write_json
+from garfield_vae.sharing.card import model_card
+from garfield_vae.sharing.exported import (
+    CONFIG,
+    FORMAT,
+    LATENT,
+    WEIGHTS,
+    exported_space,
+    load_exported,
+)
+from garfield_vae.sharing.onnx_files import can_write_onnx, write_onnx
 
 SAMPLES = 8  # in the card's picture
 SHARED = (DATA, MODEL, OBJECTIVE, TRAINING)  # groups of options

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from garfield_vae.report import read_metrics
+from garfield_vae.evaluation.report import read_metrics
 from garfield_vae.run import LoadedRun
 
 CARD = """\

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from garfield_vae.coding import decode
-from garfield_vae.comparison import Nearest
+from garfield_vae.evaluation.comparison import Nearest
 from garfield_vae.latent import LatentSpace
 from garfield_vae.networks import StripVAE
 

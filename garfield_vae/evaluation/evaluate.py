@@ -17,7 +17,8 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from garfield_vae.coding import decode, encode
-from garfield_vae.comparison import (
+from garfield_vae.errors import UserError
+from garfield_vae.evaluation.comparison import (
     Describer,
     compare_sets,
     copying_figures,
@@ -25,16 +26,15 @@ from garfield_vae.comparison import (
     reconstruction_figures,
     reconstruction_values,
 )
-from garfield_vae.errors import UserError
-from garfield_vae.evidence import bound_figures, iwae_figures
+from garfield_vae.evaluation.evidence import bound_figures, iwae_figures
+from garfield_vae.evaluation.report import read_metrics, write_report
+from garfield_vae.evaluation.showcase import SHOWN_PRIOR, gather_exhibits
 from garfield_vae.files import replacing
 from garfield_vae.latent import LatentSpace
 from garfield_vae.measures.baselines import mean_image, mosaic, pca_reconstructions
 from garfield_vae.measures.disentanglement import usable_factors
 from garfield_vae.measures.intervals import Estimate
-from garfield_vae.report import read_metrics, write_report
 from garfield_vae.run import LoadedRun
-from garfield_vae.showcase import SHOWN_PRIOR, gather_exhibits
 from garfield_vae.stages import Stages
 from garfield_vae.store import PanelStore
 

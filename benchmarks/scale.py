@@ -38,11 +38,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import process_model
 import train_torch
-from garfield_vae.build import build_store
 from garfield_vae.drawn import draw_folder
+from garfield_vae.gather import present_strips
+from garfield_vae.options import TrainOptions
 from garfield_vae.store import iso_date
 
 BATCH = 16
+STRIPS = TrainOptions(source="folder", data_dir="drawn/strips")  # training finds the store of these
 SMALL = [
     *("--source", "folder", "--data_dir", "drawn/strips", "--run_name", "run", "--epochs", "1"),
     *("--z_dim", "256", "--c_hidden", "2", "--num_blocks", "1", "--batch_size", str(BATCH)),
@@ -120,7 +122,7 @@ def steps(count: int, options: argparse.Namespace) -> dict[str, tuple[int, Calla
     drawn, trained = min(count, options.different), min(count, options.trained)
     found = {
         "draw": (drawn, lambda: draw(count, options.different)),
-        "store": (count, lambda: build_store(Path("drawn/strips"), Path("store"))),
+        "store": (count, lambda: present_strips(STRIPS)),
         "train": (trained, lambda: train(trained)),
         "latents": (count, lambda: process_model.main([*PROCESS, "--num_samples", "1"])),
     }
@@ -152,7 +154,7 @@ def main() -> int:
             for name, (passed, work) in steps(count, options).items():
                 wall, cpu, peak = measured(work, options.memory)
                 rows.setdefault(name, []).append((count, passed, cpu, peak))
-                store = sum(path.stat().st_size for path in Path("store").glob("*.npy")) / 2**30
+                store = sum(path.stat().st_size for path in Path("data").rglob("*.npy")) / 2**30
                 print(f"{count:8,} {name:9} {passed:8,} {wall:8.1f} {cpu:8.1f} "
                       f"{1000 * cpu / passed:13.2f} {peak:15.2f} {store:10.2f}",
                       flush=True)  # fmt: skip

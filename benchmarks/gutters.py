@@ -78,7 +78,7 @@ def main() -> None:
     paths = sorted(p for p in arguments.folder.rglob("*") if p.suffix in (".gif", ".jpg", ".png"))
     for path in tqdm(paths, disable=None):
         try:
-            pixels = np.asarray(open_strip(path))
+            pixels = np.asarray(open_strip(path).convert("RGB"))
         except BrokenImage as error:
             print(error)
             broken += 1

@@ -8,7 +8,8 @@ are left out), so that the panels' frames fall on the same pixels in every strip
 not learn where the paper shows; `join_panels` puts white gutters of the usual width back.
 """
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -42,11 +43,6 @@ def whiteness(pixels: np.ndarray) -> np.ndarray:
     darkest = np.minimum(values[:-2], values[1:-1])
     np.minimum(darkest, values[2:], out=darkest)
     return darkest.clip(185, 245, out=darkest)[:: pixels.shape[2]].reshape(pixels.shape[:2])
-
-
-def _ink(white: np.ndarray, axis: int) -> np.ndarray:
-    """How much of each line along `axis` is ink, 0 to 1, for a part of `whiteness`."""
-    return (245 - white.sum(axis=axis, dtype=np.uint32) / white.shape[axis]) / 60
 
 
 @lru_cache(maxsize=64)
@@ -88,7 +84,8 @@ def find_gutters(white: np.ndarray) -> list[tuple[int, int]]:
         past, prior = _bands(width, stop - start, centre * width - start)
         # A band's ink and the ink beside it are differences of sums: each edge has its own share.
         total = np.zeros(stop - start + 1)
-        np.cumsum(_ink(white[:, start:stop], axis=0), out=total[1:])
+        lightness = white[:, start:stop].sum(axis=0, dtype=np.uint32) / len(white)
+        np.cumsum((245 - lightness) / 60, out=total[1:])
         border = (total[beside:] - total[:-beside]) / beside  # from each column on
         inside = total * (2 / (GUTTER_WIDTH * width))
         begins = border[: len(past)] + inside[beside : beside + len(past)]
@@ -109,8 +106,9 @@ def find_frame(white: np.ndarray) -> tuple[int, int, int, int]:
     rows, columns = max(2, round(0.08 * height)), max(2, round(0.025 * width))
 
     def margin(lines: np.ndarray, axis: int) -> int:
-        # argmax gives the first line, and 0 when there is no such line.
-        return int((_ink(lines, axis) > 1 / 3).argmax())
+        # More than a third ink is less than 225 on average, of 185 to 245. argmax gives the first
+        # such line, and 0 when there is none.
+        return int((lines.sum(axis=axis, dtype=np.uint32) < 225 * lines.shape[axis]).argmax())
 
     left, right = margin(white[:, :columns], 0), margin(white[:, : -columns - 1 : -1], 0)
     top, bottom = margin(white[:rows], 1), margin(white[: -rows - 1 : -1], 1)
@@ -126,17 +124,13 @@ def cut_panels(
 ) -> np.ndarray:
     """Cuts a strip into its panels: uint8 [3, 3, height, width] (panel, channel, y, x).
 
-    image: RGB, as `open_strip` gives it. Each panel is stretched to the same size.
+    image: RGB or P, as `open_strip` gives it. Each panel is stretched to the same size.
     Raises BrokenImage when the picture cannot be a strip of three panels side by side.
     """
     if not MIN_ASPECT <= image.width / image.height <= MAX_ASPECT:
         size = f"{image.width}×{image.height} pixels"
         raise BrokenImage("the picture", f"{size} is not the shape of three panels side by side")
-    # Four bytes a pixel, as Pillow keeps them: dropping the fourth here takes as long again, and
-    # resizing is no slower with it.
-    packed = image.tobytes("raw", "RGBX")
-    pixels = np.frombuffer(packed, np.uint8).reshape(image.height, image.width, 4)
-    white = whiteness(pixels)
+    pixels, white, colours = _look_at(image)
     left, top, right, bottom = find_frame(white)
     (end_1, start_2), (end_2, start_3) = find_gutters(white)
     panels = np.empty((3, 3, height, width), np.uint8)
@@ -145,7 +139,8 @@ def cut_panels(
         # model can learn: on real strips a PCA of 50 components leaves 9 % less than with bicubic.
         # On bytes torch's is about three times as fast as Pillow's.
         # The batch axis comes first and not last: torch would take the strides for another layout.
-        cut = torch.from_numpy(pixels[None, top:bottom, start:end].copy()).permute(0, 3, 1, 2)
+        cut = colours(pixels[top:bottom, start:end]).view(np.uint8)
+        cut = torch.from_numpy(cut.reshape(1, bottom - top, end - start, 4)).permute(0, 3, 1, 2)
         cut = F.interpolate(cut, (height, width), mode="bilinear", antialias=True)
         _unpack(cut[0].permute(1, 2, 0).numpy(), panels[panel])
     if int(panels.max()) - int(panels.min()) < 32:
@@ -153,14 +148,37 @@ def cut_panels(
     return panels
 
 
+def _look_at(
+    image: Image.Image,
+) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """A picture's pixels [h, w], their `whiteness` [h, w], and what makes a part of them colours.
+
+    Colours are contiguous uint32 [h, w], red in the lowest byte and none in the highest, as Pillow
+    keeps them: dropping that byte here takes as long again, and resizing is no slower with it. The
+    pixels of a P picture are indices: how white it is only its palette need be asked, and of its
+    colours, four times as many bytes, there is never more than one panel.
+    """
+    size = image.height, image.width
+    if image.mode == "P":
+        palette = bytes(image.getpalette("RGBX")).ljust(4 * 256, b"\0")  # what it lacks is black
+        palette = np.frombuffer(palette, np.uint8)
+        indices = image.tobytes()
+        white = indices.translate(whiteness(palette.reshape(1, 256, 4)).tobytes())
+        pixels, white = (np.frombuffer(part, np.uint8).reshape(size) for part in (indices, white))
+        return pixels, white, partial(palette.view("<u4").take, mode="wrap")  # the fastest mode
+    pixels = np.frombuffer(image.tobytes("raw", "RGBX"), "<u4").reshape(size)
+    return pixels, whiteness(pixels.view(np.uint8).reshape(*size, 4)), np.copy
+
+
 def _unpack(pixels: np.ndarray, planes: np.ndarray) -> None:
-    """Copies the first three channels, uint8 [h, w, 4], into planes, uint8 [3, h, w].
+    """Moves the first three channels, uint8 [h, w, 4], into planes, uint8 [3, h, w].
 
     By shifting whole pixels as little-endian numbers: half the time of copying each fourth byte.
     """
     packed = np.ascontiguousarray(pixels).view("<u4")[..., 0]
-    for channel, plane in enumerate(planes):
-        plane[:] = packed >> (8 * channel)
+    for plane in planes:
+        plane[:] = packed  # the lowest byte of each
+        packed >>= 8
 
 
 def join_panels(panels: np.ndarray) -> np.ndarray:

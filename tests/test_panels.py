@@ -97,6 +97,17 @@ def test_any_panel_size_may_be_asked_for():
     assert cut_panels(strip_picture(), 64, 48).shape == (3, 3, 64, 48)
 
 
+@pytest.mark.parametrize("colours", [1, 3, 100, 256])
+def test_a_picture_with_a_palette_is_cut_as_the_same_in_rgb(colours):
+    rng = np.random.default_rng(colours)
+    indices = rng.integers(0, 256, (175, 600), np.uint8)  # also of colours that a palette lacks
+    image = Image.fromarray(indices)
+    image.putpalette(rng.integers(64, 256, 3 * colours, np.uint8).tobytes())
+    assert (cut_panels(image) == cut_panels(image.convert("RGB"))).all()
+    drawn = strip_picture().quantize(16)
+    assert (cut_panels(drawn) == cut_panels(drawn.convert("RGB"))).all()
+
+
 @pytest.mark.parametrize("size", [(900, 636), (600, 600), (2400, 300)])
 def test_a_picture_of_another_shape_is_refused(size):
     with pytest.raises(BrokenImage, match="not the shape"):

@@ -130,7 +130,7 @@ def cut_panels(
     if not MIN_ASPECT <= image.width / image.height <= MAX_ASPECT:
         size = f"{image.width}×{image.height} pixels"
         raise BrokenImage("the picture", f"{size} is not the shape of three panels side by side")
-    pixels, white, colours = _look_at(image)
+    pixels, white, colours = _pixels_of(image)
     left, top, right, bottom = find_frame(white)
     (end_1, start_2), (end_2, start_3) = find_gutters(white)
     panels = np.empty((3, 3, height, width), np.uint8)
@@ -148,15 +148,15 @@ def cut_panels(
     return panels
 
 
-def _look_at(
+def _pixels_of(
     image: Image.Image,
 ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
     """A picture's pixels [h, w], their `whiteness` [h, w], and what makes a part of them colours.
 
-    Colours are contiguous uint32 [h, w], red in the lowest byte and none in the highest, as Pillow
-    keeps them: dropping that byte here takes as long again, and resizing is no slower with it. The
-    pixels of a P picture are indices: how white it is only its palette need be asked, and of its
-    colours, four times as many bytes, there is never more than one panel.
+    Colours are contiguous uint32 [h, w], red in the lowest byte and nothing in the highest, as
+    Pillow keeps them: dropping that byte here takes as long again, and resizing is no slower with
+    it. The pixels of a P picture stay indices of its palette, a quarter of the bytes: whiteness is
+    worked out for 256 colours, and only a panel at a time gets its colours.
     """
     size = image.height, image.width
     if image.mode == "P":

@@ -199,6 +199,8 @@ def test_every_flag_it_speaks_of_exists():
         "--minutes",
         "--strips",
         "--sizes",
+        "--models",
+        "--work",
     }
     for flag in set(re.findall(r"--\w[\w-]*", README)) - other:
         assert re.search(rf"{flag}\b", known), flag

@@ -1,0 +1,64 @@
+"""The README's pictures, from a run on drawn strips: never from one on strips of somebody else.
+
+python benchmarks/gallery.py --experiment_dir logs/RUN
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from garfield_vae.coding import decode, encode, reconstruct
+from garfield_vae.encoded import encoded_strips
+from garfield_vae.gather import present_strips
+from garfield_vae.pictures import pairs, save_gif, save_png, sheet
+from garfield_vae.run import find_run_folder, load_run
+
+PLACE = Path(__file__).resolve().parent.parent / ".github" / "pictures"
+WIDTH = 480  # of a strip
+RECONSTRUCTED = 5
+MORPH_ENDS, MORPH_FRAMES = 3, 8  # strips that the animation passes; steps from one to the next
+MORPH_WIDTH = 400
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--experiment_dir", required=True, help="a run's folder")
+    parser.add_argument("--samples", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    run = load_run(find_run_folder(options.experiment_dir, Path("logs")))
+    store = present_strips(run.options)
+    space = encoded_strips(run, store).space
+
+    latents = space.sample(options.samples, np.random.default_rng(options.seed))
+    page = sheet(decode(run.model, latents), columns=2, width=WIDTH)
+    print(save_png(PLACE / "samples.png", light(page)))
+
+    # Spread over the test strips: neighbours are days of one week, and tell one story.
+    test = store.split("test")
+    rows = test[np.linspace(0, len(test) - 1, RECONSTRUCTED).astype(int)]
+    strips = store.panels[rows]
+    page = pairs(strips, reconstruct(run.model, strips), [store.names[row] for row in rows])
+    page = page.resize((2 * WIDTH, page.height * 2 * WIDTH // page.width), Image.Resampling.LANCZOS)
+    print(save_png(PLACE / "reconstructions.png", light(page)))
+
+    rows = test[np.linspace(0, len(test) - 1, MORPH_ENDS).astype(int)]
+    ends, _ = encode(run.model, store.panels[rows])
+    share = np.arange((MORPH_ENDS - 1) * MORPH_FRAMES + 1) / MORPH_FRAMES
+    latents = [np.interp(share, np.arange(MORPH_ENDS), column) for column in ends.T]
+    frames = decode(run.model, np.stack(latents, axis=1).astype(np.float32))
+    print(save_gif(PLACE / "morph.gif", frames, width=MORPH_WIDTH, seconds=3.0))
+
+
+def light(page: Image.Image) -> Image.Image:
+    """256 colours: a quarter of the bytes that everybody who clones the project would fetch."""
+    return page.quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
+
+
+if __name__ == "__main__":
+    main()

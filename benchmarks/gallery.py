@@ -1,6 +1,9 @@
-"""The README's pictures, from a run on drawn strips: never from one on strips of somebody else.
+"""The README's samples, reconstructions and morph, from a run on drawn strips.
 
-python benchmarks/gallery.py --experiment_dir logs/RUN
+    python benchmarks/gallery.py --experiment_dir logs/RUN
+
+Never from a run on strips of somebody else. The README's other pictures are `--pictures` of
+benchmarks/sampling.py, made smaller, and a screenshot of the explorer.
 """
 
 import argparse

@@ -40,11 +40,9 @@ import process_model
 import train_torch
 from garfield_vae.drawn import draw_folder
 from garfield_vae.gather import present_strips
-from garfield_vae.options import TrainOptions
 from garfield_vae.store import iso_date
 
 BATCH = 16
-STRIPS = TrainOptions(source="folder", data_dir="drawn/strips")  # training finds the store of these
 SMALL = [
     *("--source", "folder", "--data_dir", "drawn/strips", "--run_name", "run", "--epochs", "1"),
     *("--z_dim", "256", "--c_hidden", "2", "--num_blocks", "1", "--batch_size", str(BATCH)),
@@ -122,7 +120,8 @@ def steps(count: int, options: argparse.Namespace) -> dict[str, tuple[int, Calla
     drawn, trained = min(count, options.different), min(count, options.trained)
     found = {
         "draw": (drawn, lambda: draw(count, options.different)),
-        "store": (count, lambda: present_strips(STRIPS)),
+        # Where training will look for it.
+        "store": (count, lambda: present_strips(train_torch.read_command_line(SMALL)[0])),
         "train": (trained, lambda: train(trained)),
         "latents": (count, lambda: process_model.main([*PROCESS, "--num_samples", "1"])),
     }

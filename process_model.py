@@ -21,23 +21,23 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from garfield_vae.coding import decode, encode, reconstruct
-from garfield_vae.encoded import encoded_strips
-from garfield_vae.errors import UserError, run_script
+from garfield_vae.checkpoints import LoadedModel, exported_space, is_exported, load_model
+from garfield_vae.cli.flags import add_options, typed
+from garfield_vae.cli.options import ProcessOptions
+from garfield_vae.data.images import open_strip
+from garfield_vae.data.panels import cut_panels, join_panels
+from garfield_vae.data.sources import present_strips
+from garfield_vae.data.store import PanelStore
 from garfield_vae.evaluation.evaluate import evaluate_run
 from garfield_vae.explorer import explore
 from garfield_vae.explorer.export_page import export_page
-from garfield_vae.flags import add_options, typed
-from garfield_vae.gather import present_strips
-from garfield_vae.images import open_strip
-from garfield_vae.latent import LatentSpace
-from garfield_vae.options import ProcessOptions
-from garfield_vae.panels import cut_panels
-from garfield_vae.pictures import explained_variance, pairs, save_gif, save_png, sheet
-from garfield_vae.run import LoadedRun, choose_device, find_run_folder
-from garfield_vae.sharing.export import export_model
-from garfield_vae.sharing.exported import exported_space, is_exported, open_model
-from garfield_vae.store import PanelStore
+from garfield_vae.export.folder import export_model
+from garfield_vae.latent.codec import decode, encode, reconstruct
+from garfield_vae.latent.encoded import encoded_strips
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.run_folder import choose_device, find_run_folder
+from garfield_vae.util.errors import UserError, run_script
+from garfield_vae.util.pictures import explained_variance, pairs, save_gif, save_png, sheet
 
 WALK_REACH = 3.0  # standard deviations to either side
 WALK_STEPS = 7  # strips in a row of walks.png
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # -------------------------------------------------------------- 1. what was asked for
     options = read_command_line(arguments)
     folder = find_run_folder(options.experiment_dir, Path("logs"))
-    run = open_model(folder, choose_device(options.accelerator))
+    run = load_model(folder, choose_device(options.accelerator))
     check_flags(options, run)
     if is_exported(folder):
         check_without_strips(options, folder)
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         space = exported_space(run)
     else:
         store = present_strips(run.options)
-        encoded = encoded_strips(run, store)
+        encoded = encoded_strips(run.model, run.checkpoint, folder, store)
         space, means, strips = encoded.space, encoded.means, f"{len(store):,}"
     shown = min(options.components, len(space.std))
     print(f"model       {run.checkpoint}, epoch {run.epoch + 1}")
@@ -126,7 +126,7 @@ def read_command_line(arguments: Sequence[str] | None) -> ProcessOptions:
     return ProcessOptions(**given)
 
 
-def check_flags(options: ProcessOptions, run: LoadedRun) -> None:
+def check_flags(options: ProcessOptions, run: LoadedModel) -> None:
     """The checkpoint knows its sizes; one that is typed as well has to be the same."""
     for flag in ("z_dim", "c_hidden", "num_blocks"):
         asked, trained = getattr(options, flag), run.model.config[flag]
@@ -146,7 +146,7 @@ def check_without_strips(options: ProcessOptions, folder: Path) -> None:
             )
 
 
-def find_strip(name: str, run: LoadedRun, store: PanelStore | None) -> np.ndarray:
+def find_strip(name: str, run: LoadedModel, store: PanelStore | None) -> np.ndarray:
     """The panels, uint8 [1, 3, 3, H, W], of a strip named by its date or by a picture file."""
     if store is not None and name in store.names:
         return store.panels[[store.names.index(name)]]
@@ -161,30 +161,32 @@ def find_strip(name: str, run: LoadedRun, store: PanelStore | None) -> np.ndarra
     return cut(path, run)
 
 
-def cut(path: Path, run: LoadedRun) -> np.ndarray:
+def cut(path: Path, run: LoadedModel) -> np.ndarray:
     """A picture file's panels, uint8 [1, 3, 3, H, W]."""
     height, width = run.model.config["panel_height"], run.model.config["panel_width"]
     return cut_panels(open_strip(path), height, width)[None]
 
 
 def write_samples(
-    run: LoadedRun, space: LatentSpace, options: ProcessOptions, output: Path
+    run: LoadedModel, space: LatentSpace, options: ProcessOptions, output: Path
 ) -> None:
     rng = np.random.default_rng(options.seed)
     latents = space.sample(
         options.num_samples, rng, options.temperature, options.novelty, options.prior
     )
-    told(save_png(output / "samples.png", sheet(decode(run.model, latents), columns=2)))
+    told(
+        save_png(output / "samples.png", sheet(join_panels(decode(run.model, latents)), columns=2))
+    )
 
 
-def write_reconstructions(run: LoadedRun, store: PanelStore, output: Path) -> None:
+def write_reconstructions(run: LoadedModel, store: PanelStore, output: Path) -> None:
     rows = store.split("test")[:RECONSTRUCTED]
     strips, names = store.panels[rows], [store.names[row] for row in rows]
-    image = pairs(strips, reconstruct(run.model, strips), names)
+    image = pairs(join_panels(strips), join_panels(reconstruct(run.model, strips)), names)
     told(save_png(output / "reconstructions.png", image))
 
 
-def write_walks(run: LoadedRun, space: LatentSpace, shown: int, output: Path) -> None:
+def write_walks(run: LoadedModel, space: LatentSpace, shown: int, output: Path) -> None:
     """walks.png, a row a component, and an animation of each."""
     steps = np.linspace(-WALK_REACH, WALK_REACH, WALK_STEPS)
     rows, labels = [], []
@@ -192,11 +194,11 @@ def write_walks(run: LoadedRun, space: LatentSpace, shown: int, output: Path) ->
         rows.append(decode(run.model, walk(space, component, steps)))
         share = f"component {component + 1}, {100 * space.explained[component]:.1f} %"
         labels += [f"{share}: {step:+.0f} sd" for step in steps]
-    page = sheet(np.concatenate(rows), columns=WALK_STEPS, width=240, labels=labels)
+    page = sheet(join_panels(np.concatenate(rows)), columns=WALK_STEPS, width=240, labels=labels)
     told(save_png(output / "walks.png", page))
     frames = np.linspace(-WALK_REACH, WALK_REACH, WALK_FRAMES)
     for component in tqdm(range(shown), desc="walks", unit="walk", disable=None):
-        strips = decode(run.model, walk(space, component, frames))
+        strips = join_panels(decode(run.model, walk(space, component, frames)))
         save_gif(output / f"walk_{component + 1:02d}.gif", strips, width=480, seconds=2.0)
     print(f"wrote {output / 'walk_01.gif'} to walk_{shown:02d}.gif")
 
@@ -209,22 +211,22 @@ def walk(space: LatentSpace, component: int, steps: np.ndarray) -> np.ndarray:
 
 
 def write_morph(
-    run: LoadedRun, a: np.ndarray, b: np.ndarray, names: list[str], output: Path
+    run: LoadedModel, a: np.ndarray, b: np.ndarray, names: list[str], output: Path
 ) -> None:
     ends, _ = encode(run.model, np.concatenate([a, b]))
     name = "morph_" + "_".join(Path(name).stem for name in names)
 
     def between(count: int) -> np.ndarray:
         share = np.linspace(0, 1, count, dtype=np.float32)[:, None]
-        return decode(run.model, (1 - share) * ends[:1] + share * ends[1:])
+        return join_panels(decode(run.model, (1 - share) * ends[:1] + share * ends[1:]))
 
     told(save_png(output / f"{name}.png", sheet(between(MORPH_STEPS))))
     told(save_gif(output / f"{name}.gif", between(MORPH_FRAMES), width=632, seconds=2.5))
 
 
-def write_reconstruction(run: LoadedRun, path: Path, output: Path) -> None:
+def write_reconstruction(run: LoadedModel, path: Path, output: Path) -> None:
     strip = cut(path, run)
-    image = pairs(strip, reconstruct(run.model, strip), [path.name])
+    image = pairs(join_panels(strip), join_panels(reconstruct(run.model, strip)), [path.name])
     told(save_png(output / f"reconstruction_{path.stem}.png", image))
 
 

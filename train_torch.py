@@ -25,7 +25,22 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from garfield_vae.callbacks import (
+from garfield_vae.checkpoints import read_checkpoint
+from garfield_vae.cli.flags import add_options, typed
+from garfield_vae.cli.options import TrainOptions, train_options
+from garfield_vae.data.download import DownloadOptions, add_download_arguments
+from garfield_vae.data.sources import gather_strips, store_path
+from garfield_vae.data.store import PanelStore
+from garfield_vae.model.elbo import implied_sigma
+from garfield_vae.run_folder import (
+    environment,
+    find_checkpoint,
+    find_run_folder,
+    new_run_folder,
+    read_options,
+    write_json,
+)
+from garfield_vae.training.callbacks import (
     SHOWN_STRIPS,
     Deadline,
     EpochRecord,
@@ -34,26 +49,11 @@ from garfield_vae.callbacks import (
     RunPictures,
     RunProgressBar,
 )
-from garfield_vae.dataset import StripData
-from garfield_vae.download import DownloadOptions, add_download_arguments
-from garfield_vae.errors import INTERRUPTED, UserError, run_script
-from garfield_vae.flags import add_options, typed
-from garfield_vae.gather import gather_strips, store_path
-from garfield_vae.objective import implied_sigma
-from garfield_vae.options import TrainOptions, train_options
-from garfield_vae.run import (
-    WholeCheckpoints,
-    environment,
-    find_checkpoint,
-    find_run_folder,
-    new_run_folder,
-    read_checkpoint,
-    read_options,
-    write_json,
-)
-from garfield_vae.store import PanelStore
-from garfield_vae.tensorboard import FinalRecord, RunLogger, quiet_writer
-from garfield_vae.training import StripModule
+from garfield_vae.training.checkpoint_io import WholeCheckpoints
+from garfield_vae.training.data_module import StripData
+from garfield_vae.training.module import StripModule
+from garfield_vae.training.tensorboard import FinalRecord, RunLogger, quiet_writer
+from garfield_vae.util.errors import INTERRUPTED, UserError, run_script
 
 # What --demo changes; flags that are typed beside it are obeyed. In two minutes a small network
 # gets further than a large one (benchmarks/frontier.py).
@@ -163,10 +163,13 @@ def make_module(options: TrainOptions, resumed: Path | None) -> StripModule:
         try:
             with torch.device("meta"):
                 StripModule(options).load_state_dict(weights, assign=True)
-        except (UserError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{resumed} is damaged: it holds another network") from error
     torch.manual_seed(options.seed)
-    return StripModule(options)
+    try:
+        return StripModule(options)
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def quieten_lightning() -> None:

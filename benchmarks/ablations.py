@@ -30,14 +30,14 @@ from torch.optim.swa_utils import AveragedModel
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.quality import draw, split_weeks
-from garfield_vae import augment as augmenting
-from garfield_vae import networks
-from garfield_vae.augment import augment, augmented_share
-from garfield_vae.objective import calibrated_beta, distortion, ramp, rate
-from garfield_vae.options import TrainOptions
-from garfield_vae.panels import to_unit
-from garfield_vae.store import PanelStore
-from garfield_vae.training import LEARNING_RATE_PER_WIDTH, WARMUP_STEPS, power_average
+from garfield_vae.cli.options import TrainOptions
+from garfield_vae.data.panels import to_unit
+from garfield_vae.data.store import PanelStore
+from garfield_vae.model import networks
+from garfield_vae.model.elbo import calibrated_beta, distortion, ramp, rate
+from garfield_vae.training import augment as augmenting
+from garfield_vae.training.augment import augment, augmented_share
+from garfield_vae.training.module import LEARNING_RATE_PER_WIDTH, WARMUP_STEPS, power_average
 from train_torch import BATCH_ON_CPU, choose_precision
 
 # What a lever can change; `networks.…` are changed in place, since each lever has its own process.
@@ -105,7 +105,7 @@ class TransposingDecoder(ShufflingDecoder):
 
 
 def put(name: str, value: object) -> Callable[[], None]:
-    """Replaces a name of garfield_vae.networks, or one of torch's functions that it calls."""
+    """Replaces a name of garfield_vae.model.networks, or one of torch's functions that it calls."""
     owner, attribute = (F, name[2:]) if name.startswith("F.") else (networks, name)
     return lambda: setattr(owner, attribute, value)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from garfield_vae.download import DownloadOptions, download  # noqa: E402
+from garfield_vae.data.download import DownloadOptions, download  # noqa: E402
 
 STEP = 1000
 

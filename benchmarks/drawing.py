@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.drawn import FIRST_DAY, dailies, draw_folder, draw_strip
+from garfield_vae.data.drawn import FIRST_DAY, dailies, draw_folder, draw_strip
 
 
 def main() -> None:

@@ -20,14 +20,14 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.coding import encode
+from garfield_vae.checkpoints import LoadedModel
+from garfield_vae.cli.options import TrainOptions
+from garfield_vae.data.store import PanelStore, split_names
 from garfield_vae.evaluation.evaluate import STAGES, evaluate_run
-from garfield_vae.latent import LatentSpace
-from garfield_vae.networks import StripVAE
-from garfield_vae.options import TrainOptions
-from garfield_vae.run import LoadedRun
-from garfield_vae.stages import Stages
-from garfield_vae.store import PanelStore, split_names
+from garfield_vae.latent.codec import encode
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.model.networks import StripVAE
+from garfield_vae.util.progress import Stages
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
         store = blocks(Path(folder), options.held_out, options.training)
         torch.manual_seed(0)
         model = StripVAE(z_dim=options.z_dim, c_hidden=6).eval()
-        run = LoadedRun(
+        run = LoadedModel(
             model.requires_grad_(False),
             TrainOptions(z_dim=options.z_dim),
             Path(folder),
@@ -83,7 +83,7 @@ def blocks(folder: Path, held_out: int, training: int) -> PanelStore:
         colours = rng.integers(20, 236, (3, 3, 11, 10))
         coarse = colours.repeat(16, axis=2).repeat(20, axis=3)
         panels[row] = coarse + rng.integers(-20, 20, coarse.shape)
-        # as many quantities and kinds as strips of garfield_vae.drawn have
+        # as many quantities and kinds as strips of garfield_vae.data.drawn have
         some = {f"colour {i}": int(c) for i, c in enumerate(colours.flat[:21])}
         factors.append({"date": name} | some | {f"light {k}": c > 127 for k, c in some.items()})
     (folder / "factors.jsonl").write_text("\n".join(map(json.dumps, factors)), encoding="utf-8")

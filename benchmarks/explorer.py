@@ -29,8 +29,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from garfield_vae.explorer.explorer import Explorer
 from garfield_vae.explorer.server import make_server
-from garfield_vae.latent import LatentSpace
-from garfield_vae.networks import StripVAE
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.model.networks import StripVAE
 
 PAGES = 8
 INPUTS_PER_SECOND = 60  # as many as a mouse sends
@@ -71,7 +71,7 @@ TURN = """([seconds, rate, offset]) => new Promise((done) => {
 
 def serve(experiment_dir: str | None, folder: str, pipe) -> None:
     if experiment_dir:
-        from garfield_vae.run import load_run
+        from garfield_vae.checkpoints import load_run
 
         model = load_run(Path(experiment_dir)).model
     else:

@@ -33,9 +33,9 @@ from tqdm import tqdm
 
 import process_model
 import train_torch
-from garfield_vae import callbacks
-from garfield_vae.build import build_store
-from garfield_vae.drawn import draw_folder
+from garfield_vae.data.build import build_store
+from garfield_vae.data.drawn import draw_folder
+from garfield_vae.training import callbacks
 
 STRIPS = 120
 EPOCHS = 4

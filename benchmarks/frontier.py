@@ -18,8 +18,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.quality import ROOT, draw, reconstruction_row, run, split_weeks
-from garfield_vae.coding import reconstruct
-from garfield_vae.run import load_run
+from garfield_vae.checkpoints import load_run
+from garfield_vae.latent.codec import reconstruct
 
 
 def main() -> None:

@@ -5,8 +5,8 @@
 A small file system in memory is mounted, filled with what a phase begins with, and left so much
 room. The phase then ends well, or with status 2 and one line; what was there before is compared
 byte for byte (TensorBoard only ever adds to its own file); nothing is left that nobody will clear.
-Then the file system is enlarged, and the same command has to end well. `tests/test_faults.py` does
-the same with a limit on each file, which needs no rights.
+Then the file system is enlarged, and the same command has to end well.
+`tests/end_to_end/test_faults.py` does the same with a limit on each file, which needs no rights.
 
 Prints a table; the status is 1 where anything was otherwise. Linux, as root.
 """
@@ -27,9 +27,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import process_model
 import train_torch
 from benchmarks.faults import PROCESS, SMALL, make_once
-from garfield_vae.errors import run_script
-from garfield_vae.gather import strip_folders
-from garfield_vae.options import TrainOptions
+from garfield_vae.cli.options import TrainOptions
+from garfield_vae.data.sources import strip_folders
+from garfield_vae.util.errors import run_script
 
 PAGE = 4096
 ROOMS = [0, 1, 4, 16, 40, 80, 160]  # pages that are free

@@ -6,8 +6,8 @@
 A real file is changed in a few random places and read. What may come of it is a result or a
 UserError of one line; every other exception, memory beyond 1 GiB, and a file that was written
 elsewhere are findings: the file is kept in --keep, and the status is 1. Prints a table of how many
-files were tried and how many were read all the same. `tests/test_fuzz.py` runs the same targets for
-a fixed number of cases.
+files were tried and how many were read all the same. `tests/end_to_end/test_fuzz.py` runs the same
+targets for a fixed number of cases.
 """
 
 import argparse
@@ -33,27 +33,29 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.build import build_store
-from garfield_vae.download.manifest import Manifest
-from garfield_vae.drawn import draw_folder, draw_strip
-from garfield_vae.errors import UserError
-from garfield_vae.explorer.state import Positions
-from garfield_vae.images import open_strip
-from garfield_vae.latent import LatentSpace
-from garfield_vae.latent_file import write_space
-from garfield_vae.networks import StripVAE
-from garfield_vae.options import TrainOptions
-from garfield_vae.panels import cut_panels
-from garfield_vae.run import load_run, read_options, record, write_json
-from garfield_vae.sharing.exported import (
+from garfield_vae.checkpoints import (
     CONFIG,
-    FORMAT,
+    CONFIG_FORMAT,
     LATENT,
     WEIGHTS,
     exported_space,
     load_exported,
+    load_run,
+    record,
 )
-from garfield_vae.store import open_store
+from garfield_vae.cli.options import TrainOptions
+from garfield_vae.data.build import build_store
+from garfield_vae.data.download.manifest import Manifest
+from garfield_vae.data.drawn import draw_folder, draw_strip
+from garfield_vae.data.images import open_strip
+from garfield_vae.data.panels import cut_panels
+from garfield_vae.data.store import open_store
+from garfield_vae.explorer.states import Positions
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.latent.space_file import write_space
+from garfield_vae.model.networks import StripVAE
+from garfield_vae.run_folder import read_options, write_json
+from garfield_vae.util.errors import UserError
 
 MEMORY = 2**30  # what reading one file may take, beyond what the program has
 SMALL = {"z_dim": 8, "c_hidden": 1, "num_blocks": 1, "panel_height": 16, "panel_width": 24}
@@ -187,7 +189,7 @@ def small_export(folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / WEIGHTS).write_bytes(save(StripVAE(**SMALL).state_dict()))
     training = {"beta": "auto", "z_dim": 8, "lr": 0.001}
-    config = {"format": FORMAT, "network": SMALL, "training": training, "epoch": 3}
+    config = {"format": CONFIG_FORMAT, "network": SMALL, "training": training, "epoch": 3}
     write_json(folder / CONFIG, config)
     write_space(folder / LATENT, small_space())
     return folder

@@ -15,11 +15,13 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.coding import decode, encode, reconstruct
-from garfield_vae.encoded import encoded_strips
-from garfield_vae.gather import present_strips
-from garfield_vae.pictures import pairs, save_gif, save_png, sheet
-from garfield_vae.run import find_run_folder, load_run
+from garfield_vae.checkpoints import load_run
+from garfield_vae.data.panels import join_panels
+from garfield_vae.data.sources import present_strips
+from garfield_vae.latent.codec import decode, encode, reconstruct
+from garfield_vae.latent.encoded import encoded_strips
+from garfield_vae.run_folder import find_run_folder
+from garfield_vae.util.pictures import pairs, save_gif, save_png, sheet
 
 PLACE = Path(__file__).resolve().parent.parent / ".github" / "pictures"
 WIDTH = 480  # of a strip
@@ -36,17 +38,18 @@ def main() -> None:
     options = parser.parse_args()
     run = load_run(find_run_folder(options.experiment_dir, Path("logs")))
     store = present_strips(run.options)
-    space = encoded_strips(run, store).space
+    space = encoded_strips(run.model, run.checkpoint, run.folder, store).space
 
     latents = space.sample(options.samples, np.random.default_rng(options.seed))
-    page = sheet(decode(run.model, latents), columns=2, width=WIDTH)
+    page = sheet(join_panels(decode(run.model, latents)), columns=2, width=WIDTH)
     print(save_png(PLACE / "samples.png", light(page)))
 
     # Spread over the test strips: neighbours are days of one week, and tell one story.
     test = store.split("test")
     rows = test[np.linspace(0, len(test) - 1, RECONSTRUCTED).astype(int)]
     strips = store.panels[rows]
-    page = pairs(strips, reconstruct(run.model, strips), [store.names[row] for row in rows])
+    names = [store.names[row] for row in rows]
+    page = pairs(join_panels(strips), join_panels(reconstruct(run.model, strips)), names)
     page = page.resize((2 * WIDTH, page.height * 2 * WIDTH // page.width), Image.Resampling.LANCZOS)
     print(save_png(PLACE / "reconstructions.png", light(page)))
 
@@ -55,7 +58,7 @@ def main() -> None:
     share = np.arange((MORPH_ENDS - 1) * MORPH_FRAMES + 1) / MORPH_FRAMES
     latents = [np.interp(share, np.arange(MORPH_ENDS), column) for column in ends.T]
     frames = decode(run.model, np.stack(latents, axis=1).astype(np.float32))
-    print(save_gif(PLACE / "morph.gif", frames, width=MORPH_WIDTH, seconds=3.0))
+    print(save_gif(PLACE / "morph.gif", join_panels(frames), width=MORPH_WIDTH, seconds=3.0))
 
 
 def light(page: Image.Image) -> Image.Image:

@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.images import BrokenImage, open_strip
-from garfield_vae.panels import find_gutters, whiteness
+from garfield_vae.data.images import BrokenImage, open_strip
+from garfield_vae.data.panels import find_gutters, whiteness
 
 AROUND = 0.03  # of the strip's width, to each side, on the sheet
 

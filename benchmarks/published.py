@@ -2,7 +2,7 @@
 
 Only benchmarks use it. It is written from what is known about the published system (layers, sizes,
 loss, optimiser), not from its code, and has its parameter count: 97,085,546 at z_dim 1024,
-c_hidden 6, num_blocks 2. Ours is `garfield_vae.networks.StripVAE`.
+c_hidden 6, num_blocks 2. Ours is `garfield_vae.model.networks.StripVAE`.
 
 It takes and gives the same tensors as ours, so that one loop measures both. It cannot take a batch
 of one strip in training: BatchNorm after the dense layer has nothing to average over.
@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.callbacks import Deadline
-from garfield_vae.dataset import StripData
-from garfield_vae.objective import distortion, rate
-from garfield_vae.store import PanelStore
+from garfield_vae.data.store import PanelStore
+from garfield_vae.model.elbo import distortion, rate
+from garfield_vae.training.callbacks import Deadline
+from garfield_vae.training.data_module import StripData
 
 LEARNING_RATE = 1e-3  # Adam, constant
 BETA = 1e-4

@@ -28,15 +28,16 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.published import PublishedVAE
-from garfield_vae.build import build_store
-from garfield_vae.coding import decode, encode
-from garfield_vae.drawn import draw_folder
+from garfield_vae.checkpoints import load_run
+from garfield_vae.data.build import build_store
+from garfield_vae.data.drawn import draw_folder
+from garfield_vae.data.panels import join_panels
+from garfield_vae.data.store import PanelStore, iso_date
 from garfield_vae.evaluation.comparison import reconstruction_figures, reconstruction_values
 from garfield_vae.evaluation.evidence import bound_figures
-from garfield_vae.measures.baselines import mean_image, mosaic, pca_reconstructions
-from garfield_vae.pictures import save_png, sheet
-from garfield_vae.run import load_run
-from garfield_vae.store import PanelStore, iso_date
+from garfield_vae.evaluation.metrics.baselines import mean_image, mosaic, pca_reconstructions
+from garfield_vae.latent.codec import decode, encode
+from garfield_vae.util.pictures import save_png, sheet
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_HELD_OUT = 300
@@ -64,7 +65,9 @@ def main() -> None:
         chosen = np.linspace(0, len(originals) - 1, SHOWN).astype(int)
         pictures = np.stack([panels[chosen] for panels in shown.values()], axis=1)
         labels = list(shown) * SHOWN
-        page = sheet(pictures.reshape(-1, *originals.shape[1:]), len(shown), labels=labels)
+        page = sheet(
+            join_panels(pictures.reshape(-1, *originals.shape[1:])), len(shown), labels=labels
+        )
         save_png(options.pictures, page)
 
 

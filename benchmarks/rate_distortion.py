@@ -24,14 +24,14 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import train_torch
-from garfield_vae.coding import decode, encode
+from garfield_vae.checkpoints import load_run
+from garfield_vae.data.sources import present_strips
 from garfield_vae.evaluation.charts import Series, line_chart, standalone
 from garfield_vae.evaluation.comparison import reconstruction_values
-from garfield_vae.files import replacing
-from garfield_vae.gather import present_strips
-from garfield_vae.measures.bounds import elbo_bits
-from garfield_vae.objective import active_units, calibrated_beta, rate
-from garfield_vae.run import load_run
+from garfield_vae.evaluation.metrics.bounds import elbo_bits
+from garfield_vae.latent.codec import decode, encode
+from garfield_vae.model.elbo import active_units, calibrated_beta, rate
+from garfield_vae.util.files import replacing
 
 DEFAULTS = ["--source", "drawn", "--count", "600", "--epochs", "20", "--z_dim", "128"]
 

@@ -18,13 +18,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.coding import decode, reconstruct
-from garfield_vae.encoded import encoded_strips
+from garfield_vae.checkpoints import load_run
+from garfield_vae.data.panels import join_panels
+from garfield_vae.data.sources import present_strips
 from garfield_vae.evaluation.comparison import Describer
-from garfield_vae.gather import present_strips
-from garfield_vae.measures.samples import KernelDistance, NearestStrips, manifold_measures
-from garfield_vae.pictures import save_png, sheet
-from garfield_vae.run import find_run_folder, load_run
+from garfield_vae.evaluation.metrics.samples import KernelDistance, NearestStrips, manifold_measures
+from garfield_vae.latent.codec import decode, reconstruct
+from garfield_vae.latent.encoded import encoded_strips
+from garfield_vae.run_folder import find_run_folder
+from garfield_vae.util.pictures import save_png, sheet
 
 FEATURES = "lines and layout"
 MOST_TRAINING = 1500
@@ -53,7 +55,7 @@ def main() -> None:
 
     run = load_run(find_run_folder(options.experiment_dir, Path("logs")))
     store = present_strips(run.options)
-    space = encoded_strips(run, store).space
+    space = encoded_strips(run.model, run.checkpoint, run.folder, store).space
     train = store.split("train")
     training = store.panels[train[:: -(-len(train) // MOST_TRAINING)]]
     held_out = store.panels[np.concatenate([store.split("validation"), store.split("test")])]
@@ -78,7 +80,7 @@ def main() -> None:
         shown.append(strips[:SHOWN])
         labels += [name] * SHOWN
     if options.pictures:
-        page = sheet(np.concatenate(shown), columns=SHOWN, width=400, labels=labels)
+        page = sheet(join_panels(np.concatenate(shown)), columns=SHOWN, width=400, labels=labels)
         save_png(options.pictures, page)
 
 

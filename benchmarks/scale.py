@@ -38,9 +38,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import process_model
 import train_torch
-from garfield_vae.drawn import draw_folder
-from garfield_vae.gather import present_strips
-from garfield_vae.store import iso_date
+from garfield_vae.data.drawn import draw_folder
+from garfield_vae.data.sources import present_strips
+from garfield_vae.data.store import iso_date
 
 BATCH = 16
 SMALL = [

@@ -26,8 +26,8 @@ import torch.multiprocessing as mp
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.drawn import draw_folder
-from garfield_vae.networks import StripVAE
+from garfield_vae.data.drawn import draw_folder
+from garfield_vae.model.networks import StripVAE
 
 ROOT = Path(__file__).resolve().parent.parent
 LINKS = {"10 Gbit/s": 10e9 / 8, "100 Gbit/s": 100e9 / 8}

@@ -21,11 +21,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.build import SUFFIXES, build_store
-from garfield_vae.dataset import StripData
-from garfield_vae.drawn import draw_folder
-from garfield_vae.images import open_strip
-from garfield_vae.panels import to_unit
+from garfield_vae.data.build import SUFFIXES, build_store
+from garfield_vae.data.drawn import draw_folder
+from garfield_vae.data.images import open_strip
+from garfield_vae.data.panels import to_unit
+from garfield_vae.training.data_module import StripData
 
 ROUNDS = 5
 

@@ -1,6 +1,11 @@
 """A variational autoencoder that learns to draw three-panel comic strips."""
 
 import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from garfield_vae.checkpoints import LoadedModel
 
 __version__ = "0.1.0"
 
@@ -8,3 +13,13 @@ __version__ = "0.1.0"
 # The default, about a millisecond, is fine on an idle machine, and makes training many times
 # slower on one whose cores other programs want too.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+
+
+def load(folder: str | Path) -> "LoadedModel":
+    """The trained model of a run's folder, or of an exported one, on the CPU and ready to use.
+
+    Raises UserError when there is none.
+    """
+    from garfield_vae.checkpoints import load_model  # torch takes seconds to import
+
+    return load_model(Path(folder))

@@ -26,7 +26,7 @@ from itertools import count
 
 from PIL import Image
 
-from garfield_vae.drawn import draw_strip
+from garfield_vae.data.drawn import draw_strip
 
 FIRST, TODAY = date(1978, 6, 19), date(2026, 11, 23)
 

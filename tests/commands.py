@@ -18,7 +18,7 @@ ROOM = 256 * 2**20  # bytes
 SERVER = """
 import json, os, resource, sys, traceback
 import process_model, train_torch
-from garfield_vae.errors import run_script
+from garfield_vae.util.errors import run_script
 mains = {"train_torch.py": train_torch.main, "process_model.py": process_model.main}
 for line in sys.stdin:
     script, flags, folder, room = json.loads(line)

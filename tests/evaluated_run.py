@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from garfield_vae.coding import encode
-from garfield_vae.latent import LatentSpace
-from garfield_vae.networks import StripVAE
-from garfield_vae.options import TrainOptions
-from garfield_vae.run import LoadedRun
-from garfield_vae.store import PanelStore
+from garfield_vae.checkpoints import LoadedModel
+from garfield_vae.cli.options import TrainOptions
+from garfield_vae.data.store import PanelStore
+from garfield_vae.latent.codec import encode
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.model.networks import StripVAE
 
 HEIGHT, WIDTH = 48, 64
 
@@ -48,7 +48,7 @@ def small_store(folder: Path, count: int = 200, with_factors: bool = True) -> Pa
     return PanelStore(path, strips, names, [f"{i:064x}" for i in range(count)])
 
 
-def small_run(folder: Path, **options) -> LoadedRun:
+def small_run(folder: Path, **options) -> LoadedModel:
     """A run of an untrained network whose metrics.csv tells of three epochs."""
     folder.mkdir(parents=True)
     torch.manual_seed(0)
@@ -61,7 +61,7 @@ def small_run(folder: Path, **options) -> LoadedRun:
         "3,30,1e-5,0.2,20,8,,,",
     ]
     (folder / "metrics.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return LoadedRun(
+    return LoadedModel(
         model=model.eval().requires_grad_(False),
         options=TrainOptions(z_dim=8, **options),
         folder=folder,
@@ -70,6 +70,6 @@ def small_run(folder: Path, **options) -> LoadedRun:
     )
 
 
-def fitted_space(run: LoadedRun, store: PanelStore) -> LatentSpace:
+def fitted_space(run: LoadedModel, store: PanelStore) -> LatentSpace:
     means, _ = encode(run.model, store.panels[store.split("train")])
     return LatentSpace.fit(means)

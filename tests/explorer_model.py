@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from garfield_vae.drawn import draw_strip
+from garfield_vae.data.drawn import draw_strip
+from garfield_vae.data.panels import cut_panels, join_panels, to_uint8, to_unit
 from garfield_vae.explorer.explorer import Explorer
 from garfield_vae.explorer.server import make_server
-from garfield_vae.latent import LatentSpace
-from garfield_vae.networks import StripVAE
-from garfield_vae.panels import cut_panels, join_panels, to_uint8, to_unit
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.model.networks import StripVAE
 
 SLIDERS = 6
 STRIPS = 40

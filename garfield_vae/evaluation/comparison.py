@@ -1,6 +1,6 @@
 """Sets of uint8 strips [N, 3, 3, H, W] to figures with confidence intervals.
 
-The measures themselves are in garfield_vae.measures; here they are applied a chunk at a time and
+The measures themselves are in evaluation/metrics/; here they are applied a chunk at a time and
 resampled.
 """
 
@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from garfield_vae.measures.disentanglement import (
+from garfield_vae.data.panels import to_unit
+from garfield_vae.evaluation.metrics.disentanglement import (
     Factors,
     dci,
     entropies,
@@ -20,17 +21,16 @@ from garfield_vae.measures.disentanglement import (
     mutual_information,
     sap,
 )
-from garfield_vae.measures.features import (
+from garfield_vae.evaluation.metrics.features import (
     PixelAndLineFeatures,
     random_network_features,
     small_strips,
     standardised,
 )
-from garfield_vae.measures.intervals import Estimate, mean_estimate, weighted_estimate
-from garfield_vae.measures.reconstruction import mse_per_strip, psnr, ssim_and_ms_ssim
-from garfield_vae.measures.samples import KernelDistance, NearestStrips, manifold_measures
-from garfield_vae.measures.wasserstein import SlicedWasserstein, pyramid_patches
-from garfield_vae.panels import to_unit
+from garfield_vae.evaluation.metrics.intervals import Estimate, mean_estimate, weighted_estimate
+from garfield_vae.evaluation.metrics.reconstruction import mse_per_strip, psnr, ssim_and_ms_ssim
+from garfield_vae.evaluation.metrics.samples import KernelDistance, NearestStrips, manifold_measures
+from garfield_vae.evaluation.metrics.wasserstein import SlicedWasserstein, pyramid_patches
 
 CHUNK = 2  # strips: what is made of them stays in a processor's cache
 WASSERSTEIN_RESAMPLES, KERNEL_RESAMPLES, SIDE_RESAMPLES = 20, 200, 100

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
-from garfield_vae.coding import decode, encode
-from garfield_vae.errors import UserError
+from garfield_vae.checkpoints import LoadedModel
+from garfield_vae.data.store import PanelStore
 from garfield_vae.evaluation.comparison import (
     Describer,
     compare_sets,
@@ -27,16 +27,16 @@ from garfield_vae.evaluation.comparison import (
     reconstruction_values,
 )
 from garfield_vae.evaluation.evidence import bound_figures, iwae_figures
+from garfield_vae.evaluation.metrics.baselines import mean_image, mosaic, pca_reconstructions
+from garfield_vae.evaluation.metrics.disentanglement import usable_factors
+from garfield_vae.evaluation.metrics.intervals import Estimate
 from garfield_vae.evaluation.report import read_metrics, write_report
 from garfield_vae.evaluation.showcase import SHOWN_PRIOR, gather_exhibits
-from garfield_vae.files import replacing
-from garfield_vae.latent import LatentSpace
-from garfield_vae.measures.baselines import mean_image, mosaic, pca_reconstructions
-from garfield_vae.measures.disentanglement import usable_factors
-from garfield_vae.measures.intervals import Estimate
-from garfield_vae.run import LoadedRun
-from garfield_vae.stages import Stages
-from garfield_vae.store import PanelStore
+from garfield_vae.latent.codec import decode, encode
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.util.errors import UserError
+from garfield_vae.util.files import replacing
+from garfield_vae.util.progress import Stages
 
 FEWEST_HELD_OUT = 4
 MOST_HELD_OUT = 1000
@@ -60,7 +60,7 @@ class Rows:
 
 
 def evaluate_run(
-    loaded: LoadedRun,
+    loaded: LoadedModel,
     space: LatentSpace,
     store: PanelStore,
     folder: Path,
@@ -192,7 +192,7 @@ def evaluate_run(
 
 
 def measure_factors(
-    loaded: LoadedRun, space: LatentSpace, store: PanelStore, rng: np.random.Generator
+    loaded: LoadedModel, space: LatentSpace, store: PanelStore, rng: np.random.Generator
 ) -> dict[str, Any] | None:
     """MIG, DCI and SAP where the strips were drawn with known factors, else None."""
     path = store.path.parent / "factors.jsonl"
@@ -211,7 +211,7 @@ def measure_factors(
     return {"strips": len(rows)} | factor_figures(means, space.coordinates(means), factors)
 
 
-def last_beta(loaded: LoadedRun) -> float | None:
+def last_beta(loaded: LoadedModel) -> float | None:
     """The beta that training ended with, from metrics.csv or the options; None for neither."""
     betas = [row["train/beta"] for row in read_metrics(loaded.folder) if "train/beta" in row]
     if betas:

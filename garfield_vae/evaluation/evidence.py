@@ -5,13 +5,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from garfield_vae.coding import decode
-from garfield_vae.measures.bounds import bits_per_dimension, elbo_bits, iwae_bound, log_weights
-from garfield_vae.measures.intervals import mean_estimate
-from garfield_vae.measures.reconstruction import mse_per_strip
-from garfield_vae.networks import StripVAE
-from garfield_vae.objective import active_units, calibrated_beta, rate
-from garfield_vae.panels import to_unit
+from garfield_vae.data.panels import to_unit
+from garfield_vae.evaluation.metrics.bounds import (
+    bits_per_dimension,
+    elbo_bits,
+    iwae_bound,
+    log_weights,
+)
+from garfield_vae.evaluation.metrics.intervals import mean_estimate
+from garfield_vae.evaluation.metrics.reconstruction import mse_per_strip
+from garfield_vae.latent.codec import decode
+from garfield_vae.model.elbo import active_units, calibrated_beta, rate
+from garfield_vae.model.networks import StripVAE
 
 
 def bound_figures(

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from garfield_vae.measures.intervals import Estimate
+from garfield_vae.evaluation.metrics.intervals import Estimate
 
 BITS_A_NAT = 1 / math.log(2)
 COPYING = 0.6  # more of the samples than this on the training strips' side is called copying

@@ -14,14 +14,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+from garfield_vae.checkpoints import LoadedModel
+from garfield_vae.data.panels import join_panels
 from garfield_vae.evaluation.charts import Series, bar_chart, line_chart
 from garfield_vae.evaluation.findings import BITS_A_NAT, findings, times_apart
+from garfield_vae.evaluation.metrics.intervals import Estimate
 from garfield_vae.evaluation.showcase import Exhibits
-from garfield_vae.files import replacing
-from garfield_vae.latent import LatentSpace
-from garfield_vae.measures.intervals import Estimate
-from garfield_vae.panels import join_panels
-from garfield_vae.run import LoadedRun
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.util.files import replacing
 
 PICTURE_QUALITY = 84  # of WebP: a strip is 5 to 30 kB
 SHOWN_FACTORS = 16
@@ -38,7 +38,7 @@ RECONSTRUCTION_COLUMNS = (
 
 def write_report(
     path: Path,
-    loaded: LoadedRun,
+    loaded: LoadedModel,
     space: LatentSpace,
     figures: dict[str, Any],
     exhibits: Exhibits,

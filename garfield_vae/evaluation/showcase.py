@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from garfield_vae.coding import decode
 from garfield_vae.evaluation.comparison import Nearest
-from garfield_vae.latent import LatentSpace
-from garfield_vae.networks import StripVAE
+from garfield_vae.latent.codec import decode
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.model.networks import StripVAE
 
 SHOWN_SAMPLES, SHOWN_PRIOR, SHOWN_WALKS, SHOWN_NEAREST = 12, 4, 6, 4
 WALK_STEPS = (-3.0, -1.5, 0.0, 1.5, 3.0)  # standard deviations

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from garfield_vae.data.images import open_strip
+from garfield_vae.data.panels import cut_panels, join_panels
+from garfield_vae.data.store import PanelStore
 from garfield_vae.explorer.names import ComponentNames
-from garfield_vae.explorer.painter import Painter, contact_sheet, gif, png
-from garfield_vae.explorer.state import (
+from garfield_vae.explorer.renderer import Painter, contact_sheet, gif, png
+from garfield_vae.explorer.states import (
     LIMIT,
     MAX_TEMPERATURE,
-    PANELS,
     Positions,
     as_json,
     between,
 )
-from garfield_vae.images import open_strip
-from garfield_vae.latent import LatentSpace
-from garfield_vae.panels import cut_panels, join_panels
-from garfield_vae.store import PanelStore
+from garfield_vae.geometry import PANELS
+from garfield_vae.latent.space import LatentSpace
 
 if TYPE_CHECKING:  # it brings Lightning, which takes seconds, for a name in an annotation
-    from garfield_vae.run import LoadedRun
+    from garfield_vae.checkpoints import LoadedModel
 
 ENDS = 3.0  # standard deviations that the small pictures show
 SMALL = 160  # their width in pixels
@@ -38,7 +38,7 @@ class Explorer:
 
     def __init__(
         self,
-        loaded: "LoadedRun",
+        loaded: "LoadedModel",
         space: LatentSpace,
         store: PanelStore | None,
         latents: np.ndarray | None,

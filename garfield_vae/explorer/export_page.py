@@ -17,16 +17,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from garfield_vae.errors import UserError
+from garfield_vae.data.panels import join_panels
 from garfield_vae.explorer.explorer import Explorer
-from garfield_vae.explorer.state import PANELS
-from garfield_vae.files import replacing
-from garfield_vae.latent import NOVELTY, LatentSpace
-from garfield_vae.networks import StripVAE
-from garfield_vae.panels import join_panels
+from garfield_vae.geometry import PANELS
+from garfield_vae.latent.space import NOVELTY, LatentSpace
+from garfield_vae.model.networks import StripVAE
+from garfield_vae.util.errors import UserError
+from garfield_vae.util.files import replacing
 
 if TYPE_CHECKING:
-    from garfield_vae.run import LoadedRun
+    from garfield_vae.checkpoints import LoadedModel
 
 PAGE_SCRIPTS = (
     "state.js",
@@ -43,7 +43,7 @@ DECODER_SCRIPTS = ("offline/kernel.js", "offline/decoder.js")
 
 
 def export_page(
-    loaded: "LoadedRun", space: LatentSpace, folder: Path, file: Path, *, sliders: int = 20
+    loaded: "LoadedModel", space: LatentSpace, folder: Path, file: Path, *, sliders: int = 20
 ) -> int:
     """Writes the page to `file` and gives its size in bytes. `folder` has the components' names.
 
@@ -63,7 +63,8 @@ def page(explorer: Explorer) -> str:
     here = files("garfield_vae.explorer")
 
     def read(name: str) -> str:
-        return here.joinpath(*name.split("/")).read_text(encoding="utf-8")
+        folder = here if "/" in name else here / "static"
+        return folder.joinpath(*name.split("/")).read_text(encoding="utf-8")
 
     scripts = {
         name: bundle({part: read(part) for part in names})

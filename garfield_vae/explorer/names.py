@@ -5,8 +5,8 @@ import threading
 import unicodedata
 from pathlib import Path
 
-from garfield_vae.explorer.state import BadRequest
-from garfield_vae.files import replacing
+from garfield_vae.explorer.states import BadRequest
+from garfield_vae.util.files import replacing
 
 LONGEST = 40
 FILE = "component_names.json"

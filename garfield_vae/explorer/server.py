@@ -27,17 +27,17 @@ import waitress
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, NotFound
 
-from garfield_vae.errors import UserError
+from garfield_vae.data.panels import join_panels
+from garfield_vae.data.store import PanelStore
 from garfield_vae.explorer import access
 from garfield_vae.explorer.explorer import Explorer
-from garfield_vae.explorer.painter import Superseded, bmp, png
-from garfield_vae.explorer.state import MAX_TEMPERATURE, BadRequest, as_json
-from garfield_vae.latent import LatentSpace
-from garfield_vae.panels import join_panels
-from garfield_vae.store import PanelStore
+from garfield_vae.explorer.renderer import Superseded, bmp, png
+from garfield_vae.explorer.states import MAX_TEMPERATURE, BadRequest, as_json
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.util.errors import UserError
 
 if TYPE_CHECKING:  # it brings Lightning, which takes seconds, for a name in an annotation
-    from garfield_vae.run import LoadedRun
+    from garfield_vae.checkpoints import LoadedModel
 
 PAGE_FILES = {
     "page.css": "text/css",
@@ -64,7 +64,7 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_PICTURE
     positions, painter = explorer.positions, explorer.painter
     # The page's own files, read once: no path in a request ever reaches the file system.
-    here = files("garfield_vae.explorer")
+    here = files("garfield_vae.explorer") / "static"
     start = here.joinpath("page.html").read_bytes()
     parts = {name: here.joinpath(name).read_bytes() for name in PAGE_FILES}
 
@@ -258,7 +258,7 @@ def make_server(explorer: Explorer, host: str, port: int):
 
 
 def explore(
-    loaded: "LoadedRun",
+    loaded: "LoadedModel",
     space: LatentSpace,
     store: PanelStore | None,
     latents: np.ndarray | None,

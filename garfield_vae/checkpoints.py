@@ -1,0 +1,224 @@
+"""Reads a trained model from any of its files, believing nothing before it is checked.
+
+A run's folder has checkpoints/best.ckpt and last.ckpt. An exported model has
+
+    model.safetensors   the averaged weights, float32
+    config.json         format, version, the network's sizes, how it was trained
+    latent.npz          the latent space that samples, walks and sliders need
+
+There are no strips in it, and none are needed. Nothing in either can run, whoever made it.
+"""
+
+import json
+import pickle
+import warnings
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load
+
+from garfield_vae import __version__
+from garfield_vae.cli.options import TrainOptions, train_options
+from garfield_vae.data.images import open_strip
+from garfield_vae.data.panels import cut_panels, join_panels
+from garfield_vae.latent.codec import reconstruct
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.latent.space_file import read_space
+from garfield_vae.model.networks import StripVAE
+from garfield_vae.run_folder import find_checkpoint
+from garfield_vae.util.errors import UserError
+
+CHECKPOINT_FORMAT = 2  # of a checkpoint's entry "garfield_vae"; another one is refused
+CONFIG_FORMAT = 2  # of config.json; another one is refused
+LARGEST_CONFIG = 2**20  # bytes; one that is written here has a thousand
+LARGEST_HEADER = 2**23  # bytes of a safetensors file that name its tensors: about a hundred each
+WEIGHTS, CONFIG, LATENT = "model.safetensors", "config.json", "latent.npz"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A trained model, ready to use: `model` has the averaged weights and is in eval mode."""
+
+    model: StripVAE
+    options: TrainOptions
+    folder: Path
+    checkpoint: Path
+    epoch: int
+
+    def reconstruct(self, picture: str | Path) -> Image.Image:
+        """A picture file of a strip, encoded and decoded: what the latent vector keeps of it."""
+        height, width = self.model.config["panel_height"], self.model.config["panel_width"]
+        panels = cut_panels(open_strip(Path(picture)), height, width)  # uint8 [3, 3, H, W]
+        return Image.fromarray(join_panels(reconstruct(self.model, panels[None]))[0])
+
+
+def load_run(folder: Path, device: str | torch.device = "cpu") -> LoadedModel:
+    """Loads the best checkpoint of a run (the last one, if it never was validated)."""
+    path = find_checkpoint(folder, "best", "last")
+    checkpoint = read_checkpoint(path)
+    record, prefix = checkpoint["garfield_vae"], "averaged.module."
+    try:
+        weights = {
+            name.removeprefix(prefix): value
+            for name, value in checkpoint["state_dict"].items()
+            if name.startswith(prefix)
+        }
+        network, options = record["network"], dict(record["options"])
+        epoch = int(checkpoint["epoch"])
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise UserError(f"{path} is damaged: it does not say which model it holds") from error
+    model = build(network, weights, path).to(device)
+    return LoadedModel(model, train_options(options, path), folder, path, epoch)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Reads a checkpoint without running anything in it. Raises UserError if it is no good."""
+    try:
+        check_archive(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's remarks on a file that it then refuses
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} is refused: it is damaged or holds more than weights and plain values"
+        ) from error
+    except Exception as error:  # a damaged archive fails in as many ways as it has bytes
+        raise UserError(f"{path} cannot be read, it is damaged or cut off") from error
+    for value in values_in(checkpoint):
+        # one number may be declared to be 10^12, which anything computed from it would be
+        if torch.is_tensor(value) and value.untyped_storage().nbytes() < value.nbytes:
+            raise UserError(f"{path} is refused: it declares more than it holds")
+    record = checkpoint.get("garfield_vae") if isinstance(checkpoint, dict) else None
+    if not isinstance(record, dict):
+        raise UserError(f"{path} is no checkpoint of this project")
+    if record.get("format") != CHECKPOINT_FORMAT:
+        raise UserError(
+            f"{path} was written in format {record.get('format')} and this version reads "
+            f"{CHECKPOINT_FORMAT}: use the version that wrote it ({record.get('version')})"
+        )
+    return checkpoint
+
+
+def check_archive(path: Path) -> None:
+    """Raises an exception unless a file is a zip that unpacks to no more than its own size.
+
+    `torch.save` writes such a zip; what packs a bomb, or is in one of torch's older formats (which
+    are read without knowing how much is to come), is refused.
+    """
+    with zipfile.ZipFile(path) as archive:
+        declared = sum(member.file_size for member in archive.infolist())
+        if declared > path.stat().st_size:
+            raise pickle.UnpicklingError(f"it declares {declared} bytes")
+
+
+def values_in(checkpoint: Any) -> Iterator[Any]:
+    """Every value in what a checkpoint's pickle gives: nested dicts, lists and tuples."""
+    to_do, seen = [checkpoint], set()
+    while to_do:
+        value = to_do.pop()
+        if isinstance(value, dict | list | tuple):
+            if id(value) not in seen:  # a pickle's list may be in itself
+                seen.add(id(value))
+                to_do.extend(value.values() if isinstance(value, dict) else value)
+        else:
+            yield value
+
+
+def build(network: dict[str, Any], weights: dict[str, torch.Tensor], origin: Path) -> StripVAE:
+    """The model that `network` describes, with `weights` in it, in eval mode.
+
+    It is built without memory first: a file that declares more than it holds is refused by its
+    shapes before anything of that size is allocated.
+    """
+    try:
+        with torch.device("meta"):
+            model = StripVAE(**network)
+        model.load_state_dict(weights, assign=True)
+        for name, value in weights.items():
+            if (value.dtype, value.layout) != (torch.float32, torch.strided):
+                raise TypeError(f"{name} is {value.dtype}")
+            if not value.isfinite().all():
+                raise ValueError(f"{name} holds values that are no numbers")
+    except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise UserError(
+            f"{origin} does not hold the weights of the network it describes"
+        ) from error
+    return model.eval().requires_grad_(False)
+
+
+def record(options: TrainOptions, network: dict[str, Any]) -> dict[str, Any]:
+    """The checkpoint's entry "garfield_vae": what rebuilds the model without any flag."""
+    return {
+        "format": CHECKPOINT_FORMAT,
+        "version": __version__,
+        "options": asdict(options),
+        "network": network,
+    }
+
+
+def is_exported(folder: Path) -> bool:
+    return (folder / CONFIG).is_file() and not (folder / "checkpoints").is_dir()
+
+
+def load_model(folder: Path, device: str | torch.device = "cpu") -> LoadedModel:
+    """The model of a run's folder or of an exported one. Raises UserError if it is neither."""
+    return load_exported(folder, device) if is_exported(folder) else load_run(folder, device)
+
+
+def load_exported(folder: Path, device: str | torch.device = "cpu") -> LoadedModel:
+    """Loads an exported model. Raises UserError for whatever stands in the way."""
+    path = folder / CONFIG
+    config = read_config(path)
+    try:
+        network, trained, epoch = config["network"], dict(config["training"]), int(config["epoch"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{path} is damaged: it does not say which model it describes") from error
+    options = train_options(trained, path)
+    model = build(network, read_weights(folder / WEIGHTS), folder / WEIGHTS).to(device)
+    return LoadedModel(model, options, folder, folder / WEIGHTS, epoch)
+
+
+def exported_space(run: LoadedModel) -> LatentSpace:
+    """The latent space that was exported with a model."""
+    return read_space(run.folder / LATENT, run.model.config["z_dim"])[0]
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            config = json.loads(file.read(LARGEST_CONFIG))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged: it is no JSON") from error
+    if not isinstance(config, dict) or "format" not in config:
+        raise UserError(f"{path} describes no model of this project")
+    if config["format"] != CONFIG_FORMAT:
+        raise UserError(
+            f"{path} was written in another format than this version reads ({CONFIG_FORMAT}): "
+            f"use the version that wrote it"
+        )
+    return config
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file, which declares no more than it holds.
+
+    They are read, not mapped: a file that another program cuts off would end this one, and
+    Windows renames no folder in which a file is mapped.
+    """
+    try:
+        with path.open("rb") as file:
+            if int.from_bytes(file.read(8), "little") > LARGEST_HEADER:
+                raise ValueError("its header is too long")
+        return load(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise UserError(f"{path} cannot be read, it is damaged or cut off") from error

@@ -1,0 +1,1 @@
+"""The options of both scripts, and the flags that set them."""

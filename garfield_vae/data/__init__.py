@@ -1,0 +1,1 @@
+"""Strips: where they come from, and how they become panels."""

@@ -1,0 +1,1 @@
+"""The latent space: strips to latents and back, principal components, samplers, files."""

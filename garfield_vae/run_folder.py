@@ -1,0 +1,132 @@
+"""A run's folder: how a new one is made and an old one found, its options and environment."""
+
+import datetime
+import json
+import os
+import platform
+import re
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from garfield_vae import __version__
+from garfield_vae.cli.options import TrainOptions, train_options
+from garfield_vae.util.errors import UserError
+from garfield_vae.util.files import replacing
+
+PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "Pillow", "scikit-learn")
+
+
+def new_run_folder(log_dir: Path, run_name: str | None) -> Path:
+    """Makes `log_dir/run_name`, or one named by the time of day. An existing one is an error."""
+    if run_name is not None and not re.fullmatch(r"[\w][\w.,=+-]*", run_name):
+        raise UserError(
+            f"--run_name {run_name!r} cannot be a folder's name: use letters, digits and .,=+-_"
+        )
+    name = run_name or datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    for attempt in range(1, 100):
+        # two trainings that start in the same second get a folder each
+        folder = log_dir / (name if attempt == 1 else f"{name}_{attempt}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            if run_name is not None:
+                raise UserError(
+                    f"{folder} exists already: give another --run_name, "
+                    f"or go on with that run by --continue_from {folder}"
+                ) from None
+        except OSError as error:
+            raise UserError(
+                f"the run's folder {folder} cannot be made ({error.strerror}): "
+                f"choose another --log_dir"
+            ) from error
+    raise UserError(f"{log_dir} has a hundred runs of this second: give a --run_name")
+
+
+def find_run_folder(name: str, log_dir: Path) -> Path:
+    """The folder that --continue_from or --experiment_dir means; `last` is the newest run."""
+    if name == "last":
+        runs = [path.parent for path in log_dir.glob("*/options.json")]
+        if not runs:
+            raise UserError(f"there is no run in {log_dir} to go on with")
+        return max(runs, key=lambda run: ((run / "options.json").stat().st_mtime, run.name))
+    folder = Path(name)
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}: give a run's folder, such as one in logs/")
+    return folder
+
+
+def choose_device(accelerator: str) -> torch.device:
+    """The device that --accelerator means. Raises UserError when this machine has none of it."""
+    there = {"gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if accelerator == "auto":
+        accelerator = next((name for name, is_there in there.items() if is_there), "cpu")
+    elif not there.get(accelerator, True):
+        raise UserError(f"this machine has no {accelerator} for --accelerator {accelerator}")
+    return torch.device("cuda" if accelerator == "gpu" else accelerator)
+
+
+def find_checkpoint(folder: Path, *names: str) -> Path:
+    """The first of `checkpoints/<name>.ckpt` that is there."""
+    for name in names:
+        if (path := folder / "checkpoints" / f"{name}.ckpt").is_file():
+            return path
+    raise UserError(
+        f"{folder} has no checkpoint ({' or '.join(f'checkpoints/{n}.ckpt' for n in names)}): "
+        f"give the folder of a run that train_torch.py has trained for an epoch or more"
+    )
+
+
+def read_options(folder: Path) -> TrainOptions:
+    """The options a run was started with, from its options.json."""
+    path = folder / "options.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{folder} is no run's folder: it has no options.json") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged: it is no JSON") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path} is damaged: it holds no options")
+    return train_options(values, path)
+
+
+def write_json(path: Path, values: Any) -> None:
+    with replacing(path, "w") as file:
+        json.dump(values, file, indent=2, ensure_ascii=False)
+        file.write("\n")
+
+
+def environment(store_digest: str, device: str) -> dict[str, Any]:
+    """What a run was made with, for environment.json."""
+    return {
+        "garfield_vae": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {package: version(package) for package in PACKAGES},
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "git_commit": git_commit(),
+        "strips": store_digest,
+    }
+
+
+def git_commit() -> str | None:
+    """The commit of this source tree, or None where it is no checkout."""
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"},
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

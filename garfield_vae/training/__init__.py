@@ -1,0 +1,1 @@
+"""Lightning around the model: its steps, its data, what happens between epochs."""

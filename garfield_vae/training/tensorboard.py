@@ -1,0 +1,108 @@
+"""What TensorBoard gets beside the curves: options, final figures, and the latent projector."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch.utils.tensorboard.summary import hparams
+
+from garfield_vae.cli.options import TrainOptions
+from garfield_vae.data.panels import join_panels
+from garfield_vae.data.store import PanelStore
+from garfield_vae.latent.codec import BATCH, encode
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.training.module import StripModule
+
+PROJECTED = 2048  # strips: embeddings are text files, and a sprite has at most 8192² pixels
+PROJECTED_DIMENSIONS = 32
+SPRITE_SIZE = (72, 22)  # 46 × 46 of them; torch lays them out in 64-bit floats, three times
+
+
+class RunLogger(TensorBoardLogger):
+    """Lightning's logger, in the run's own folder; options.json is its record of the options."""
+
+    def __init__(self, folder: Path):
+        super().__init__(folder.parent, name="", version=folder.name)
+
+    def save(self) -> None:
+        self.experiment.flush()
+
+
+@contextmanager
+def quiet_writer() -> Iterator[None]:
+    """Keeps a fault of TensorBoard's writing thread from being printed as a traceback.
+
+    Nothing is lost: the thread keeps the fault, and the next thing that is logged raises it.
+    """
+    before = threading.excepthook
+
+    def hook(fault: threading.ExceptHookArgs) -> None:
+        if not (isinstance(fault.exc_value, OSError) and "Writer" in type(fault.thread).__name__):
+            before(fault)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+class FinalRecord(Callback):
+    """The options as text at the start; the last figures and the projector at the end."""
+
+    def __init__(self, options: TrainOptions, store: PanelStore):
+        self.options, self.store = options, store
+
+    def on_train_start(self, trainer: Trainer, module: StripModule) -> None:
+        rows = "\n".join(f"| {name} | {value} |" for name, value in asdict(self.options).items())
+        text = f"| flag | value |\n|---|---|\n{rows}"
+        trainer.logger.experiment.add_text("options", text, trainer.global_step)
+
+    def on_train_end(self, trainer: Trainer, module: StripModule) -> None:
+        log_final_figures(trainer, self.options)
+        log_projector(trainer, module, self.store)
+
+
+def log_final_figures(trainer: Trainer, options: TrainOptions) -> None:
+    """The options beside the last figures, for TensorBoard's HParams table."""
+    flags = {name: str(value) for name, value in asdict(options).items()}
+    figures = {f"final/{name}": float(value) for name, value in trainer.callback_metrics.items()}
+    writer = trainer.logger.experiment
+    # SummaryWriter.add_hparams would open event files of its own.
+    for summary in hparams(flags, figures):
+        writer.file_writer.add_summary(summary)
+    for name, value in figures.items():
+        writer.add_scalar(name, value, trainer.global_step)
+
+
+def log_projector(trainer: Trainer, module: StripModule, store: PanelStore) -> None:
+    """A few thousand strips as points in their first principal components, with small pictures."""
+    rows = np.linspace(0, len(store) - 1, min(len(store), PROJECTED)).astype(int)
+    model = module.averaged.module
+    slices = np.array_split(rows, -(-len(rows) // BATCH))  # 2,048 strips at once are a gigabyte
+    means = np.concatenate([encode(model, store.panels[part])[0] for part in slices])
+    coordinates = LatentSpace.fit(means).coordinates(means)[:, :PROJECTED_DIMENSIONS]
+    sprites = np.stack(
+        [
+            np.asarray(
+                Image.fromarray(join_panels(store.panels[row])).resize(
+                    SPRITE_SIZE, Image.Resampling.BOX
+                )
+            )
+            for row in rows
+        ]
+    )
+    trainer.logger.experiment.add_embedding(
+        torch.from_numpy(coordinates),
+        metadata=[store.names[row] for row in rows],
+        label_img=torch.from_numpy(sprites).permute(0, 3, 1, 2) / 255,
+        global_step=trainer.global_step,
+        tag="strips",
+    )

@@ -1,0 +1,116 @@
+"""Pages and animations of strip images, uint8 [N, h, w, 3], and how they are written."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from garfield_vae.util.files import replacing
+
+PAPER, INK = "white", "#333333"
+MARGIN = 10  # pixels of paper around and between the strips of a sheet
+
+
+def sheet(
+    strips: np.ndarray,
+    columns: int = 1,
+    width: int | None = None,
+    labels: Sequence[str] | None = None,
+) -> Image.Image:
+    """Strip images [N, h, w, 3] row by row on one page.
+
+    `width` of each strip in pixels (as they are if not given); `labels`, one a strip, go above.
+    """
+    images = [shrink(strip, width) for strip in strips]
+    cell_width, cell_height = images[0].size
+    line = 18 if labels is not None else 0
+    rows = -(-len(images) // columns)
+    page = Image.new(
+        "RGB",
+        (
+            columns * (cell_width + MARGIN) + MARGIN,
+            rows * (cell_height + line + MARGIN) + MARGIN,
+        ),
+        PAPER,
+    )
+    for i, image in enumerate(images):
+        x = MARGIN + i % columns * (cell_width + MARGIN)
+        y = MARGIN + i // columns * (cell_height + line + MARGIN)
+        if labels is not None:
+            write(page, (x, y), labels[i])
+        page.paste(image, (x, y + line))
+    return page
+
+
+def shrink(strip: np.ndarray, width: int | None) -> Image.Image:
+    """One joined strip [h, w, 3] as a picture `width` pixels wide."""
+    image = Image.fromarray(strip)
+    if width is None or width == image.width:
+        return image
+    height = round(image.height * width / image.width)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def write(page: Image.Image, position: tuple[int, int], text: str) -> None:
+    ImageDraw.Draw(page).text(position, text, fill=INK, font=ImageFont.load_default(13))
+
+
+def pairs(originals: np.ndarray, reconstructions: np.ndarray, labels: Sequence[str]) -> Image.Image:
+    """Each original [N, h, w, 3] with its reconstruction at its right."""
+    both = np.stack([originals, reconstructions], axis=1).reshape(-1, *originals.shape[1:])
+    captions = [text for label in labels for text in (label, "reconstruction")]
+    return sheet(both, columns=2, labels=captions)
+
+
+def explained_variance(explained: np.ndarray, shown: int) -> Image.Image:
+    """A bar for each of the first `shown` components and a line of their sum, in per cent."""
+    explained = 100 * explained[:shown]
+    width, height, left, bottom = 900, 420, 60, 40
+    page = Image.new("RGB", (width, height), PAPER)
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
+    plot_width, plot_height = width - left - 20, height - bottom - 40
+    top = 100.0 if explained.sum() > 50 else max(1.0, 1.1 * float(explained.sum()))
+
+    def y(percent: float) -> float:
+        return 40 + plot_height * (1 - percent / top)
+
+    draw.text((left, 10), "Variance of the strips' latents that each component explains", INK, font)
+    for tick in np.linspace(0, top, 5):
+        draw.line([(left, y(tick)), (width - 20, y(tick))], fill="#dddddd")
+        draw.text((left - 8, y(tick)), f"{tick:.3g} %", INK, font, anchor="rm")
+    step = plot_width / len(explained)
+    for i, share in enumerate(explained):
+        x = left + i * step
+        draw.rectangle([x + 0.15 * step, y(share), x + 0.85 * step, y(0)], fill="#f08c00")
+        if len(explained) <= 30 or i % 10 == 0:
+            draw.text((x + step / 2, y(0) + 6), str(i + 1), INK, font, anchor="ma")
+    total = np.cumsum(explained)
+    points = [(left + (i + 0.5) * step, y(share)) for i, share in enumerate(total)]
+    draw.line(points, fill="#1864ab", width=2)
+    draw.text((points[-1][0], y(total[-1]) - 8), f"{total[-1]:.0f} %", "#1864ab", font, anchor="rd")
+    return page
+
+
+def save_png(path: Path, image: Image.Image) -> Path:
+    with replacing(path) as file:
+        # A decoder's soft pixels hardly compress: the usual level takes five times as long for
+        # an eighth less.
+        image.save(file, "PNG", compress_level=1)
+    return path
+
+
+def save_gif(path: Path, strips: Iterable[np.ndarray], width: int, seconds: float) -> Path:
+    """Strip images [N, h, w, 3] as an endless animation there and back; one way takes `seconds`."""
+    frames = [shrink(strip, width) for strip in strips]
+    # One palette for all frames, or the colours flicker.
+    some = [np.asarray(frame)[::2, ::2] for frame in frames[:: max(1, len(frames) // 4)]]
+    palette = Image.fromarray(np.concatenate(some)).quantize(256)
+    frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    frames += frames[-2:0:-1]
+    duration = max(20, round(1000 * seconds / len(frames) * 2))
+    with replacing(path) as file:
+        frames[0].save(
+            file, "GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0
+        )
+    return path

@@ -1,0 +1,165 @@
+"""The record and the files: what is believed, what is mended, what is set aside."""
+
+import json
+from datetime import date
+
+import pytest
+from comic_site import cmyk_jpeg, picture, pixels
+
+from garfield_vae.data.download.manifest import Manifest
+from garfield_vae.data.images import BrokenImage
+
+DAY, NEXT, SUNDAY = date(1985, 3, 12), date(1985, 3, 13), date(1985, 3, 10)
+FILE = "strips/1985/1985-03-12.gif"
+
+
+def lines(folder) -> list[dict]:
+    return [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+
+
+def files(folder) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with one strip."""
+    with Manifest(tmp_path) as manifest:
+        manifest.keep(DAY, "uclick", "http://x/ga850312.gif", picture(DAY))
+    return tmp_path
+
+
+def test_a_strip_stands_under_its_date_and_on_record(folder):
+    assert files(folder) == ["manifest.jsonl", FILE]
+    assert (folder / FILE).read_bytes() == picture(DAY)
+    (line,) = lines(folder)
+    assert line["date"] == "1985-03-12"
+    assert line["status"] == "ok"
+    assert line["source"] == "uclick"
+    assert line["url"] == "http://x/ga850312.gif"
+    assert line["bytes"] == len(picture(DAY))
+    assert line["size"] == [600, 175]
+    assert len(line["sha256"]) == 64
+    assert line["time"].endswith("+00:00")
+
+
+def test_the_extension_comes_from_the_bytes_and_sundays_stand_apart(tmp_path):
+    with Manifest(tmp_path) as manifest:
+        manifest.keep(DAY, "arcamax", "http://x/strip.gif", cmyk_jpeg(DAY))
+        manifest.keep(SUNDAY, "uclick", "http://x/strip.png", picture(SUNDAY))
+    assert files(tmp_path) == [
+        "manifest.jsonl",
+        "strips/1985/1985-03-12.jpg",
+        "sundays/1985/1985-03-10.gif",
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"GIF89a", picture(DAY)[:9000], b"<html>", pixels(30_000, 30_000), pixels(1, 1)],
+    ids=["empty", "header", "truncated", "html", "bomb", "dot"],
+)
+def test_what_does_not_decode_never_reaches_the_strips(tmp_path, content):
+    with Manifest(tmp_path) as manifest, pytest.raises(BrokenImage):
+        manifest.keep(DAY, "uclick", "http://x/", content)
+    assert files(tmp_path) == ["manifest.jsonl"]
+
+
+def test_a_torn_last_line_is_dropped_and_its_file_taken_up_again(folder):
+    path = folder / "manifest.jsonl"
+    with Manifest(folder) as manifest:
+        manifest.keep(NEXT, "uclick", "http://x/", picture(NEXT))
+    path.write_bytes(path.read_bytes()[:-40])
+    with Manifest(folder) as manifest:
+        assert set(manifest.entries) == {DAY}
+        assert manifest.is_there(NEXT)
+    assert [line["status"] for line in lines(folder)] == ["ok", "ok"]
+    assert lines(folder)[1]["source"] == "disk"
+
+
+def test_a_complete_last_line_without_its_end_is_kept(folder):
+    path = folder / "manifest.jsonl"
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    with Manifest(folder) as manifest:
+        manifest.note(NEXT, "missing", "nobody has it")
+    assert [line["date"] for line in lines(folder)] == ["1985-03-12", "1985-03-13"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(b"\xff\xfe\x00", b"[]", b'"text"', b"{}", b"null", b"", b"[" * 100_000),
+        b'{"date": "1985-03-13", "status": "odd"}',
+        b'{"date": "1985-02-30", "status": "missing"}',
+    ],
+)
+def test_a_damaged_line_costs_no_other(folder, damage):
+    path = folder / "manifest.jsonl"
+    path.write_bytes(damage + b"\n" + path.read_bytes())
+    with Manifest(folder) as manifest:
+        assert manifest.is_there(DAY)
+    assert [line["date"] for line in lines(folder)] == ["1985-03-12"]
+
+
+def test_a_day_asked_for_again_has_one_line_and_days_are_in_order(folder):
+    with Manifest(folder) as manifest:
+        manifest.note(NEXT, "error", "failed")
+        manifest.note(SUNDAY, "missing", "nobody has it")
+        manifest.note(NEXT, "missing", "nobody has it")
+    assert [(line["date"], line["status"]) for line in lines(folder)] == [
+        ("1985-03-10", "missing"),
+        ("1985-03-12", "ok"),
+        ("1985-03-13", "missing"),
+    ]
+
+
+def test_a_lost_manifest_is_made_again_from_the_files(folder):
+    (folder / "manifest.jsonl").unlink()
+    with Manifest(folder) as manifest:
+        assert manifest.is_there(DAY)
+        assert manifest.other_day(picture(DAY), NEXT) == DAY
+    assert lines(folder)[0]["bytes"] == len(picture(DAY))
+
+
+def test_a_deleted_strip_is_noticed(folder):
+    (folder / FILE).unlink()
+    with Manifest(folder) as manifest:
+        assert not manifest.is_there(DAY)
+    assert [(line["status"], line["reason"]) for line in lines(folder)] == [
+        ("error", "the strip's file is gone")
+    ]
+
+
+def test_a_truncated_strip_is_noticed_and_set_aside(folder):
+    (folder / FILE).write_bytes(picture(DAY)[:1000])
+    with Manifest(folder) as manifest:
+        assert not manifest.is_there(DAY)
+    assert files(folder) == ["manifest.jsonl", "set-aside/1985-03-12.gif"]
+
+
+def test_an_altered_strip_of_the_same_length_is_noticed_when_verifying(folder):
+    altered = bytearray(picture(DAY))
+    altered[5000] ^= 1
+    (folder / FILE).write_bytes(altered)
+    with Manifest(folder) as manifest:
+        assert manifest.is_there(DAY)
+        assert not manifest.is_there(DAY, verify=True)
+    assert (folder / "set-aside/1985-03-12.gif").read_bytes() == altered
+
+
+def test_a_file_that_is_no_strip_or_another_days_is_not_taken_up(folder):
+    (folder / "strips/1985/1985-03-13.gif").write_bytes(picture(DAY))
+    (folder / "strips/1985/1985-03-14.gif").write_bytes(b"<html>")
+    with Manifest(folder) as manifest:
+        assert not manifest.is_there(NEXT)
+        assert not manifest.is_there(date(1985, 3, 14))
+    assert files(folder)[1:3] == ["set-aside/1985-03-13.gif", "set-aside/1985-03-14.gif"]
+
+
+def test_temporaries_of_a_killed_run_are_removed_and_strangers_left(folder):
+    (folder / "strips/1985/.1985-03-13.gif.x7f3.tmp").write_bytes(b"GIF89a")
+    (folder / ".manifest.jsonl.ab12.tmp").write_bytes(b"{")
+    (folder / "strips/1985/my-favourite.gif").write_bytes(picture(NEXT))
+    with Manifest(folder):
+        pass
+    assert files(folder) == ["manifest.jsonl", FILE, "strips/1985/my-favourite.gif"]

@@ -1,0 +1,297 @@
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from strip_pictures import encoded, save_strips, strip_picture
+
+from garfield_vae.data.build import build_store
+from garfield_vae.data.images import open_strip
+from garfield_vae.data.panels import cut_panels
+from garfield_vae.data.store import PanelStore, StaleStore
+from garfield_vae.util.errors import UserError
+
+
+@pytest.fixture
+def strips(tmp_path) -> Path:
+    save_strips(tmp_path / "strips", 22)
+    return tmp_path / "strips"
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def cut(monkeypatch) -> list:
+    """Counts the strips that are really cut."""
+    pictures = []
+
+    def counting(image, height, width):
+        pictures.append(image)
+        return cut_panels(image, height, width)
+
+    monkeypatch.setattr("garfield_vae.data.build.cut_panels", counting)
+    return pictures
+
+
+def test_a_store_holds_every_strip_by_date_with_its_panels(strips, folder):
+    store = build_store(strips, folder)
+    paths = sorted(strips.rglob("*.gif"))
+    assert store.names == [path.stem for path in paths]
+    assert (store.panels.shape, store.panels.dtype) == ((22, 3, 3, 176, 200), np.uint8)
+    for row in (0, 9, 21):
+        assert (store.panels[row] == cut_panels(open_strip(paths[row]))).all()
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "panels-176x200.json",
+        "panels-176x200.npy",
+    ]
+
+
+def test_the_file_is_an_ordinary_npy_to_everybody_else(strips, folder):
+    store = build_store(strips, folder)
+    assert (np.load(folder / "panels-176x200.npy") == store.panels).all()
+
+
+def test_each_panel_size_has_a_store_of_its_own(strips, folder):
+    build_store(strips, folder)
+    small = build_store(strips, folder, height=32, width=48)
+    assert small.panels.shape == (22, 3, 3, 32, 48)
+    assert (small.height, small.width) == (32, 48)
+    assert len(PanelStore.open(folder / "panels-176x200.npy")) == 22
+
+
+def test_a_second_build_of_the_same_strips_writes_nothing(strips, folder, cut):
+    first = build_store(strips, folder)
+    times = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    cut.clear()
+    second = build_store(strips, folder)
+    assert (cut, second.digest) == ([], first.digest)
+    assert times == {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def test_only_new_and_altered_strips_are_cut_again(strips, folder, cut):
+    first = build_store(strips, folder)
+    (strips / "1999-12-31.gif").write_bytes(encoded(strip_picture(), "GIF"))
+    altered = strips / "2001" / "2001-01-05.gif"
+    altered.write_bytes(encoded(strip_picture(colours=((9, 9, 200),) * 3), "GIF"))
+    (strips / "2001" / "2001-01-07.gif").unlink()
+    os.utime(strips / "2001" / "2001-01-09.gif")  # another time, the same bytes
+    cut.clear()
+    second = build_store(strips, folder)
+    assert len(cut) == 2
+    assert second.names == ["1999-12-31", *first.names[:6], *first.names[7:]]
+    for name in ("2001-01-01", "2001-01-09", "2001-01-22"):
+        row, before = second.names.index(name), first.names.index(name)
+        assert (second.panels[row] == first.panels[before]).all()
+    row = second.names.index("2001-01-05")
+    assert (second.panels[row] == cut_panels(open_strip(altered))).all()
+    assert second.digest != first.digest
+
+
+def test_equal_files_give_an_equal_digest_wherever_and_whenever_they_are(strips, folder, tmp_path):
+    shutil.copytree(strips, tmp_path / "copy", copy_function=shutil.copyfile)
+    assert build_store(strips, folder).digest == build_store(tmp_path / "copy", folder / "b").digest
+    assert (
+        build_store(strips, folder, 32, 32).digest
+        != PanelStore.open(folder / "panels-176x200.npy").digest
+    )
+
+
+def test_broken_pictures_are_named_counted_and_left_out(strips, folder, cut, capsys):
+    gif = (strips / "2001" / "2001-01-01.gif").read_bytes()
+    (strips / "2002-01-01.gif").write_bytes(gif[: len(gif) // 2])
+    (strips / "2002-01-02.gif").write_text("<html>blocked</html>")
+    (strips / "2002-01-06.png").write_bytes(encoded(strip_picture(900, 636), "PNG"))
+    (strips / "empty.jpg").touch()
+    (strips / "evil\x1b[2J.gif").touch()
+    for _ in range(2):  # the second time, from what is known of them
+        store = build_store(strips, folder)
+        printed = capsys.readouterr().out
+        assert len(store) == 22
+        assert "5 left out: 2002-01-01.gif (it is damaged" in printed
+        assert "2002-01-02.gif (it is not a GIF, JPEG or PNG picture)" in printed
+        assert "and 2 more" in printed
+        assert "\x1b" not in printed
+    assert len(cut) == 23
+
+
+def test_a_broken_picture_that_is_replaced_joins_the_store(strips, folder):
+    (strips / "2002-01-02.gif").write_text("<html>blocked</html>")
+    assert len(build_store(strips, folder)) == 22
+    (strips / "2002-01-02.gif").write_bytes(encoded(strip_picture(), "GIF"))
+    assert len(build_store(strips, folder)) == 23
+
+
+def test_of_two_files_for_one_day_the_first_that_works_is_used(strips, folder, capsys):
+    good = encoded(strip_picture(), "PNG")
+    (strips / "2001" / "2001-01-03.png").write_bytes(good)  # beside the .gif
+    (strips / "2003-03-03.gif").write_bytes(b"broken")
+    (strips / "2003-03-03.png").write_bytes(good)
+    store = build_store(strips, folder)
+    assert len(store) == 23
+    assert store.names.count("2001-01-03") == 1
+    assert "2001/2001-01-03.png (another file has its name)" in capsys.readouterr().out
+    (strips / "2001" / "2001-01-03.gif").unlink()
+    again = build_store(strips, folder)
+    row = again.names.index("2001-01-03")
+    assert (again.panels[row] == cut_panels(open_strip(good))).all()
+
+
+def test_hidden_files_other_files_and_links_to_nowhere_are_passed_over(strips, folder, capsys):
+    (strips / ".2001-01-01.gif.part").write_bytes(b"half")
+    (strips / ".hidden").mkdir()
+    (strips / ".hidden" / "2005-01-01.gif").write_bytes(encoded(strip_picture(), "GIF"))
+    (strips / "notes.txt").write_text("a note")
+    (strips / "2005-01-02.gif").symlink_to("nowhere.gif")
+    os.mkfifo(strips / "2005-01-03.gif")
+    assert len(build_store(strips, folder)) == 22
+    assert "left out" not in capsys.readouterr().out
+
+
+def test_strips_without_dates_are_named_by_their_path(strips, folder):
+    (strips / "other").mkdir()
+    content = encoded(strip_picture(), "JPEG")
+    for name in ("other/one.JPG", "two.jpeg", "2001-13-45.jpg"):
+        (strips / name).write_bytes(content)
+    names = build_store(strips, folder).names
+    assert {"other/one", "two", "2001-13-45"} < set(names)
+    assert names == sorted(names)
+
+
+def test_too_few_strips_are_an_error_that_names_folder_and_counts(tmp_path, folder):
+    strips = tmp_path / "few"
+    save_strips(strips, 19)
+    (strips / "x.gif").write_bytes(b"no")
+    with pytest.raises(UserError, match=r"few holds 19 usable strips, of 20 .* 1 left out: x.gif"):
+        build_store(strips, folder)
+    assert not folder.exists()
+    (strips / "20.gif").write_bytes(encoded(strip_picture(), "GIF"))
+    assert len(build_store(strips, folder)) == 20
+
+
+def test_a_missing_folder_and_an_empty_one_are_errors(tmp_path, folder):
+    with pytest.raises(UserError, match="nowhere is not a folder"):
+        build_store(tmp_path / "nowhere", folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds 0 usable strips"):
+        build_store(tmp_path / "empty", folder)
+
+
+def spoil_index(change):
+    def spoil(folder):
+        path = folder / "panels-176x200.json"
+        index = json.loads(path.read_text())
+        change(index)
+        path.write_text(json.dumps(index))
+
+    return spoil
+
+
+def cut_short(name, size):
+    return lambda folder: os.truncate(folder / name, size)
+
+
+def overwrite_end(folder):
+    with (folder / "panels-176x200.npy").open("r+b") as file:
+        file.seek(-3, os.SEEK_END)
+        file.write(b"???")
+
+
+SPOILERS = {
+    "no index": lambda folder: (folder / "panels-176x200.json").unlink(),
+    "no panels": lambda folder: (folder / "panels-176x200.npy").unlink(),
+    "half an index": cut_short("panels-176x200.json", 1000),
+    "an empty index": cut_short("panels-176x200.json", 0),
+    "half the panels": cut_short("panels-176x200.npy", 3_000_000),
+    "panels without the last byte": cut_short("panels-176x200.npy", 128 + 22 * 316_800 + 31),
+    "no header": cut_short("panels-176x200.npy", 20),
+    "another digest": overwrite_end,
+    "another version": spoil_index(lambda index: index.update(version=1)),
+    "a name less": spoil_index(lambda index: index["names"].pop()),
+    "names in another order": spoil_index(lambda index: index["names"].reverse()),
+    "names that are no list": spoil_index(lambda index: index.update(names=7)),
+    "no geometry": spoil_index(lambda index: index.pop("height")),
+    "another geometry": spoil_index(lambda index: index.update(height=10**12)),
+    "nothing of the files": spoil_index(lambda index: index.update(files=[{"path": "a"}])),
+    "a list": lambda folder: (folder / "panels-176x200.json").write_text("[[[[]]]]"),
+    "a deep list": lambda folder: (folder / "panels-176x200.json").write_text("[" * 10**5),
+}
+
+
+@pytest.mark.parametrize("spoiler", SPOILERS)
+def test_a_store_that_cannot_be_trusted_is_refused_and_built_anew(strips, folder, spoiler):
+    whole = build_store(strips, folder)
+    digest, panels = whole.digest, np.array(whole.panels)
+    del whole
+    SPOILERS[spoiler](folder)
+    with pytest.raises(StaleStore, match="build the store again"):
+        PanelStore.open(folder / "panels-176x200.npy")
+    again = build_store(strips, folder)
+    assert again.digest == digest
+    assert (again.panels == panels).all()
+
+
+def test_a_disk_that_fills_up_is_one_error_and_leaves_the_store_whole(strips, folder):
+    first = build_store(strips, folder)
+    save_strips(strips, 25)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, hard))
+    try:
+        with pytest.raises(UserError, match=r"panels-176x200.npy cannot be written \(.*make room"):
+            build_store(strips, folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert len(list(folder.iterdir())) == 2
+    assert PanelStore.open(folder / "panels-176x200.npy").digest == first.digest
+    assert len(build_store(strips, folder)) == 25
+
+
+def test_a_reader_keeps_the_strips_it_opened_while_the_store_is_replaced(strips, folder):
+    first = build_store(strips, folder)
+    before = np.array(first.panels)
+    (strips / "1999-12-31.gif").write_bytes(encoded(strip_picture(), "GIF"))
+    assert len(build_store(strips, folder)) == 23
+    assert (first.panels == before).all()
+
+
+KILLED = """
+import sys, os, signal
+from pathlib import Path
+from garfield_vae.data import build
+cut, count = build.cut_panels, 0
+def dying(*arguments):
+    global count
+    count += 1
+    if count == 8:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return cut(*arguments)
+build.cut_panels = dying
+build.build_store(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_a_build_that_is_killed_leaves_the_store_whole_and_the_next_one_clears_up(strips, folder):
+    first = build_store(strips, folder)
+    save_strips(strips, 40)
+    command = [sys.executable, "-c", KILLED, strips, folder]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True)
+    assert done.returncode == -signal.SIGKILL
+    assert PanelStore.open(folder / "panels-176x200.npy").digest == first.digest
+    leftovers = list(folder.glob(".*"))
+    assert len(leftovers) == 2
+    assert len(build_store(strips, folder)) == 40
+    assert list(folder.glob(".*")) == leftovers  # they might belong to a build at work
+    for leftover in leftovers:
+        os.utime(leftover, (time.time() - 4000, time.time() - 4000))
+    (strips / "2001" / "2001-01-01.gif").unlink()
+    assert len(build_store(strips, folder)) == 39
+    assert list(folder.glob(".*")) == []

@@ -1,0 +1,129 @@
+import pickle
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from PIL import Image
+from strip_pictures import broken_palette, encoded, png_header, strip_picture
+
+from garfield_vae.data.images import BrokenImage, open_strip
+from garfield_vae.data.panels import cut_panels
+
+COLOURS = ((230, 120, 60), (90, 200, 90), (80, 110, 220))
+
+
+@pytest.mark.parametrize("format", ["GIF", "JPEG", "PNG"])
+def test_each_format_opens_with_its_colours(format):
+    image = open_strip(encoded(strip_picture(), format))
+    assert (image.mode, image.size) == ("P" if format == "GIF" else "RGB", (600, 175))
+    assert np.abs(np.array(image.convert("RGB").getpixel((300, 80)), int) - COLOURS[1]).max() <= 6
+
+
+def test_a_file_opens_as_its_bytes_do(tmp_path):
+    path = tmp_path / "strip.png"
+    path.write_bytes(encoded(strip_picture(), "PNG"))
+    assert open_strip(path).tobytes() == open_strip(path.read_bytes()).tobytes()
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "1"])
+def test_every_kind_of_png_becomes_rgb_or_keeps_its_palette(mode):
+    image = open_strip(encoded(strip_picture().convert(mode), "PNG"))
+    assert image.mode == ("P" if mode == "P" else "RGB")
+    assert image.convert("RGB").getpixel((202, 80)) == (255, 255, 255)
+
+
+def test_a_cmyk_jpeg_keeps_its_colours():
+    image = open_strip(encoded(strip_picture().convert("CMYK"), "JPEG", quality=95))
+    assert np.abs(np.array(image.getpixel((300, 80)), int) - COLOURS[1]).max() <= 12
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped():
+    deep = np.full((175, 600), 32896, np.uint16)  # 128 · 257
+    image = open_strip(encoded(Image.fromarray(deep), "PNG"))
+    assert image.getpixel((10, 10)) == (128, 128, 128)
+
+
+def test_transparent_parts_are_white_paper():
+    image = strip_picture().convert("RGBA")
+    image.paste((0, 0, 0, 0), (198, 0, 206, 175))
+    assert open_strip(encoded(image, "PNG")).getpixel((202, 80)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG"])
+def test_a_transparent_colour_of_a_palette_is_white_paper(format):
+    image = strip_picture().quantize(16)
+    colour = image.getpixel((300, 80))
+    opened = open_strip(encoded(image, format, transparency=colour))
+    assert (opened.mode, opened.getpixel((300, 80))) == ("RGB", (255, 255, 255))
+
+
+def test_an_animation_gives_its_first_frame():
+    second = Image.new("RGB", (600, 175), "red")
+    content = encoded(strip_picture(), "GIF", save_all=True, append_images=[second])
+    colour = open_strip(content).convert("RGB").getpixel((300, 80))
+    assert np.abs(np.array(colour, int) - COLOURS[1]).max() <= 6
+
+
+@pytest.mark.parametrize("format", ["GIF", "JPEG", "PNG"])
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
+def test_a_truncated_picture_is_refused(format, kept):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (175, 600, 3), np.uint8))
+    content = encoded(noise, format)
+    with pytest.raises(BrokenImage, match="damaged"):
+        open_strip(content[: int(len(content) * kept)])
+
+
+NO_STRIPS = {
+    "nothing": (b"", "not a GIF, JPEG or PNG"),
+    "a page": (b"<!DOCTYPE html><html>Establishing a secure connection", "not a GIF, JPEG or PNG"),
+    "a signature": (b"GIF89a", "not a GIF, JPEG or PNG"),
+    "another format": (encoded(strip_picture(), "BMP"), "not a GIF, JPEG or PNG"),
+    "one pixel": (encoded(Image.new("RGB", (1, 1)), "GIF"), "too few"),
+    "no width": (png_header(0, 175), "too few|not a GIF, JPEG or PNG"),
+    "40,000 wide": (png_header(40_000, 100), "more than a strip has"),
+    "81 megapixels": (png_header(9_000, 9_000), "more than a strip has"),
+    "3.6 gigapixels": (png_header(60_000, 60_000), "more pixels than a strip has"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_STRIPS)
+def test_what_is_no_strip_is_refused_with_the_reason(kind):
+    content, reason = NO_STRIPS[kind]
+    with pytest.raises(BrokenImage, match=reason):
+        open_strip(content)
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 100_000, 2**31])
+def test_a_broken_palette_is_refused(length):
+    with pytest.raises(BrokenImage):
+        open_strip(broken_palette(length))
+
+
+def test_altered_bytes_give_a_picture_or_a_broken_image_and_nothing_else():
+    rng = np.random.default_rng(1)
+    for format in ("GIF", "JPEG", "PNG"):
+        content = np.frombuffer(encoded(strip_picture(), format), np.uint8)
+        for _ in range(100):
+            altered = content.copy()
+            places = rng.integers(0, min(len(altered), 900), rng.integers(1, 12))
+            altered[places] = rng.integers(0, 256, len(places))
+            with suppress(BrokenImage):
+                cut_panels(open_strip(altered.tobytes()))
+
+
+def test_a_missing_file_is_a_broken_image_that_names_it(tmp_path):
+    with pytest.raises(BrokenImage, match=r"gone\.gif.*No such file"):
+        open_strip(tmp_path / "gone.gif")
+
+
+def test_opening_leaves_pillows_limits_as_they_are():
+    before = Image.MAX_IMAGE_PIXELS
+    with pytest.raises(BrokenImage):
+        open_strip(png_header(40_000, 100))
+    open_strip(encoded(strip_picture(), "GIF"))
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+def test_a_broken_image_can_cross_to_another_process():
+    error = pickle.loads(pickle.dumps(BrokenImage("a.gif", "it is odd")))
+    assert (str(error), error.reason) == ("a.gif cannot be used as a strip: it is odd", "it is odd")

@@ -1,0 +1,87 @@
+import hashlib
+import pickle
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+from strip_pictures import encoded, save_strips, strip_picture
+
+from garfield_vae.data.build import build_store
+from garfield_vae.data.store import iso_date, split_names
+from garfield_vae.util.errors import UserError
+
+YEARS = [str(date(1979, 1, 1) + timedelta(day)) for day in range(20 * 365)]
+
+
+def test_the_three_splits_share_all_rows_among_them():
+    splits = split_names(YEARS)
+    rows = np.concatenate([splits[name] for name in ("train", "validation", "test")])
+    assert sorted(rows) == list(range(len(YEARS)))
+    assert all(split.dtype == np.int64 and (np.diff(split) > 0).all() for split in splits.values())
+
+
+def test_about_a_twentieth_is_for_validation_and_for_test():
+    splits = split_names(YEARS)
+    # 1,043 weeks: one standard deviation of a twentieth is 0.7 %
+    assert splits["validation"].size / len(YEARS) == pytest.approx(0.05, abs=0.02)
+    assert splits["test"].size / len(YEARS) == pytest.approx(0.05, abs=0.02)
+
+
+def test_the_split_is_the_documented_hash_of_the_iso_week():
+    splits = split_names(YEARS)
+    for name, low, high in (("test", 0, 0.05), ("validation", 0.05, 0.1), ("train", 0.1, 1)):
+        for row in splits[name][::40]:
+            year, week, _ = date.fromisoformat(YEARS[row]).isocalendar()
+            digest = hashlib.sha256(f"{year}-W{week:02d}".encode()).hexdigest()
+            assert low <= int(digest[:16], 16) / 16**16 < high
+
+
+def test_a_week_is_never_divided_even_across_a_new_year():
+    splits = split_names(YEARS)
+    for monday in (date(1984, 12, 31), date(1985, 3, 11), date(1992, 12, 28)):
+        rows = {YEARS.index(str(monday + timedelta(day))) for day in range(7)}
+        assert sum(bool(rows & set(split.tolist())) for split in splits.values()) == 1
+
+
+def test_strips_that_are_added_move_no_other():
+    fewer = YEARS[::2]
+    before, after = split_names(fewer), split_names(YEARS)
+    for name in ("train", "validation", "test"):
+        assert {fewer[row] for row in before[name]} <= {YEARS[row] for row in after[name]}
+
+
+@pytest.mark.parametrize("year", range(1980, 2010))
+def test_twenty_strips_in_a_row_fill_every_split(year):
+    days = [str(date(year, 1, 1) + timedelta(day)) for day in range(20)]
+    assert all(len(split) > 0 for split in split_names(days).values())
+
+
+def test_names_without_dates_are_split_one_by_one():
+    splits = split_names(sorted(f"panel {number}" for number in range(1000)))
+    assert 900 - 50 < len(splits["train"]) < 900 + 50
+    assert len(split_names([f"strange \udcff{n}" for n in range(20)])["train"]) >= 10
+
+
+def test_only_real_days_in_the_iso_form_are_dates():
+    assert iso_date("1985-03-12") == date(1985, 3, 12)
+    for name in (
+        "1985-02-30",
+        "19850312",
+        "1985-W03-1",
+        "a/1985-03-12",
+        "1985-03-12b",
+        "١٩٨٥-03-12",
+    ):
+        assert iso_date(name) is None
+
+
+def test_a_store_goes_to_another_process_as_its_path(tmp_path):
+    save_strips(tmp_path / "strips", 20)
+    store = build_store(tmp_path / "strips", tmp_path)
+    packed = pickle.dumps(store)
+    assert len(packed) < 1000
+    assert (pickle.loads(packed).panels == store.panels).all()
+    (tmp_path / "strips" / "2005-01-01.gif").write_bytes(encoded(strip_picture(), "GIF"))
+    build_store(tmp_path / "strips", tmp_path)
+    with pytest.raises(UserError, match="rebuilt while it was in use"):
+        pickle.loads(packed)

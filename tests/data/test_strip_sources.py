@@ -1,0 +1,91 @@
+"""From the web to a trained run: train_torch.py downloads first, here from the tests' own site."""
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+from comic_site import ComicSite
+from conftest import SMALL
+
+import train_torch
+from garfield_vae.checkpoints import load_run
+from garfield_vae.util.errors import UserError
+
+TRAIN_TORCH = Path(__file__).parents[2] / "train_torch.py"
+
+
+@pytest.fixture
+def site():
+    with ComicSite() as site:
+        yield site
+
+
+def from_web(site: ComicSite, *more: str) -> list[str]:
+    """Arguments that download seven weeks, 42 dailies, and train one epoch of the small model."""
+    arguments = (
+        f"--source uclick --base_url {site.url} --delay 0 --start 1985-03-11 --end 1985-04-27 "
+        "--epochs 1 --run_name run"
+    )
+    return [*SMALL, *arguments.split(), *more]
+
+
+def test_strips_are_downloaded_and_trained_on_and_never_asked_for_again(
+    site, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert train_torch.main(from_web(site)) == 0
+    assert "42 of 42 days are in data/garfield" in capsys.readouterr().out
+    assert len(list(tmp_path.glob("data/garfield/strips/1985/*.gif"))) == 42
+    assert load_run(tmp_path / "logs/run").model.config["panel_height"] == 32
+    asked = list(site.log)
+    assert train_torch.main(from_web(site, "--run_name", "again")) == 0
+    assert site.log == asked
+
+
+def test_a_site_without_strips_ends_with_a_sentence_that_says_what_else_to_train_on(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with ComicSite(has=lambda day: False) as site, pytest.raises(UserError) as error:
+        train_torch.main(from_web(site))
+    sentence = str(error.value)
+    assert sentence.startswith("0 of 42 strips could be had")
+    assert "--source drawn" in sentence
+    assert "--source folder --data_dir DIR" in sentence
+    assert not (tmp_path / "logs").exists()
+
+
+def test_training_goes_on_with_fewer_strips_than_asked_when_there_are_hundreds(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("garfield_vae.data.sources.ENOUGH_STRIPS", 30)
+    with ComicSite(has=lambda day: day < date(1985, 4, 16)) as site:
+        assert train_torch.main(from_web(site)) == 0
+    assert "Training goes on with the 31 strips that are there." in capsys.readouterr().out
+
+
+def test_ctrl_c_while_it_downloads_gives_the_report_and_status_130(site, tmp_path):
+    def interrupt(request):
+        os.kill(running.pid, signal.SIGINT)
+        site.closing.wait(60)  # the answer never comes
+
+    site.fail("/comics/ga/1985/ga850314.gif", interrupt)
+    running = subprocess.Popen(
+        [sys.executable, str(TRAIN_TORCH), *from_web(site)],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    printed, errors = running.communicate()
+    assert running.returncode == 130
+    assert "3 of 42 days are in data/garfield" in printed
+    assert "nothing is lost: the same command goes on from here" in printed
+    assert "Traceback" not in errors
+    assert len(list(tmp_path.glob("data/garfield/strips/1985/*.gif"))) == 3
+    assert not (tmp_path / "logs").exists()

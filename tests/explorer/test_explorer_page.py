@@ -1,0 +1,434 @@
+"""The explorer in a real browser, used as a person would: drag, keys, drop, links, a phone."""
+
+import base64
+import datetime
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from explorer_browser import (
+    blur,
+    chromium,
+    drag,
+    knobs,
+    opened,
+    settle,
+    shown,
+    slider,
+    state,
+    value,
+)
+from explorer_model import SLIDERS, assert_same_picture, make_explorer, rendered, served
+from PIL import Image
+from playwright.sync_api import expect
+
+from garfield_vae.data.drawn import draw_strip
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def context(browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 860}, accept_downloads=True)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    context.set_default_timeout(60_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context, address):
+    page = opened(context, address)
+    yield page
+    assert page.complaints == []
+
+
+def strip_file(day: int, kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    draw_strip(0, datetime.date(1990, 1, day))[0].convert("RGB").save(buffer, kind)
+    return buffer.getvalue()
+
+
+def test_the_page_opens_on_the_mean_strip_with_a_slider_a_component(page, explorer):
+    assert page.locator(".turn").count() == SLIDERS
+    assert knobs(page) == [0] * SLIDERS
+    assert_same_picture(shown(page), rendered(explorer, state()))
+    ends = page.locator(".end canvas").evaluate_all(
+        "all => all.map(c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.join())"
+    )
+    assert len(set(ends)) == 2 * SLIDERS  # a picture each
+
+
+def test_the_strip_follows_a_drag(page, explorer):
+    before = shown(page)
+    drag(page, 1, 2.5)
+    assert value(page, 1) == pytest.approx(2.5, abs=0.1)
+    after = shown(page)
+    assert_same_picture(after, rendered(explorer, state(knobs(page))))
+    assert np.abs(after.astype(int) - before).max() > 20
+
+
+def test_a_double_click_zeroes_a_slider_and_its_ends_can_be_clicked(page):
+    page.locator(".high").nth(2).click()
+    assert value(page, 3) == 3
+    slider(page, 3).dblclick()
+    assert value(page, 3) == 0
+    page.locator(".low").nth(2).click()
+    assert value(page, 3) == -3
+
+
+def test_everything_can_be_done_by_keys(page):
+    page.keyboard.press("ArrowDown")
+    expect(slider(page, 1)).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert value(page, 1) == pytest.approx(0.2)
+    page.keyboard.press("Shift+ArrowLeft")
+    assert value(page, 1) == pytest.approx(-0.3)
+    page.keyboard.press("ArrowDown")
+    expect(slider(page, 2)).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("l")
+    expect(page.locator(".lock").nth(1)).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("0")
+    assert knobs(page)[:2] == [0, 0.1]  # the lock holds
+    page.keyboard.press("z")
+    assert knobs(page)[:2] == pytest.approx([-0.3, 0.1])
+    page.keyboard.press("Shift+Z")
+    assert knobs(page)[:2] == [0, 0.1]
+    page.keyboard.press("Delete")
+    assert value(page, 2) == 0
+    page.keyboard.press("p")
+    expect(page.locator("#panel-note")).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.locator("#help")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#help")).to_be_hidden()
+
+
+def test_the_focus_can_be_seen(page):
+    page.keyboard.press("ArrowDown")
+    outline = slider(page, 1).evaluate("e => getComputedStyle(e).outlineStyle")
+    assert outline == "solid"
+
+
+def test_every_control_has_a_name_for_screen_readers(page):
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll("button:not([hidden]), input")].filter((e) =>
+             !(e.ariaLabel || e.labels?.length || e.textContent.trim())).map((e) => e.outerHTML)"""
+    )
+    assert unnamed == []
+
+
+def test_random_draws_all_but_the_locked_sliders_and_says_its_seed(page, explorer):
+    page.locator(".lock").nth(0).click()
+    page.click("#random")
+    expect(slider(page, 2)).not_to_have_value("0")
+    assert value(page, 1) == 0
+    seed = int(page.input_value("#seed"))
+    drawn = explorer.positions.of_draw(seed, 1.0)
+    assert knobs(page)[1:] == pytest.approx(drawn.knobs[1:].tolist(), abs=0.011)
+    expect(page.locator("#caption")).to_contain_text(f"draw {seed}")
+
+
+def test_random_of_the_first_two_leaves_the_others(page, explorer):
+    page.fill("#first", "2")
+    page.uncheck("#rest")
+    page.fill("#seed", "7")
+    page.fill("#temperature", "0.5")
+    page.click("#draw")
+    expect(slider(page, 1)).not_to_have_value("0")
+    drawn = explorer.positions.of_draw(7, 0.5)
+    assert knobs(page)[:2] == pytest.approx(drawn.knobs[:2].tolist(), abs=0.011)
+    assert knobs(page)[2:] == [0] * (SLIDERS - 2)
+
+
+def test_a_panel_moved_alone_says_what_that_means(page, explorer):
+    page.locator("#panels label").nth(2).click()
+    expect(page.locator("#panel-note")).to_contain_text("one latent vector for a whole strip")
+    drag(page, 1, 3)
+    moved = value(page, 1)
+    alone = [[0.0] * SLIDERS, [moved] + [0.0] * (SLIDERS - 1), [0.0] * SLIDERS]
+    assert_same_picture(shown(page), rendered(explorer, state(panels=alone)))
+    page.locator("#panels label").nth(0).click()
+    assert value(page, 1) == 0
+    expect(page.locator(".knob").nth(0)).to_have_class(re.compile("shifted"))
+
+
+def test_a_strip_is_found_by_its_date_and_returned_to_exactly(page, explorer):
+    page.fill("#name", "1990-01-09")
+    page.press("#name", "Enter")
+    expect(page.locator("#compare")).to_be_visible()
+    found = explorer.positions.of_strip("1990-01-09")
+    expect(slider(page, 1)).not_to_have_value("0")
+    there = shown(page)
+    base = [[1.0, "strip:1990-01-09"]]
+    assert_same_picture(there, rendered(explorer, state(found.knobs.tolist(), base=base)))
+    drag(page, 1, -3)
+    assert np.abs(shown(page).astype(int) - there).max() > 5
+    page.click("#return")
+    np.testing.assert_array_equal(shown(page), there)
+    page.click("#after")
+    expect(page.locator("#compare-name")).to_have_text("1990-01-10")
+
+
+def test_the_nearest_real_strip_is_shown_with_its_date_and_can_be_gone_to(page):
+    page.fill("#name", "1990-01-15")
+    page.press("#name", "Enter")
+    expect(page.locator("#nearest-name")).to_have_text("1990-01-15")
+    expect(page.locator("#nearest-distance")).to_have_text("this very strip")
+    page.click("#reset")
+    expect(page.locator("#nearest-distance")).to_contain_text("away")
+    name = page.locator("#nearest-name").text_content()
+    page.click("#nearest")
+    expect(page.locator("#caption")).to_have_text(f"strip {name}")
+
+
+def test_an_unknown_date_is_said_and_the_page_goes_on(page):
+    page.fill("#name", "2099-01-01")
+    page.press("#name", "Enter")
+    expect(page.locator("#notice")).to_contain_text("no strip named")
+    drag(page, 1, 1)
+    settle(page)
+    page.complaints.clear()  # the browser notes every answer that is an error
+
+
+def test_a_dropped_picture_is_cut_encoded_and_shown_beside_its_reconstruction(page):
+    content = base64.b64encode(strip_file(4)).decode()
+    transfer = page.evaluate_handle(
+        """(content) => {
+          const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([bytes], "mine.png", { type: "image/png" }));
+          return transfer;
+        }""",
+        content,
+    )
+    page.dispatch_event("body", "dragover", {"dataTransfer": transfer})
+    expect(page.locator("#dropping")).to_be_visible()
+    page.dispatch_event("body", "drop", {"dataTransfer": transfer})
+    expect(page.locator("#compare-name")).to_have_text("mine.png")
+    expect(page.locator("#dropping")).to_be_hidden()
+    expect(page.locator("#nearest-name")).to_have_text("1990-01-04")
+    copy = page.locator("#compare-copy")
+    expect(copy).to_have_attribute("src", re.compile("^blob:"))
+    expect(copy).to_have_js_property("complete", True)
+    assert copy.evaluate("e => e.naturalWidth") > 0
+    page.keyboard.down("o")
+    expect(page.locator("#original")).to_be_visible()
+    page.keyboard.up("o")
+    expect(page.locator("#original")).to_be_hidden()
+
+
+def test_a_chosen_file_that_is_no_picture_is_said(page):
+    page.set_input_files(
+        "#file", {"name": "x.png", "mimeType": "image/png", "buffer": b"not a picture"}
+    )
+    expect(page.locator("#notice")).to_contain_text("cannot be used as a strip")
+    page.complaints.clear()
+
+
+def test_a_link_opens_the_same_picture_also_of_ones_own_strip(page, context, address):
+    page.set_input_files(
+        "#file", {"name": "mine.gif", "mimeType": "image/gif", "buffer": strip_file(6, "GIF")}
+    )
+    expect(page.locator("#caption")).to_have_text("your own strip")
+    drag(page, 2, 1.5)
+    page.keyboard.press("b")
+    there = shown(page)
+    page.click("#link")
+    expect(page.locator("#notice")).to_have_text("The link is copied.")
+    link = page.evaluate("navigator.clipboard.readText()")
+    other = opened(context, address, link.removeprefix(address))
+    np.testing.assert_array_equal(shown(other), there)
+    assert other.complaints == []
+    page.reload()
+    settle(page)
+    np.testing.assert_array_equal(shown(page), there)
+    page.click("#reset")
+    page.keyboard.press("a")
+    expect(page.locator("#mix")).to_be_enabled()  # B came with the link
+
+
+def test_a_damaged_link_is_said_and_opens_the_mean_strip(context, address, explorer):
+    for fragment in ("#v=1&k=1,2,x", "#v=9&k=1", "#v=1&p=9:9:1", "#v=1&from=nonsense", "#%"):
+        page = opened(context, address, fragment)
+        expect(page.locator("#notice")).to_contain_text("link cannot be opened")
+        assert_same_picture(shown(page), rendered(explorer, state()))
+        page.close()
+
+
+def test_the_back_button_leads_back_before_the_last_leap(page):
+    drag(page, 1, 1.5)
+    before = knobs(page)
+    page.click("#random")
+    expect(slider(page, 2)).not_to_have_value("0")
+    after = knobs(page)
+    page.go_back()
+    settle(page)
+    assert knobs(page) == before
+    page.go_forward()
+    settle(page)
+    assert knobs(page) == after
+
+
+def test_undo_and_redo_walk_through_the_steps(page):
+    expect(page.locator("#undo")).to_be_disabled()
+    drag(page, 1, 1)
+    drag(page, 2, -1)
+    steps = knobs(page)
+    page.click("#undo")
+    assert knobs(page) == [steps[0]] + [0] * (SLIDERS - 1)
+    page.click("#undo")
+    assert knobs(page) == [0] * SLIDERS
+    expect(page.locator("#undo")).to_be_disabled()
+    page.click("#redo")
+    page.click("#redo")
+    assert knobs(page) == steps
+    expect(page.locator("#redo")).to_be_disabled()
+
+
+def test_between_two_pinned_strips_there_is_a_slider_play_and_a_gif(page, explorer):
+    page.locator(".low").nth(0).click()
+    settle(page)
+    page.keyboard.press("a")
+    page.locator(".high").nth(0).click()
+    settle(page)
+    page.click("#pin-b")
+    page.fill("#mix", "0.5")
+    assert value(page, 1) == 0
+    assert_same_picture(shown(page), rendered(explorer, state()))
+    blur(page)
+    page.keyboard.press("Space")
+    expect(page.locator("#play")).to_have_attribute("aria-pressed", "true")
+    expect(slider(page, 1)).to_have_value(re.compile(r"[12]\.\d+"))  # on its way to B
+    page.keyboard.press("Space")
+    expect(page.locator("#play")).to_have_attribute("aria-pressed", "false")
+    with page.expect_download() as waiting:
+        page.click("#gif")
+    animation = Image.open(waiting.value.path())
+    assert animation.format == "GIF"
+    assert animation.n_frames > 20
+
+
+def test_a_strip_is_saved_as_png_at_both_sizes(page):
+    with page.expect_download() as waiting:
+        page.click("#png")
+    once = np.asarray(Image.open(waiting.value.path()))
+    np.testing.assert_array_equal(once, shown(page))
+    with page.expect_download() as waiting:
+        page.click("#png2")
+    twice = Image.open(waiting.value.path())
+    assert twice.size == (2 * once.shape[1], 2 * once.shape[0])
+
+
+def test_the_shelf_keeps_strips_in_this_browser_and_travels_as_json(page, context, address):
+    page.locator(".high").nth(1).click()
+    there = shown(page)
+    page.keyboard.press("f")
+    expect(page.locator("#shelf li")).to_have_count(1)
+    page.reload()
+    settle(page)
+    expect(page.locator("#shelf li")).to_have_count(1)
+    with page.expect_download() as waiting:
+        page.click("#save-json")
+    saved = json.loads(waiting.value.path().read_text())
+    assert saved["state"]["knobs"][1] == 3
+    page.click("#reset")
+    page.locator("#shelf .picture").click()
+    np.testing.assert_array_equal(shown(page), there)
+    page.locator("#shelf li").hover()
+    page.locator(".drop-it").click()
+    expect(page.locator("#shelf li")).to_have_count(0)
+    page.click("#reset")
+    page.set_input_files("#json-file", str(waiting.value.path()))
+    expect(page.locator("#shelf li")).to_have_count(1)
+    np.testing.assert_array_equal(shown(page), there)
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b'{"format": "garfield_vae explorer", "version": 1, "model": "x"}']
+)
+def test_a_json_file_that_is_not_ours_is_said(page, content):
+    page.set_input_files(
+        "#json-file", {"name": "x.json", "mimeType": "application/json", "buffer": content}
+    )
+    expect(page.locator("#notice")).to_contain_text("x.json cannot be loaded")
+
+
+def test_a_component_is_renamed_and_the_name_stays_with_the_run(page, explorer):
+    page.locator(".knob-name").nth(3).fill("night and day")
+    page.keyboard.press("Enter")
+    expect(slider(page, 4)).to_have_attribute("aria-label", "night and day")
+    assert json.loads(explorer.names.path.read_text())["names"] == {"3": "night and day"}
+    page.reload()
+    expect(page.locator(".knob-name").nth(3)).to_have_value("night and day")
+
+
+def test_a_phone_shows_everything_without_scrolling_sideways(browser, address):
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True
+    )
+    page = opened(context, address)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    for selector in ("#random", "#link", "#help-button", "#panels"):
+        box = page.locator(selector).bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+    slider(page, SLIDERS).scroll_into_view_if_needed()
+    strip = page.locator("#strip").bounding_box()
+    assert 0 <= strip["y"] < 844  # it stays in sight
+    slider(page, SLIDERS).tap()
+    settle(page)
+    assert page.complaints == []
+    context.close()
+
+
+def test_dark_mode_has_light_ink_on_dark_paper(browser, address):
+    context = browser.new_context(color_scheme="dark")
+    page = opened(context, address)
+    colours = page.evaluate(
+        "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
+    )
+    ink, paper = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in colours)
+    assert ink > 600
+    assert paper < 150
+    context.close()
+
+
+def test_the_page_says_when_the_server_has_ended_and_goes_on_when_it_is_back(
+    context, tmp_path, explorer
+):
+    with served(make_explorer(tmp_path)) as address:
+        page = opened(context, address)
+        port = int(address.rstrip("/").rpartition(":")[2])
+    drag(page, 1, 2)
+    expect(page.locator("#notice")).to_contain_text("The explorer has ended")
+    with served(make_explorer(tmp_path), port):
+        settle(page)
+        assert_same_picture(shown(page), rendered(explorer, state(knobs(page))))
+
+
+def test_eight_pages_that_drag_at_once_end_with_their_own_pictures(context, address, explorer):
+    pages = [opened(context, address) for _ in range(8)]
+    for turn in range(15):
+        for number, page in enumerate(pages):
+            page.evaluate(
+                """([index, value]) => {
+                  const turn = document.querySelectorAll(".turn")[index];
+                  turn.value = value;
+                  turn.dispatchEvent(new Event("input", { bubbles: true }));
+                }""",
+                [(number + turn) % SLIDERS, 3.0 - 0.1 * turn - 0.5 * number],
+            )
+    for page in pages:
+        assert_same_picture(shown(page), rendered(explorer, state(knobs(page))))
+        assert page.complaints == []

@@ -1,0 +1,284 @@
+"""The explorer's server, asked over real HTTP: what it answers, and to how many at once."""
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from explorer_model import (
+    MEAN,
+    SLIDERS,
+    STRIPS,
+    TURNED,
+    ask,
+    assert_same_picture,
+    make_explorer,
+    picture,
+    rendered,
+    served,
+)
+from PIL import Image
+
+from garfield_vae.data.drawn import draw_strip
+from garfield_vae.data.panels import join_panels, to_uint8
+from garfield_vae.explorer.names import ComponentNames
+from garfield_vae.explorer.renderer import PAGES_REMEMBERED, Superseded
+from garfield_vae.explorer.server import make_server
+from garfield_vae.explorer.states import BadRequest, as_json
+from garfield_vae.util.errors import UserError
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+def test_the_page_comes_with_a_content_security_policy_and_no_inline_code(address):
+    status, headers, content = ask(address, "GET", "/")
+    assert status == 200
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    page = content.decode()
+    assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", page)
+
+
+def test_no_file_of_the_page_names_an_address_outside(address):
+    page = ask(address, "GET", "/")[2].decode()
+    parts = re.findall(r'(?:src|href)="([\w.]+)"', page)
+    scripts = ask(address, "GET", "/page.js")[2].decode()
+    parts += re.findall(r'from "\./([\w.]+)"', scripts)
+    assert len(parts) > 5
+    for part in parts:
+        status, _, content = ask(address, "GET", "/" + part)
+        assert status == 200
+        assert b"://" not in content.replace(b"http://www.w3.org/2000/svg", b"")
+
+
+def test_a_picture_is_what_the_library_renders_for_the_state(address, explorer):
+    for state in (MEAN, TURNED):
+        status, headers, content = ask(address, "POST", "/api/picture", {"state": state})
+        assert (status, headers["Content-Type"]) == (200, "image/png")
+        assert_same_picture(picture(content), rendered(explorer, state))
+    assert np.abs(rendered(explorer, MEAN).astype(int) - rendered(explorer, TURNED)).max() > 20
+
+
+def test_a_pages_pictures_in_a_drag_are_the_same_pixels_without_the_work_of_a_png(address):
+    asked = {"state": TURNED, "page": "page", "turn": 1}
+    status, headers, content = ask(address, "POST", "/api/picture", asked)
+    assert (status, headers["Content-Type"]) == (200, "image/bmp")
+    exact = picture(ask(address, "POST", "/api/picture", {"state": TURNED})[2])
+    np.testing.assert_array_equal(picture(content), exact)
+
+
+def test_a_panel_moved_alone_leaves_the_other_panels_as_they_were(address):
+    alone = {**MEAN, "panels": [[0.0] * SLIDERS, [3.0] + [0.0] * (SLIDERS - 1), [0.0] * SLIDERS]}
+    before = picture(ask(address, "POST", "/api/picture", {"state": MEAN})[2]).astype(int)
+    after = picture(ask(address, "POST", "/api/picture", {"state": alone})[2])
+    changed = np.abs(after - before).max((0, 2)) > 2  # by column
+    third = len(changed) // 3
+    assert changed[third : 2 * third].any()
+    assert not changed[: third - 2].any()
+    assert not changed[2 * third + 2 :].any()
+
+
+def test_a_picture_comes_at_twice_the_size_when_asked(address):
+    once = picture(ask(address, "POST", "/api/picture", {"state": TURNED})[2])
+    twice = picture(ask(address, "POST", "/api/picture", {"state": TURNED, "scale": 2})[2])
+    assert twice.shape == (2 * once.shape[0], 2 * once.shape[1], 3)
+
+
+def test_info_lists_the_sliders_by_falling_variance(address):
+    info = json.loads(ask(address, "GET", "/api/info")[2])
+    explained = [slider["explained"] for slider in info["sliders"]]
+    assert len(explained) == SLIDERS
+    assert explained == sorted(explained, reverse=True)
+    assert info["strips"] == {"count": STRIPS, "first": "1990-01-01", "last": "1990-02-09"}
+
+
+def test_the_ends_are_a_row_of_two_small_strips_a_slider(address, explorer):
+    sheet = picture(ask(address, "GET", "/api/ends.png")[2])
+    assert sheet.shape[1] == 320
+    assert sheet.shape[0] % SLIDERS == 0
+    low, high = sheet[:, :160].astype(int), sheet[:, 160:]
+    assert np.abs(low - high).max() > 20
+
+
+def test_a_draw_of_a_seed_is_the_same_every_time(address):
+    first = ask(address, "POST", "/api/draw", {"seed": 5, "temperature": 0.9})[2]
+    assert first == ask(address, "POST", "/api/draw", {"seed": 5, "temperature": 0.9})[2]
+    assert first != ask(address, "POST", "/api/draw", {"seed": 6, "temperature": 0.9})[2]
+
+
+def test_a_strip_of_the_store_is_shown_as_its_reconstruction(address, explorer):
+    found = json.loads(ask(address, "GET", "/api/strip?name=1990-01-05")[2])
+    assert (found["before"], found["after"]) == ("1990-01-04", "1990-01-06")
+    shown = picture(ask(address, "POST", "/api/picture", {"state": found["state"]})[2])
+    mean = torch.from_numpy(np.array(explorer.positions.means[4]))
+    with torch.no_grad():
+        panels = to_uint8(explorer.painter.model.decode(mean[None]))[0]
+    assert_same_picture(shown, join_panels(panels.numpy()))
+    original = picture(ask(address, "GET", "/api/strip.png?name=1990-01-05")[2])
+    np.testing.assert_array_equal(original, join_panels(explorer.store.panels[4]))
+
+
+def test_strips_are_found_by_the_beginning_of_their_names(address):
+    names = json.loads(ask(address, "GET", "/api/strips?start=1990-02")[2])["names"]
+    assert names == [f"1990-02-{day:02}" for day in range(1, 10)]
+
+
+def test_any_strip_picture_is_cut_encoded_and_given_back(address, explorer):
+    strip = draw_strip(0, np.datetime64("1990-01-03").item())[0]  # which is in the store as well
+    buffer = io.BytesIO()
+    strip.save(buffer, "PNG")
+    status, _, content = ask(
+        address,
+        "POST",
+        "/api/strip",
+        buffer.getvalue(),
+        {"Content-Type": "application/octet-stream"},
+    )
+    found = json.loads(content)
+    assert status == 200
+    assert found["original"].startswith("data:image/png;base64,")
+    known = as_json(explorer.positions.of_strip("1990-01-03"))
+    np.testing.assert_allclose(found["state"]["knobs"], known["knobs"], atol=2e-3)
+    shown = picture(ask(address, "POST", "/api/picture", {"state": found["state"]})[2])
+    assert_same_picture(shown, rendered(explorer, known))
+
+
+def test_the_nearest_strip_of_a_strip_is_itself(address):
+    state = json.loads(ask(address, "GET", "/api/strip?name=1990-01-20")[2])["state"]
+    nearest = json.loads(ask(address, "POST", "/api/nearest", {"state": state})[2])
+    assert nearest["name"] == "1990-01-20"
+
+
+def test_a_walk_goes_from_a_to_b_and_back_for_ever(address, explorer):
+    status, headers, content = ask(
+        address, "POST", "/api/walk.gif", {"a": MEAN, "b": TURNED, "frames": 5, "seconds": 1}
+    )
+    assert (status, headers["Content-Type"]) == (200, "image/gif")
+    animation = Image.open(io.BytesIO(content))
+    assert animation.n_frames == 8  # 5 there, 3 back: both ends once
+    assert animation.info["loop"] == 0
+    for frame, state, other in ((0, MEAN, TURNED), (4, TURNED, MEAN)):
+        animation.seek(frame)
+        shown = np.asarray(animation.convert("RGB")).astype(int)
+        off = np.abs(shown - rendered(explorer, state)).mean()  # 256 colours for all frames
+        assert off < 0.5 * np.abs(shown - rendered(explorer, other)).mean()
+
+
+def test_a_name_given_to_a_component_stays_with_the_run(address, explorer):
+    status, _, content = ask(address, "POST", "/api/name", {"index": 2, "name": " day \n night "})
+    assert (status, json.loads(content)) == (200, {"name": "day night"})
+    info = json.loads(ask(address, "GET", "/api/info")[2])
+    assert info["sliders"][2]["name"] == "day night"
+    assert ComponentNames(explorer.names.path.parent).names == {2: "day night"}
+    ask(address, "POST", "/api/name", {"index": 2, "name": ""})
+    assert ComponentNames(explorer.names.path.parent).names == {}
+
+
+def test_a_damaged_file_of_names_is_named(tmp_path):
+    (tmp_path / "component_names.json").write_text('{"names": ')
+    with pytest.raises(UserError, match=r"component_names\.json is damaged"):
+        ComponentNames(tmp_path)
+
+
+def test_a_name_that_cannot_be_written_is_an_error_and_is_not_kept(tmp_path):
+    names = ComponentNames(tmp_path / "run")
+    (tmp_path / "run").write_text("a file where the folder should be")
+    with pytest.raises(BadRequest, match="cannot be kept"):
+        names.rename(0, "day")
+    assert names.names == {}
+
+
+def test_a_model_without_strips_has_an_explorer_too(tmp_path):
+    with served(make_explorer(tmp_path, with_strips=False)) as address:
+        assert json.loads(ask(address, "GET", "/api/info")[2])["strips"] is None
+        assert ask(address, "POST", "/api/picture", {"state": TURNED})[0] == 200
+        assert ask(address, "POST", "/api/nearest", {"state": TURNED})[0] == 400
+        assert ask(address, "GET", "/api/strip.png?name=1990-01-01")[0] == 400
+
+
+# --- many at once ---------------------------------------------------------------------------------
+
+
+def test_an_older_request_of_a_page_gives_way_to_its_newer_one(explorer):
+    painter = explorer.painter
+    latents = explorer.positions.latents(explorer.positions.parse(MEAN))
+    go_on = threading.Event()
+    painter._thread.submit(go_on.wait, 60)  # the painter is busy, so requests wait
+    with ThreadPoolExecutor(3) as pool:
+        older = pool.submit(painter.strip, latents, "page", 1)
+        other = pool.submit(painter.strip, latents, "another page", 1)
+        while painter._newest.get("page") != 1:
+            pass
+        newer = pool.submit(painter.strip, latents, "page", 2)
+        while painter._newest.get("page") != 2:
+            pass
+        go_on.set()
+        np.testing.assert_array_equal(newer.result(), other.result())
+        assert isinstance(older.exception(), Superseded)
+
+
+def test_the_pages_that_are_remembered_are_bounded(explorer):
+    latents = explorer.positions.latents(explorer.positions.parse(MEAN))
+    for n in range(PAGES_REMEMBERED + 5):
+        explorer.painter.strip(latents, f"page {n}", 1)
+    assert len(explorer.painter._newest) <= PAGES_REMEMBERED
+
+
+def test_eight_pages_at_once_each_get_their_own_pictures(address, explorer):
+    states = [
+        {**MEAN, "knobs": [float(v) for v in np.random.default_rng(n).normal(size=SLIDERS)]}
+        for n in range(8)
+    ]
+
+    def drag(n: int) -> np.ndarray:
+        for turn in range(1, 6):
+            asked = {"state": states[(n + turn) % 8], "page": f"page-{n}", "turn": turn}
+            assert ask(address, "POST", "/api/picture", asked)[0] == 200
+        last = {"state": states[n], "page": f"page-{n}", "turn": 6}
+        return picture(ask(address, "POST", "/api/picture", last)[2])
+
+    with ThreadPoolExecutor(8) as pool:
+        for shown, state in zip(pool.map(drag, range(8)), states, strict=True):
+            assert_same_picture(shown, rendered(explorer, state))
+
+
+def test_a_port_that_is_taken_is_one_sentence(address, explorer):
+    with pytest.raises(UserError, match="give another --port"):
+        make_server(explorer, "127.0.0.1", urllib.parse.urlsplit(address).port)
+
+
+def test_ctrl_c_ends_it_cleanly(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from types import SimpleNamespace;"
+        "from explorer_model import make_explorer; import garfield_vae.explorer.server as server;"
+        "explorer = make_explorer(Path(sys.argv[1]), with_strips=False);"
+        "loaded = SimpleNamespace(model=explorer.painter.model);"
+        "server.explore(loaded, explorer.positions.space, None, None, Path(sys.argv[1]), port=0)"
+    )
+    here = Path(__file__).parents[1]
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parent}"},
+    )
+    line = process.stdout.readline()
+    address = re.search(r"http://127\.0\.0\.1:\d+/", line).group()
+    assert ask(address, "GET", "/api/info")[0] == 200
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "ended" in rest
+    assert "Traceback" not in errors

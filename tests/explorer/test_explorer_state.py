@@ -1,0 +1,180 @@
+"""The explorer's states: what a request may say, and which latents it stands for."""
+
+import json
+
+import numpy as np
+import pytest
+
+from garfield_vae.explorer.states import (
+    LIMIT,
+    BadRequest,
+    Positions,
+    State,
+    as_json,
+    between,
+    numbers,
+    pack,
+    unpack,
+)
+from garfield_vae.latent.space import LatentSpace
+
+Z, K = 12, 4
+
+
+@pytest.fixture(scope="module")
+def positions() -> Positions:
+    rng = np.random.default_rng(0)
+    means = rng.standard_normal((60, Z)).astype(np.float32) * np.arange(Z, 0, -1, np.float32)
+    space = LatentSpace.fit(means)
+    return Positions(space, K, [f"strip-{i:02}" for i in range(60)], means)
+
+
+def plain(**changes) -> dict:
+    return {"knobs": [0.0] * K, "panels": [[0.0] * K] * 3, "base": [], **changes}
+
+
+def test_no_knob_turned_is_the_mean_latent_in_every_panel(positions):
+    latents = positions.latents(positions.parse(plain()))
+    assert latents.shape == (3, Z)
+    np.testing.assert_allclose(latents, np.tile(positions.space.mean, (3, 1)), atol=1e-6)
+
+
+def test_a_knob_moves_along_its_component_in_standard_deviations(positions):
+    latents = positions.latents(positions.parse(plain(knobs=[0, 2.0, 0, 0])))
+    moved = latents[0] - positions.space.mean
+    np.testing.assert_allclose(
+        moved, 2 * positions.space.std[1] * positions.space.components[1], atol=1e-5
+    )
+
+
+def test_a_panel_can_be_moved_alone(positions):
+    one = [[0.0] * K, [1.5, 0, 0, 0], [0.0] * K]
+    latents = positions.latents(positions.parse(plain(panels=one)))
+    np.testing.assert_array_equal(latents[0], latents[2])
+    coordinates = positions.space.coordinates(latents)
+    assert coordinates[1, 0] - coordinates[0, 0] == pytest.approx(1.5, abs=1e-4)
+
+
+def test_a_strip_of_the_store_comes_back_exactly_although_few_sliders_show_it(positions):
+    state = positions.parse(as_json(positions.of_strip("strip-17")))
+    latents = positions.latents(state)
+    np.testing.assert_allclose(latents, np.tile(positions.means[17], (3, 1)), atol=1e-5)
+
+
+def test_a_strip_beyond_the_sliders_ends_comes_back_exactly_too(positions):
+    far = positions.space.mean + 9 * positions.space.std[0] * positions.space.components[0]
+    state = positions.of_latent(far)
+    assert state.knobs[0] == LIMIT
+    np.testing.assert_allclose(positions.latents(state)[0], far, rtol=2e-3, atol=2e-2)
+
+
+def test_the_same_seed_and_temperature_draw_the_same_strip(positions):
+    first, again = positions.of_draw(7, 0.8), positions.of_draw(7, 0.8)
+    assert as_json(first) == as_json(again)
+    rng = np.random.default_rng(7)
+    drawn = positions.space.sample(1, rng, 0.8)[0]
+    np.testing.assert_allclose(positions.latents(first)[1], drawn, atol=1e-4)
+
+
+def test_halfway_between_two_strips_is_the_mean_of_their_latents(positions):
+    a, b = positions.of_strip("strip-03"), positions.of_draw(5, 1.0)
+    middle = positions.latents(positions.parse(as_json(between(a, b, 0.5))))
+    expected = (positions.latents(a) + positions.latents(b)) / 2
+    np.testing.assert_allclose(middle, expected, atol=1e-4)
+
+
+def test_between_ends_at_the_strips_themselves(positions):
+    a, b = positions.of_strip("strip-03"), positions.of_strip("strip-04")
+    assert as_json(between(a, b, 0)) == as_json(a)
+    assert as_json(between(a, b, 1)) == as_json(b)
+
+
+def test_the_nearest_strip_of_a_strip_is_itself_at_no_distance(positions):
+    name, distance = positions.nearest(positions.of_strip("strip-42"))
+    assert name == "strip-42"
+    assert distance < 1e-4
+
+
+def test_the_nearest_strip_is_the_one_a_search_by_hand_finds(positions):
+    state = positions.of_draw(11, 1.0)
+    distances = np.linalg.norm(positions.means - positions.latents(state)[0], axis=1)
+    name, distance = positions.nearest(state)
+    assert name == f"strip-{distances.argmin():02}"
+    typical = np.sqrt((positions.means - positions.means.mean(0)).var(0, ddof=1).sum())
+    assert distance == pytest.approx(distances.min() / typical, rel=1e-3)
+
+
+def test_numbers_out_of_range_are_clamped(positions):
+    state = positions.parse(plain(knobs=[99, -99, 10**100, 1]))
+    assert state.knobs.tolist() == [LIMIT, -LIMIT, LIMIT, 1]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        [],
+        "state",
+        {},
+        plain(knobs=[0.0] * (K + 1)),
+        plain(knobs=[0.0, 0.0, 0.0, "1"]),
+        plain(knobs=[0.0, 0.0, 0.0, True]),
+        plain(knobs=[0.0, 0.0, 0.0, None]),
+        plain(knobs=[0.0, 0.0, 0.0, float("nan")]),
+        plain(knobs=[0.0, 0.0, 0.0, float("inf")]),
+        plain(panels=[[0.0] * K] * 2),
+        plain(panels={}),
+        plain(base="strip:strip-01"),
+        plain(base=[["strip:strip-01"]]),
+        plain(base=[[1.0, 5]]),
+        plain(base=[["1", "strip:strip-01"]]),
+        plain(base=[[float("nan"), "strip:strip-01"]]),
+        plain(base=[[1.0, "strip:no such"]]),
+        plain(base=[[1.0, "strip:../../etc/passwd"]]),
+        plain(base=[[1.0, "seed:-1:1"]]),
+        plain(base=[[1.0, "seed:1:99"]]),
+        plain(base=[[1.0, "seed:1:1e3"]]),
+        plain(base=[[1.0, "seed:" + "9" * 5000 + ":1"]]),
+        plain(base=[[1.0, "given:"]]),
+        plain(base=[[1.0, "given:!!!!"]]),
+        plain(base=[[1.0, "file:/etc/passwd"]]),
+        plain(base=[[1.0, ""]]),
+        plain(base=[[0.1, "seed:1:1"]] * 9),
+    ],
+)
+def test_what_is_no_state_is_refused(positions, wrong):
+    with pytest.raises(BadRequest):
+        positions.parse(wrong)
+
+
+def test_numbers_survive_a_link_to_three_digits_of_a_float16():
+    values = np.array([0.0, 1.0, -2.5, 0.1234], np.float32)
+    np.testing.assert_allclose(unpack(pack(values), 4), values, rtol=1e-3)
+
+
+def test_packed_numbers_that_are_not_finite_are_refused():
+    with pytest.raises(BadRequest, match="damaged"):
+        unpack(pack(np.array([np.nan, 1], np.float32)), 2)
+
+
+def test_packed_numbers_of_another_model_are_refused():
+    with pytest.raises(BadRequest, match="another size"):
+        unpack(pack(np.zeros(5, np.float32)), 4)
+
+
+def test_a_state_is_json(positions):
+    json.dumps(as_json(positions.of_strip("strip-01")), allow_nan=False)
+
+
+def test_numbers_gives_float32_of_the_length_asked_for():
+    assert numbers([1, 2.5], 2, 4.0, "x").dtype == np.float32
+
+
+def test_more_sliders_than_components_are_as_many_as_there_are(positions):
+    assert Positions(positions.space, 500).sliders == len(positions.space.std)
+
+
+def test_states_of_another_model_are_known_by_their_fingerprint(positions):
+    other = LatentSpace.fit(positions.means[:40])
+    assert Positions(other, K).fingerprint != positions.fingerprint
+    assert isinstance(positions.of_draw(1, 1.0), State)

@@ -1,0 +1,75 @@
+"""The warnings of a training run: when each is given, that it is given once, what it names."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from garfield_vae.training.callbacks import HealthWarnings
+
+D = 316_800  # pixel values of a strip
+
+
+@pytest.fixture
+def told(capsys):
+    """Runs epochs through the warnings, each a dictionary over healthy figures; what was said."""
+    healthy = {
+        "train/distortion": 0.2,
+        "train/rate": 900.0,
+        "train/beta": 1e-6,
+        "validation/distortion": 0.21,
+        "validation/active_units": 500,
+    }
+    module = SimpleNamespace(
+        options=SimpleNamespace(z_dim=1000), dimensions=D, peak_learning_rate=lambda: 0.001
+    )
+
+    def run(*epochs: dict) -> list[str]:
+        warnings = HealthWarnings()
+        for number, figures in enumerate(epochs):
+            trainer = SimpleNamespace(
+                current_epoch=number,
+                callback_metrics=healthy | figures,
+                is_global_zero=True,
+                logger=None,
+            )
+            warnings.on_train_epoch_end(trainer, module)
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def test_a_healthy_run_is_not_warned(told):
+    assert told(*[{}] * 10) == []
+
+
+@pytest.mark.parametrize("figures", [{"validation/active_units": 9}, {"train/rate": 0.9}])
+def test_a_collapse_that_lasts_is_told_once_from_the_third_epoch(told, figures):
+    assert told(figures, figures) == []
+    said = told(*[figures | {"train/beta": 0.1}] * 6)
+    assert len(said) == 1
+    assert "beta 0.1 is too high" in said[0]
+    assert f"the calibrated value would be {2 * 0.2 / D:.2g}" in said[0]  # 2·MSE/D
+
+
+def test_held_out_distortion_that_rises_while_trainings_falls_is_told_once(told):
+    apart = [{"train/distortion": 0.17, "validation/distortion": v} for v in (0.2, 0.215, 0.221)]
+    assert told(*apart[:2]) == []
+    said = told(*apart, *apart)
+    assert len(said) == 1
+    assert "learnt by heart" in said[0]
+    assert "its best was 0.2000" in said[0]
+    assert f"beta 1e-06 where the held-out error calibrates to {2 * 0.221 / D:.2g}" in said[0]
+
+
+def test_distortions_far_apart_are_told_though_held_out_still_falls(told):
+    said = told(
+        {"train/distortion": 0.2, "validation/distortion": 0.25},
+        {"train/distortion": 0.16, "validation/distortion": 0.24},
+        {"train/distortion": 0.15, "validation/distortion": 0.23},
+    )
+    assert len(said) == 1
+    assert "is 0.2300 (its best was 0.2300) and training's 0.1500" in said[0]
+
+
+def test_both_rising_together_is_not_overfitting(told):
+    assert told({}, {"train/distortion": 0.28, "validation/distortion": 0.3}) == []

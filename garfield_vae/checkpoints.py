@@ -31,12 +31,14 @@ from garfield_vae.latent.codec import reconstruct
 from garfield_vae.latent.files import LATENT, read_space
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
+from garfield_vae.old_formats import convert_checkpoint, convert_weights
 from garfield_vae.run_folder import find_checkpoint
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.tensors import read_tensor_file
 
-CHECKPOINT_FORMAT = 2  # of a checkpoint's entry "garfield_vae"; another one is refused
-CONFIG_FORMAT = 2  # of config.json; another one is refused
+CHECKPOINT_FORMAT = 3  # of a checkpoint's entry "garfield_vae"; 2 is converted, others are refused
+CONFIG_FORMAT = 3  # of config.json; the same
+OLD_FORMAT = 2  # of both
 LARGEST_CONFIG = 2**20  # bytes; one that is written here has a thousand
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
@@ -97,7 +99,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     record = checkpoint.get("garfield_vae") if isinstance(checkpoint, dict) else None
     if not isinstance(record, dict):
         raise UserError(f"{path} is no checkpoint of this project")
-    if record.get("format") != CHECKPOINT_FORMAT:
+    if record.get("format") == OLD_FORMAT:
+        try:
+            convert_checkpoint(checkpoint)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise UserError(f"{path} is damaged: it does not hold what a run writes") from error
+    elif record.get("format") != CHECKPOINT_FORMAT:
         raise UserError(
             f"{path} was written in format {record.get('format')} and this version reads "
             f"{CHECKPOINT_FORMAT}: use the version that wrote it ({record.get('version')})"
@@ -180,7 +187,10 @@ def load_exported(folder: Path, device: str | torch.device = "cpu") -> LoadedMod
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{path} is damaged: it does not say which model it describes") from error
     options = train_options(trained, path)
-    model = build(network, read_weights(folder / WEIGHTS), folder / WEIGHTS).to(device)
+    weights = read_weights(folder / WEIGHTS)
+    if config["format"] == OLD_FORMAT:
+        weights = convert_weights(weights)
+    model = build(network, weights, folder / WEIGHTS).to(device)
     return LoadedModel(model, options, folder, folder / WEIGHTS, epoch)
 
 
@@ -199,7 +209,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is damaged: it is no JSON") from error
     if not isinstance(config, dict) or "format" not in config:
         raise UserError(f"{path} describes no model of this project")
-    if config["format"] != CONFIG_FORMAT:
+    if config["format"] not in (OLD_FORMAT, CONFIG_FORMAT):
         raise UserError(
             f"{path} was written in another format than this version reads ({CONFIG_FORMAT}): "
             f"use the version that wrote it"

@@ -5,7 +5,7 @@ demo change the defaults but never what was typed.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import MISSING, Field, field, fields
 from typing import Any
 
@@ -61,11 +61,18 @@ def auto_or(read: Callable[[str], Any]) -> Callable[[str], Any]:
     return lambda text: text if text == "auto" else read(text)
 
 
-def add_options(parser: argparse.ArgumentParser, options: type) -> None:
-    """Adds a flag for each field of a dataclass, under its group. Flags that are not typed leave
-    nothing in the namespace, so that `typed` tells them apart from typed defaults."""
+def add_options(
+    parser: argparse.ArgumentParser, options: type, without: Collection[str] = ()
+) -> None:
+    """Adds a flag for each field of a dataclass but those in `without`, under its group.
+
+    Flags that are not typed leave nothing in the namespace, so that `typed` tells them from typed
+    defaults.
+    """
     groups: dict[str, Any] = {}
     for item in fields(options):
+        if item.name in without:
+            continue
         group, text = item.metadata["group"], item.metadata["help"]
         if group not in groups:
             groups[group] = parser.add_argument_group(group)

@@ -24,6 +24,8 @@ MONTHS = (  # strftime's %B follows the machine's language, the sites do not
 )
 MAX_TAGS = 2_000  # of the kinds asked for; a real page has a few hundred
 MAX_TAG, MAX_TEXT = 4_000, 200  # characters of a tag, and of the text after it
+MAX_HTML = 200_000  # characters of all of them
+MAX_OBJECTS = 10_000  # in JSON; a real answer has a few hundred
 
 
 def read_html(page: "Answer", *names: str) -> "BeautifulSoup":
@@ -32,9 +34,10 @@ def read_html(page: "Answer", *names: str) -> "BeautifulSoup":
 
     tag = rf"<(?:{'|'.join(names)})\b[^<>]{{0,{MAX_TAG}}}>[^<>&]{{0,{MAX_TEXT}}}"
     found = re.findall(tag, _text(page), re.IGNORECASE)
-    if len(found) > MAX_TAGS:
+    html = "".join(found)
+    if len(found) > MAX_TAGS or len(html) > MAX_HTML:
         raise BadAnswer("the page has more tags than a comic's page has")
-    return BeautifulSoup("".join(found), "html.parser")
+    return BeautifulSoup(html, "html.parser")
 
 
 def json_scripts(page: "Answer") -> Iterator[Any]:
@@ -65,11 +68,12 @@ def parse_json(text: str) -> Any:
 
 
 def objects(value: Any) -> Iterator[dict]:
-    """Every JSON object in `value`, itself and nested ones, outer ones first."""
-    waiting = deque([value])
-    while waiting:
+    """The JSON objects in `value`, itself and nested ones, outer ones first, up to MAX_OBJECTS."""
+    waiting, left = deque([value]), MAX_OBJECTS
+    while waiting and left:
         item = waiting.popleft()
         if isinstance(item, dict):
+            left -= 1
             yield item
             waiting.extend(item.values())
         elif isinstance(item, list):

@@ -26,7 +26,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException, SI
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from garfield_vae.checkpoints import read_checkpoint
-from garfield_vae.cli.download_options import DownloadOptions
+from garfield_vae.cli.download_options import ABOUT, DownloadOptions
 from garfield_vae.cli.flags import add_options, typed
 from garfield_vae.cli.options import TrainOptions, train_options
 from garfield_vae.data.sources import gather_strips, store_path
@@ -122,7 +122,7 @@ def read_command_line(
         allow_abbrev=False,
     )
     add_options(parser, TrainOptions)
-    add_options(parser, DownloadOptions, without=("source", "comic"))
+    add_options(parser, DownloadOptions, without=("source", "comic"), about=ABOUT)
     namespace = parser.parse_args(arguments)
     given, folder = typed(namespace, TrainOptions), None
     if (name := given.get("continue_from")) is None:

@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,9 +15,17 @@ from garfield_vae.cli.flags import decimal, option, share, whole
 from garfield_vae.data.download.sites import SITES, Comic
 from garfield_vae.util.errors import UserError
 
-WHICH = "download: which strips (for your own machine, not for passing on)"
-WHERE = "download: from where (proxies that the environment names are not used)"
-THERE = "download: what is there already"
+WHICH, WHERE, THERE = (
+    "download: which strips",
+    "download: from where",
+    "download: what is there already",
+)
+ABOUT = {  # what stands below a group's name in --help
+    WHICH: "The strips belong to their authors: what you download is for your own machine, not for "
+    "passing on.",
+    WHERE: "Sites are asked directly: proxies that the environment names are not used.",
+}
+web_option = partial(option, needs=("--source web",))
 
 SHORTEST_DELAY = 0.5  # seconds between two requests to a site that is not on this machine
 LONGEST_DELAY, LONGEST_TIMEOUT = 3600.0, 600.0  # seconds
@@ -33,28 +42,28 @@ def _day(text: str) -> date:
 class DownloadOptions:
     """What to download. Raises UserError for values that do not go together."""
 
-    comic: str = option(
+    comic: str = web_option(
         "garfield",
         WHICH,
         "garfield, or another comic of the same sites as NAME:FIRST_DAY[:WEEKDAYS], such as "
         "foxtrot:1988-04-10:mon-sat",
         metavar="NAME",
     )
-    start: date | None = option(  # noqa: RUF009 (a field, as all of them are)
+    start: date | None = web_option(  # noqa: RUF009 (a field, as all of them are)
         None, WHICH, "first day (default: the comic's first)", type=_day, metavar="DATE"
     )
-    end: date | None = option(  # noqa: RUF009
+    end: date | None = web_option(  # noqa: RUF009
         None,
         WHICH,
         "last day (default, and at most: today in New York)",
         type=_day,
         metavar="DATE",
     )
-    limit: int | None = option(
-        None, WHICH, "only the first N days of that range", type=whole(1), metavar="N"
+    limit: int | None = web_option(
+        None, WHICH, "only the first N days of that range", type=whole(1, 100_000), metavar="N"
     )
-    sundays: bool = option(False, WHICH, "Sundays too, apart, under sundays/")
-    source: str | Sequence[str] = option(
+    sundays: bool = web_option(False, WHICH, "Sundays too, apart, under sundays/")
+    source: str | Sequence[str] = web_option(
         "web",
         WHERE,
         "sites in the order in which they are tried, day by day, among "
@@ -63,32 +72,32 @@ class DownloadOptions:
         nargs="+",
         metavar="NAME",
     )
-    base_url: str | None = option(
+    base_url: str | None = web_option(
         None,
         WHERE,
         "ask this address instead of the sites' own hosts: a mirror, or a test site",
         metavar="URL",
     )
-    delay: float = option(
+    delay: float = web_option(
         2.0,
         WHERE,
         f"seconds between two requests to a site, at least {SHORTEST_DELAY:g} unless it is on "
         "this machine",
-        type=decimal(0.0),
+        type=decimal(0.0, LONGEST_DELAY),
         metavar="S",
     )
-    timeout: float = option(
+    timeout: float = web_option(
         30.0,
         WHERE,
         "seconds for one whole answer",
-        type=decimal(0.0, open_end=True),
+        type=decimal(0.0, LONGEST_TIMEOUT, open_end=True),
         metavar="S",
     )
-    retry_missing: bool = option(False, THERE, "ask again for days that no source had")
-    verify: bool = option(
+    retry_missing: bool = web_option(False, THERE, "ask again for days that no source had")
+    verify: bool = web_option(
         False, THERE, "compare every file with the record; fetch what was altered again"
     )
-    min_share: float = option(
+    min_share: float = web_option(
         0.9,
         THERE,
         "share of the days that must be there for the download to count as done",
@@ -111,10 +120,6 @@ class DownloadOptions:
             raise UserError(
                 f"--start {self.start} is after --end {self.end}: they seem to be swapped."
             )
-        if self.delay > LONGEST_DELAY:
-            raise UserError(f"--delay must be at most {LONGEST_DELAY:g} seconds.")
-        if self.timeout > LONGEST_TIMEOUT:
-            raise UserError(f"--timeout must be at most {LONGEST_TIMEOUT:g} seconds.")
         base = _base_url(self.base_url)
         if self.delay < SHORTEST_DELAY and not (base and _is_this_machine(base.hostname)):
             raise UserError(

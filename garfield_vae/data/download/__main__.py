@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from garfield_vae.cli.download_options import ABOUT as GROUPS
 from garfield_vae.cli.download_options import DownloadOptions
 from garfield_vae.cli.flags import add_options, typed
 from garfield_vae.data.download.sites import Comic
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         metavar="DIR",
         help="where the comic's folder is (default: %(default)s)",
     )
-    add_options(parser, DownloadOptions)
+    add_options(parser, DownloadOptions, about=GROUPS)
     arguments = parser.parse_args(argv)
     options = DownloadOptions(**typed(arguments, DownloadOptions))
 

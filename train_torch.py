@@ -26,9 +26,9 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException, SI
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from garfield_vae.checkpoints import read_checkpoint
+from garfield_vae.cli.download_options import ABOUT, DownloadOptions
 from garfield_vae.cli.flags import add_options, typed
 from garfield_vae.cli.options import TrainOptions, train_options
-from garfield_vae.data.download import DownloadOptions, add_download_arguments
 from garfield_vae.data.sources import gather_strips, store_path
 from garfield_vae.data.store import PanelStore
 from garfield_vae.model.elbo import implied_sigma
@@ -122,7 +122,7 @@ def read_command_line(
         allow_abbrev=False,
     )
     add_options(parser, TrainOptions)
-    add_download_arguments(parser, without=("source", "comic"))
+    add_options(parser, DownloadOptions, without=("source", "comic"), about=ABOUT)
     namespace = parser.parse_args(arguments)
     given, folder = typed(namespace, TrainOptions), None
     if (name := given.get("continue_from")) is None:
@@ -137,8 +137,9 @@ def read_command_line(
         options = continued_options(folder, given)
     wanted = None
     if options.source not in ("drawn", "folder"):
-        namespace.source, namespace.comic = options.source, options.comic
-        wanted = DownloadOptions.from_args(namespace)
+        asked = typed(namespace, DownloadOptions)
+        asked |= {"source": options.source, "comic": options.comic}
+        wanted = DownloadOptions(**asked)
     return options, wanted, folder
 
 

@@ -18,15 +18,15 @@ from garfield_vae.cli.flags import (
     typed,
     whole,
 )
-from garfield_vae.cli.options import SITES, ProcessOptions, TrainOptions, strip_source
-from garfield_vae.data.download.sources import SOURCES
+from garfield_vae.cli.options import ProcessOptions, TrainOptions, strip_source
+from garfield_vae.data.download.sites import SITES
 from garfield_vae.util.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 HEAVY = "torch numpy pytorch_lightning scipy sklearn PIL requests bs4 flask matplotlib tensorboard"
 
 
-@pytest.mark.parametrize("script", ["process_model.py"])
+@pytest.mark.parametrize("script", ["process_model.py", "train_torch.py"])
 @pytest.mark.parametrize("flags", [["--help"], ["--no_such_flag"], ["--seed", "x"]])
 def test_help_and_a_wrong_flag_load_nothing_heavy(script, flags):
     program = f"""
@@ -72,12 +72,8 @@ def test_what_a_flag_reads_and_what_it_refuses(read, good, bad):
 def test_a_source_that_is_not_known_is_answered_by_all_that_are():
     with pytest.raises(argparse.ArgumentTypeError) as refused:
         strip_source("Drawn")
-    for name in ("web", "drawn", "folder", *SOURCES):
+    for name in ("web", "drawn", "folder", *SITES):
         assert name in str(refused.value)
-
-
-def test_the_sites_are_the_downloaders_in_its_order():
-    assert tuple(SOURCES) == SITES
 
 
 @dataclass(frozen=True)

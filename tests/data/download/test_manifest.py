@@ -12,7 +12,6 @@ from comic_site import cmyk_jpeg, picture, pixels
 from garfield_vae.data.download.manifest import Manifest
 from garfield_vae.data.download.record import Entry
 from garfield_vae.data.images import BrokenImage
-from garfield_vae.util.errors import UserError
 
 DAY, NEXT, SUNDAY = date(1985, 3, 12), date(1985, 3, 13), date(1985, 3, 10)
 FILE = "strips/1985/1985-03-12.gif"
@@ -255,10 +254,10 @@ def test_a_folder_in_a_strips_place_is_one_failed_day(folder):
         manifest.keep(NEXT, "uclick", "", picture(NEXT))
 
 
-def test_a_manifest_that_is_no_file_is_one_sentence(folder):
+def test_a_manifest_that_is_no_file_holds_nobody_up(folder):
     (folder / "manifest.jsonl").unlink()
     os.mkfifo(folder / "manifest.jsonl")
-    with pytest.raises(UserError, match="is no file: move it away"), Manifest(folder):
+    with pytest.raises(OSError, match="not a regular file"), Manifest(folder):
         pass
 
 

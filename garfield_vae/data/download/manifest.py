@@ -22,8 +22,7 @@ from PIL import Image
 
 from garfield_vae.data.download.record import MAX_LINE, Entry, read_line
 from garfield_vae.data.images import BrokenImage, open_strip, read_strip
-from garfield_vae.util.errors import UserError
-from garfield_vae.util.files import replacing
+from garfield_vae.util.files import open_regular, replacing
 
 SUFFIXES = (".gif", ".jpg", ".png", ".webp")
 SHAPES = {"daily": (2.4, 6.0), "Sunday": (0.5, 6.0)}  # width / height
@@ -213,12 +212,10 @@ class Manifest:
 
     def _tidy(self) -> None:
         """Reads the manifest; if need be writes it anew: a line a day, in order, none torn."""
-        if self.path.exists() and not self.path.is_file():
-            raise UserError(f"{self.path} is no file: move it away.")
         last: dict[date, bytes] = {}
         count = 0
         whole = True
-        with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
+        with contextlib.suppress(FileNotFoundError), open_regular(self.path) as file:
             while line := file.readline(MAX_LINE):
                 count += 1
                 whole = line.endswith(b"\n")

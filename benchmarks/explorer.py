@@ -27,8 +27,8 @@ import numpy as np
 import torch
 from playwright.sync_api import Page, sync_playwright
 
-from garfield_vae.explorer.explorer import Explorer
 from garfield_vae.explorer.server import make_server
+from garfield_vae.explorer.service import Explorer
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
 

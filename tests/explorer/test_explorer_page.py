@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pytest
 from explorer_browser import (
+    AVERAGE,
     blur,
     chromium,
     drag,
@@ -20,7 +21,14 @@ from explorer_browser import (
     state,
     value,
 )
-from explorer_model import SLIDERS, assert_same_picture, make_explorer, rendered, served
+from explorer_model import (
+    SLIDERS,
+    assert_same_picture,
+    make_explorer,
+    rendered,
+    served,
+    start_of,
+)
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -46,7 +54,8 @@ def context(browser):
 
 @pytest.fixture
 def page(context, address):
-    page = opened(context, address)
+    """On the average strip, so that positions are easily told."""
+    page = opened(context, address, AVERAGE)
     yield page
     assert page.complaints == []
 
@@ -57,14 +66,39 @@ def strip_file(day: int, kind: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
-def test_the_page_opens_on_the_mean_strip_with_a_slider_a_component(page, explorer):
-    assert page.locator(".turn").count() == SLIDERS
-    assert knobs(page) == [0] * SLIDERS
-    assert_same_picture(shown(page), rendered(explorer, state()))
-    ends = page.locator(".end canvas").evaluate_all(
-        "all => all.map(c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.join())"
+def ends_of(page) -> list[str]:
+    return page.locator(".end canvas").evaluate_all("all => all.map((c) => c.toDataURL())")
+
+
+def test_the_page_opens_on_a_strip_that_its_sliders_turn(context, address, explorer):
+    page = opened(context, address)
+    start = start_of(explorer)
+    assert knobs(page) == pytest.approx(start["knobs"], abs=0.0051)
+    assert_same_picture(shown(page), rendered(explorer, start))
+    drag(page, 1, 2.5)
+    turned = {**start, "knobs": [value(page, 1), *start["knobs"][1:]]}
+    assert_same_picture(shown(page), rendered(explorer, turned))
+    expect(page.locator("#caption")).to_contain_text(", turned")
+    page.click("#reset")
+    assert_same_picture(shown(page), rendered(explorer, start))
+    page.reload()
+    settle(page)
+    slider(page, 1).dblclick()
+    assert_same_picture(shown(page), rendered(explorer, start))
+    assert page.complaints == []
+
+
+def test_the_small_pictures_show_the_strip_on_the_page_at_both_ends(page):
+    page.wait_for_function(  # a picture each
+        """(count) => new Set([...document.querySelectorAll(".end canvas")]
+            .map((c) => c.toDataURL())).size === count""",
+        arg=2 * SLIDERS,
     )
-    assert len(set(ends)) == 2 * SLIDERS  # a picture each
+    before = ends_of(page)
+    page.click("#random")
+    page.wait_for_function(
+        "(before) => document.querySelector('.end canvas').toDataURL() !== before", arg=before[0]
+    )
 
 
 def test_the_strip_follows_a_drag(page, explorer):
@@ -136,7 +170,7 @@ def test_random_draws_all_but_the_locked_sliders_and_says_its_seed(page, explore
     seed = int(page.input_value("#seed"))
     drawn = explorer.positions.of_draw(seed, 1.0)
     assert knobs(page)[1:] == pytest.approx(drawn.knobs[1:].tolist(), abs=0.011)
-    expect(page.locator("#caption")).to_contain_text(f"draw {seed}")
+    expect(page.locator("#caption")).to_contain_text(f"sample {seed}")
 
 
 def test_random_of_the_first_two_leaves_the_others(page, explorer):
@@ -185,7 +219,7 @@ def test_the_nearest_real_strip_is_shown_with_its_date_and_can_be_gone_to(page):
     page.press("#name", "Enter")
     expect(page.locator("#nearest-name")).to_have_text("1990-01-15")
     expect(page.locator("#nearest-distance")).to_have_text("this very strip")
-    page.click("#reset")
+    page.click("#average")
     expect(page.locator("#nearest-distance")).to_contain_text("away")
     name = page.locator("#nearest-name").text_content()
     page.click("#nearest")
@@ -258,11 +292,11 @@ def test_a_link_opens_the_same_picture_also_of_ones_own_strip(page, context, add
     expect(page.locator("#mix")).to_be_enabled()  # B came with the link
 
 
-def test_a_damaged_link_is_said_and_opens_the_mean_strip(context, address, explorer):
+def test_a_damaged_link_is_said_and_opens_the_first_strip(context, address, explorer):
     for fragment in ("#v=1&k=1,2,x", "#v=9&k=1", "#v=1&p=9:9:1", "#v=1&from=nonsense", "#%"):
         page = opened(context, address, fragment)
         expect(page.locator("#notice")).to_contain_text("link cannot be opened")
-        assert_same_picture(shown(page), rendered(explorer, state()))
+        assert_same_picture(shown(page), rendered(explorer, start_of(explorer)))
         page.close()
 
 
@@ -330,27 +364,27 @@ def test_a_strip_is_saved_as_png_at_both_sizes(page):
     assert twice.size == (2 * once.shape[1], 2 * once.shape[0])
 
 
-def test_the_shelf_keeps_strips_in_this_browser_and_travels_as_json(page, context, address):
+def test_favourites_keep_strips_in_this_browser_and_travels_as_json(page, context, address):
     page.locator(".high").nth(1).click()
     there = shown(page)
     page.keyboard.press("f")
-    expect(page.locator("#shelf li")).to_have_count(1)
+    expect(page.locator("#favourites li")).to_have_count(1)
     page.reload()
     settle(page)
-    expect(page.locator("#shelf li")).to_have_count(1)
+    expect(page.locator("#favourites li")).to_have_count(1)
     with page.expect_download() as waiting:
         page.click("#save-json")
     saved = json.loads(waiting.value.path().read_text())
     assert saved["state"]["knobs"][1] == 3
     page.click("#reset")
-    page.locator("#shelf .picture").click()
+    page.locator("#favourites .picture").click()
     np.testing.assert_array_equal(shown(page), there)
-    page.locator("#shelf li").hover()
+    page.locator("#favourites li").hover()
     page.locator(".drop-it").click()
-    expect(page.locator("#shelf li")).to_have_count(0)
+    expect(page.locator("#favourites li")).to_have_count(0)
     page.click("#reset")
     page.set_input_files("#json-file", str(waiting.value.path()))
-    expect(page.locator("#shelf li")).to_have_count(1)
+    expect(page.locator("#favourites li")).to_have_count(1)
     np.testing.assert_array_equal(shown(page), there)
 
 
@@ -408,7 +442,7 @@ def test_the_page_says_when_the_server_has_ended_and_goes_on_when_it_is_back(
     context, tmp_path, explorer
 ):
     with served(make_explorer(tmp_path)) as address:
-        page = opened(context, address)
+        page = opened(context, address, AVERAGE)
         port = int(address.rstrip("/").rpartition(":")[2])
     drag(page, 1, 2)
     expect(page.locator("#notice")).to_contain_text("The explorer has ended")
@@ -418,7 +452,7 @@ def test_the_page_says_when_the_server_has_ended_and_goes_on_when_it_is_back(
 
 
 def test_eight_pages_that_drag_at_once_end_with_their_own_pictures(context, address, explorer):
-    pages = [opened(context, address) for _ in range(8)]
+    pages = [opened(context, address, AVERAGE) for _ in range(8)]
     for turn in range(15):
         for number, page in enumerate(pages):
             page.evaluate(

@@ -23,24 +23,25 @@ from garfield_vae.data.panels import join_panels
 from garfield_vae.data.sources import present_strips
 from garfield_vae.evaluation.comparison import Describer
 from garfield_vae.evaluation.metrics.samples import KernelDistance, NearestStrips, manifold_measures
+from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode, reconstruct
-from garfield_vae.latent.encoded import encoded_strips
+from garfield_vae.latent.files import encoded_strips
 from garfield_vae.run_folder import find_run_folder
 from garfield_vae.util.pictures import save_png, sheet
 
 FEATURES = "lines and layout"
 MOST_TRAINING = 1500
 SHOWN = 4
-WAYS = {
-    "N(0, I)": {"prior": True},
-    "one Gaussian": {"novelty": 1.0},
-    "novelty 0.75": {"novelty": 0.75},
-    "novelty 0.5": {"novelty": 0.5},
-    "novelty 0.25": {"novelty": 0.25},
-    "novelty 0: the strips": {"novelty": 0.0},
-    "novelty 0.5, temperature 0.7": {"temperature": 0.7},
-    "novelty 0.5, temperature 0.85": {"temperature": 0.85},
-    "novelty 0.5, temperature 1.2": {"temperature": 1.2},
+SAMPLERS = {
+    "normal, N(0, I)": (samplers.normal, {}),
+    "gaussian": (samplers.gaussian, {}),
+    "kernel, bandwidth 0.75": (samplers.kernel, {"bandwidth": 0.75}),
+    "kernel, bandwidth 0.5": (samplers.kernel, {}),
+    "kernel, bandwidth 0.25": (samplers.kernel, {"bandwidth": 0.25}),
+    "kernel, bandwidth 0: the strips": (samplers.kernel, {"bandwidth": 0.0}),
+    "kernel, temperature 0.7": (samplers.kernel, {"temperature": 0.7}),
+    "kernel, temperature 0.85": (samplers.kernel, {"temperature": 0.85}),
+    "kernel, temperature 1.2": (samplers.kernel, {"temperature": 1.2}),
 }
 
 
@@ -49,8 +50,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--experiment_dir", required=True, help="a run's folder, or last")
-    parser.add_argument("--samples", type=int, default=500, help="by each way (default: 500)")
-    parser.add_argument("--pictures", type=Path, help="PNG: some strips of each way")
+    parser.add_argument("--samples", type=int, default=500, help="of each sampler (default: 500)")
+    parser.add_argument("--pictures", type=Path, help="PNG: some strips of each sampler")
     options = parser.parse_args()
 
     run = load_run(find_run_folder(options.experiment_dir, Path("logs")))
@@ -74,8 +75,9 @@ def main() -> None:
     print(f"{'held-out strips':30}{'':39}{nearest(held_out)[1].mean():9.3f}")
     row("their reconstructions", reconstruct(run.model, held_out))
     shown, labels = [], []
-    for name, way in WAYS.items():
-        strips = decode(run.model, space.sample(options.samples, np.random.default_rng(0), **way))
+    for name, (sampler, settings) in SAMPLERS.items():
+        latents = sampler(space, options.samples, np.random.default_rng(0), **settings)
+        strips = decode(run.model, latents)
         row(name, strips)
         shown.append(strips[:SHOWN])
         labels += [name] * SHOWN

@@ -20,6 +20,7 @@ from garfield_vae.data.panels import cut_panels, join_panels, to_uint8, to_unit
 from garfield_vae.explorer.server import make_server
 from garfield_vae.explorer.service import Explorer
 from garfield_vae.explorer.states import as_json
+from garfield_vae.latent import samplers
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
 
@@ -66,7 +67,7 @@ class SmallPrior:
         self.space = space
 
     def sample(self, n: int, seed: int) -> np.ndarray:
-        return self.space.sample(n, np.random.default_rng(seed), novelty=1.0)
+        return samplers.gaussian(self.space, n, np.random.default_rng(seed))
 
     def refine(self, latent: np.ndarray, held) -> np.ndarray:
         coordinates = self.space.coordinates(latent[None])

@@ -32,6 +32,7 @@ from garfield_vae.evaluation.metrics.disentanglement import usable_factors
 from garfield_vae.evaluation.metrics.intervals import Estimate
 from garfield_vae.evaluation.report import read_metrics, write_report
 from garfield_vae.evaluation.showcase import SHOWN_PRIOR, gather_exhibits
+from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode, encode
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.util.errors import UserError
@@ -118,8 +119,8 @@ def evaluate_run(
             )
 
         stage("draw samples")
-        samples = decode(loaded.model, space.sample(num_samples, rng))
-        prior = decode(loaded.model, space.sample(num_samples, rng, prior=True))
+        samples = decode(loaded.model, samplers.draw(space, num_samples, rng))
+        prior = decode(loaded.model, samplers.draw(space, num_samples, rng, "normal"))
 
         stage("describe strips by fixed features")
         describe = Describer(training)

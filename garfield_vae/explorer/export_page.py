@@ -23,7 +23,7 @@ from garfield_vae.explorer.service import Explorer, Prior
 from garfield_vae.explorer.states import Positions
 from garfield_vae.geometry import CHANNELS, PANELS
 from garfield_vae.latent.space import LatentSpace
-from garfield_vae.model.networks import STEM, PanelDecoder, ResNetBlock, StripVAE
+from garfield_vae.model.networks import CELL, PanelDecoder, ResNetBlock, StripVAE
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import replacing
 
@@ -201,7 +201,7 @@ class OperationWriter:
     def write(self, model: StripVAE) -> tuple[list[dict[str, Any]], np.ndarray]:
         _, channels, height, width = model.code_shape
         flat = self.emit("linear", [-1], [PANELS * channels * height * width])
-        self.operations[flat]["weights"] = self.keep(*dense_layer(model))
+        self.operations[flat]["weights"] = self.keep(model.spread.weight, model.spread.bias)
         x = self.emit("maps", [flat], [channels, height, width])
         self.decoder(model.decoder, x)
         return self.operations, np.concatenate(self.weights)
@@ -215,8 +215,8 @@ class OperationWriter:
             x = self.module(stage, self.module(narrow, x))
         x = self.emit("tanh", [self.module(decoder.paint, self.emit("silu", [x]))])
         _, height, width = self.shape(x)
-        shape = [CHANNELS, STEM * height, STEM * width]
-        return self.emit("shuffle", [x], shape, factor=STEM)
+        shape = [CHANNELS, CELL * height, CELL * width]
+        return self.emit("shuffle", [x], shape, factor=CELL)
 
     def module(self, module: nn.Module, x: int) -> int:
         """Writes a layer that is applied to the result of operation `x`; gives its own number.
@@ -257,14 +257,6 @@ class OperationWriter:
             places.append(sum(map(len, self.weights)))
             self.weights.append(tensor.detach().float().cpu().numpy().reshape(-1))
         return places
-
-
-@torch.no_grad()
-def dense_layer(model: StripVAE) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight [out, z] and bias [out] of the layer from a latent to all three panels' maps."""
-    zero = torch.zeros(1, model.config["z_dim"], device=next(model.parameters()).device)
-    bias = model.spread(zero)[0]
-    return (model.spread(torch.eye(zero.shape[1], device=zero.device)) - bias).T, bias
 
 
 def plain_convolution(module: nn.Conv2d) -> bool:

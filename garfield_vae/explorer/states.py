@@ -31,6 +31,7 @@ import numpy as np
 
 from garfield_vae.explorer.strip_names import find_name
 from garfield_vae.geometry import PANELS
+from garfield_vae.latent import samplers
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.util.errors import UserError
 
@@ -168,16 +169,14 @@ class Positions:
         return (mean + temperature * (self.sampled(seed) - mean)).astype(np.float32)
 
     def _kernel_density(self, n: int, seed: int) -> np.ndarray:
-        return self.space.sample(n, np.random.default_rng(seed))
+        return samplers.draw(self.space, n, np.random.default_rng(seed))
 
     def _find_residual(self, source: str) -> np.ndarray:
         kind, _, rest = source.partition(":")
         if kind == "strip":
             return self._split(self._strip(rest))[1]
-        if kind == "seed" and (match := re.fullmatch(r"(\d{1,9}):(\d{1,2}(?:\.\d{1,6})?)", rest)):
-            seed, temperature = int(match[1]), float(match[2])
-            if temperature <= MAX_TEMPERATURE:
-                return self._split(self._draw(seed, temperature))[1]
+        if kind == "seed" and (match := re.fullmatch(r"(\d{1,9}):([0-2](?:\.\d{1,6})?|3)", rest)):
+            return self._split(self._draw(int(match[1]), float(match[2])))[1]
         if kind == "given":
             values, _, label = rest.partition(":")
             if len(label) > LONGEST_LABEL:

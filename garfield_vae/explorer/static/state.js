@@ -49,7 +49,7 @@ export function between(a, b, t) {
 
 export const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
-const SOURCE = /^(strip:.+|seed:\d{1,9}:\d{1,2}(\.\d{1,6})?|given:[\w-]+(:.{0,80})?)$/u;
+const SOURCE = /^(strip:.+|seed:\d{1,9}:([0-2](\.\d{1,6})?|3)|given:[\w-]+(:.{0,80})?)$/u;
 
 // Checks what came from a link, a file or this browser's storage: numbers out of range are clamped,
 // anything else that is wrong throws an Error that says why. The same as Positions.parse in

@@ -245,7 +245,7 @@ def sharpness(strip: np.ndarray) -> float:
 
 def is_empty(panel: np.ndarray) -> bool:
     """Whether a panel, uint8 [3, H, W], is one flat colour but for specks and its border."""
-    height, width = panel.shape[1:]
-    inside = panel[:, height // 20 : -(height // 20), width // 20 : -(width // 20)]
+    y, x = (size // 8 for size in panel.shape[1:])
+    inside = panel[:, y:-y, x:-x]
     low, high = np.percentile(inside, (1, 99), axis=(1, 2))
     return bool((high - low).max() < EMPTY_SPREAD)

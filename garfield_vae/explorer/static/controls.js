@@ -93,6 +93,7 @@ function keepFocusInSight() {
     if (stage.contains(target) || !target.matches(":focus-visible")) return;
     const lies = (target.closest(".knob") ?? target).getBoundingClientRect();
     const strip = stage.getBoundingClientRect();
+    if (lies.top >= 0 && lies.bottom <= strip.top) return; // above it, at the page's head
     const under = Math.min(lies.right, strip.right) > Math.max(lies.left, strip.left)
       ? Math.max(0, strip.bottom) : 0;
     const below = lies.bottom - window.innerHeight;

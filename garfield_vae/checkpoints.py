@@ -9,14 +9,14 @@ A run's folder has checkpoints/best.ckpt and last.ckpt. An exported model has
 There are no strips in it, and none are needed. Nothing in either can run, whoever made it.
 """
 
-import json
+import os
 import pickle
 import warnings
 import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from PIL import Image
@@ -34,6 +34,7 @@ from garfield_vae.model.networks import StripVAE
 from garfield_vae.old_formats import convert_checkpoint, convert_weights
 from garfield_vae.run_folder import find_checkpoint
 from garfield_vae.util.errors import UserError
+from garfield_vae.util.files import open_regular, read_json
 from garfield_vae.util.tensors import read_tensor_file
 
 CHECKPOINT_FORMAT = 3  # of a checkpoint's entry "garfield_vae"; 2 is converted, others are refused
@@ -82,10 +83,10 @@ def load_run(folder: Path, device: str | torch.device = "cpu") -> LoadedModel:
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Reads a checkpoint without running anything in it. Raises UserError if it is no good."""
     try:
-        check_archive(path)
-        with warnings.catch_warnings():
+        with open_regular(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's remarks on a file that it then refuses
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            check_archive(file)
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is refused: it is damaged or holds more than weights and plain values"
@@ -93,8 +94,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:  # a damaged archive fails in as many ways as it has bytes
         raise UserError(f"{path} cannot be read, it is damaged or cut off") from error
     for value in values_in(checkpoint):
-        # one number may be declared to be 10^12, which anything computed from it would be
-        if torch.is_tensor(value) and value.untyped_storage().nbytes() < value.nbytes:
+        if not torch.is_tensor(value):
+            continue
+        # A sparse one, or one number that is declared to be 10^12, could be of any size.
+        if value.layout != torch.strided or value.untyped_storage().nbytes() < value.nbytes:
             raise UserError(f"{path} is refused: it declares more than it holds")
     record = checkpoint.get("garfield_vae") if isinstance(checkpoint, dict) else None
     if not isinstance(record, dict):
@@ -112,16 +115,41 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def check_archive(path: Path) -> None:
+@dataclass(frozen=True)
+class Progress:
+    """How far a run was at a checkpoint: its steps, its whole epochs, and whether it has begun
+    another one."""
+
+    steps: int
+    epochs: int
+    mid_epoch: bool
+
+
+def read_progress(checkpoint: dict[str, Any], path: Path) -> Progress:
+    """Raises UserError where Lightning's counters are not all counters."""
+    try:
+        loop = checkpoint["loops"]["fit_loop"]
+        if not all(isinstance(n, int) and 0 <= n < 2**53 for n in values_in(loop)):
+            raise TypeError("a counter is no number")
+        epochs = loop["epoch_progress"]["current"]
+        optimizer = loop["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]
+        steps = optimizer["step"]["total"]["completed"]
+        return Progress(steps, epochs["processed"], epochs["ready"] > epochs["processed"])
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged: it does not say how far the run was") from error
+
+
+def check_archive(file: IO[bytes]) -> None:
     """Raises an exception unless a file is a zip that unpacks to no more than its own size.
 
     `torch.save` writes such a zip; what packs a bomb, or is in one of torch's older formats (which
     are read without knowing how much is to come), is refused.
     """
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         declared = sum(member.file_size for member in archive.infolist())
-        if declared > path.stat().st_size:
-            raise pickle.UnpicklingError(f"it declares {declared} bytes")
+    if declared > file.seek(0, os.SEEK_END):
+        raise pickle.UnpicklingError(f"it declares {declared} bytes")
+    file.seek(0)
 
 
 def values_in(checkpoint: Any) -> Iterator[Any]:
@@ -201,11 +229,10 @@ def exported_space(run: LoadedModel) -> LatentSpace:
 
 def read_config(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            config = json.loads(file.read(LARGEST_CONFIG))
+        config = read_json(path, LARGEST_CONFIG)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"{path} is damaged: it is no JSON") from error
     if not isinstance(config, dict) or "format" not in config:
         raise UserError(f"{path} describes no model of this project")

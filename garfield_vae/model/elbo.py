@@ -82,6 +82,19 @@ def calibrated_beta(mse: float | Tensor, dimensions: int) -> float | Tensor:
     return 2 * mse / dimensions
 
 
+def selection_loss(mse: float, kl: float, beta: float | str, dimensions: int) -> float:
+    """What checkpoints are compared by: one yardstick for a whole run, lower is better.
+
+    `mse` and `kl` are a validation's mean distortion and rate. It is the loss with the beta that
+    the run ends with, whatever a warm-up makes of it on the way; under "auto", where beta follows
+    the error, the negative ELBO of the optimal-sigma VAE up to a constant, D/2 · log(mse) + kl
+    in nats a strip (Rybkin et al. 2021, equation 8).
+    """
+    if beta == "auto":
+        return dimensions / 2 * math.log(max(mse, 1e-12)) + kl
+    return mse + beta * kl
+
+
 def implied_sigma(beta: float, dimensions: int) -> float:
     """The decoder's standard deviation of pixel values in [-1, 1] at a beta: √(beta · D / 2)."""
     return math.sqrt(beta * dimensions / 2)

@@ -12,26 +12,27 @@ that while model and strips are unchanged. An exported model is an --experiment_
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from garfield_vae.cli.flags import add_options, refuse_idle_flags, typed
-from garfield_vae.cli.options import LAST, USUAL, ProcessOptions
-from garfield_vae.cli.outputs import check_new_folder, check_page
 from garfield_vae.util.errors import UserError, run_script
 
+# Imports stand in the functions, so that Ctrl-C is quiet from the start, and --help and a wrong
+# flag are answered before torch is loaded, which takes seconds.
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from garfield_vae.checkpoints import LoadedModel
+    from garfield_vae.cli.options import ProcessOptions
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     # -------------------------------------------------------------- 1. what was asked for
     options = read_command_line(arguments)
 
-    # Only now what takes seconds to load: --help and a wrong flag were answered at once.
+    from dataclasses import replace
+    from pathlib import Path
+
     import numpy as np
 
     from garfield_vae import gallery
@@ -116,6 +117,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def read_command_line(arguments: Sequence[str] | None) -> ProcessOptions:
     """The options. Raises UserError for flags that cannot work together, before any work."""
+    import argparse
+    from pathlib import Path
+
+    from garfield_vae.cli.flags import add_options, refuse_idle_flags, typed
+    from garfield_vae.cli.options import LAST, USUAL, ProcessOptions
+    from garfield_vae.cli.outputs import check_new_folder, check_page
+
     parser = argparse.ArgumentParser(
         prog="process_model.py",
         description=__doc__,
@@ -138,6 +146,8 @@ def read_command_line(arguments: Sequence[str] | None) -> ProcessOptions:
 
 def check_model(options: ProcessOptions, run: LoadedModel, exported: bool) -> None:
     """Raises UserError for flags that do not fit this model, before any work."""
+    from pathlib import Path
+
     for flag in ("z_dim", "c_hidden", "num_blocks"):
         asked, trained = getattr(options, flag), run.model.config[flag]
         if asked is not None and asked != trained:

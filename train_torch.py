@@ -26,9 +26,9 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from garfield_vae.checkpoints import Progress, read_checkpoint, read_progress
+from garfield_vae.cli.download_options import ABOUT, DownloadOptions
 from garfield_vae.cli.flags import add_options, typed
 from garfield_vae.cli.options import TrainOptions, train_options
-from garfield_vae.data.download import DownloadOptions, add_download_arguments
 from garfield_vae.data.sources import gather_strips, store_path
 from garfield_vae.data.store import PanelStore
 from garfield_vae.model.elbo import implied_sigma
@@ -88,11 +88,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     module = make_module(options)
 
     # -------------------------------------------------------------- 3. strips
-    # Only the first process fills and builds; the others meet it in `fit` and read what it built.
+    # The first process gathers strips and builds the store at once. In `fit`, one process of every
+    # other machine does the same there, and then all open what was built.
     first = is_first()
     store = gather_strips(options, wanted) if first else None
     data = StripData(
-        store or store_path(options), options.batch_size, options.seed, options.num_workers
+        store or store_path(options),
+        options.batch_size,
+        options.seed,
+        options.num_workers,
+        build=lambda: gather_strips(options, wanted),
     )
 
     # -------------------------------------------------------------- 4. the run's folder
@@ -138,7 +143,7 @@ def read_command_line(
         allow_abbrev=False,
     )
     add_options(parser, TrainOptions)
-    add_download_arguments(parser, without=("source", "comic"))
+    add_options(parser, DownloadOptions, without=("source", "comic"), about=ABOUT)
     namespace = parser.parse_args(arguments)
     given, folder = typed(namespace, TrainOptions), None
     if (name := given.get("continue_from")) is None:
@@ -155,8 +160,9 @@ def read_command_line(
     check_devices(options, trains_on_cpu(options))
     wanted = None
     if options.source not in ("drawn", "folder"):
-        namespace.source, namespace.comic = options.source, options.comic
-        wanted = DownloadOptions.from_args(namespace)
+        asked = typed(namespace, DownloadOptions)
+        asked |= {"source": options.source, "comic": options.comic}
+        wanted = DownloadOptions(**asked)
     return options, wanted, folder
 
 

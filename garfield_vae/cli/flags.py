@@ -6,6 +6,7 @@ flag are answered before torch is loaded.
 """
 
 import argparse
+import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, field, fields
 from types import MappingProxyType
@@ -27,7 +28,7 @@ def option(
     return field(default=default, metadata=metadata)
 
 
-def whole(least: int, most: int) -> Callable[[str], int]:
+def whole(least: int, most: int = 2**63 - 1) -> Callable[[str], int]:
     """Reads a whole number from `least` to `most`."""
 
     def number(text: str) -> int:
@@ -41,7 +42,9 @@ def whole(least: int, most: int) -> Callable[[str], int]:
     return number
 
 
-def decimal(least: float, most: float, open_end: bool = False) -> Callable[[str], float]:
+def decimal(
+    least: float, most: float = sys.float_info.max, open_end: bool = False
+) -> Callable[[str], float]:
     """Reads a number from `least` (above it, with `open_end`) to `most`."""
 
     def number(text: str) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from garfield_vae.cli.flags import auto_or, decimal, fits, option, path, share, whole
+from garfield_vae.data.download.sites import SITES
 from garfield_vae.geometry import PANEL_HEIGHT, PANEL_WIDTH
 from garfield_vae.util.errors import UserError
 
@@ -18,7 +19,6 @@ MOST_PIXELS, MOST_Z, MOST_CHANNELS, MOST_BLOCKS = 1024, 65_536, 512, 64
 MOST_STRIPS = 1_000_000
 MOST_SEED = 2**63 - 1  # torch's generators take no more
 
-SITES = ("uclick", "jikos", "gocomics", "arcamax")  # the downloader's, in the order of trying
 SAMPLERS = ("kernel", "gaussian", "normal")  # of latent/samplers.py
 
 DATA, MODEL, OBJECTIVE, TRAINING, MACHINE, RUN = (

@@ -49,7 +49,7 @@ FIGURES = ("loss", "distortion", "rate", "beta")  # averaged over the strips of 
 
 
 class Diverged(UserError):
-    """The loss is NaN or infinite."""
+    """The loss is NaN or infinite; checkpoints on disk are from before."""
 
 
 class StripModule(LightningModule):
@@ -80,10 +80,8 @@ class StripModule(LightningModule):
         self.between_batches: Callable[[], None] = lambda: None
 
     def beta_now(self, running_distortion: Tensor | None = None) -> Tensor:
-        """The weight of the rate at this step: the option's, or the calibrated one, warmed up.
-
-        Calibrated to the running distortion so far, or to a newer one if it is given.
-        """
+        """The weight of the rate at this step: the option's, or the calibrated one (by the running
+        distortion so far, or by a newer one), warmed up."""
         if self.options.beta == "auto":
             running = self.running_distortion if running_distortion is None else running_distortion
             beta = calibrated_beta(running, self.dimensions)

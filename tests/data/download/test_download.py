@@ -20,7 +20,7 @@ from comic_site import (
     truncated,
     xml,
 )
-from downloading import BAD, BAD_PATH, NAMES, START, WITHOUT_BAD, FakeClock, record, run, there
+from downloading import BAD, BAD_PATH, NAMES, WITHOUT_BAD, FakeClock, record, run, there
 
 
 @pytest.fixture
@@ -63,7 +63,6 @@ def test_a_recent_week_comes_from_arcamax_as_cmyk_jpegs(site, tmp_path):
         (redirect(BAD_PATH), "redirects"),
         (redirect("http://10.0.0.1/x.gif"), "not among the hosts"),
         (redirect("file:///etc/passwd"), "no web address"),
-        (body(picture(date(1985, 3, 11))), "stands under 1985-03-11"),
     ],
 )
 def test_a_bad_picture_is_one_error_and_the_other_days_go_on(site, tmp_path, fault, reason):
@@ -101,13 +100,6 @@ def test_429_waits_as_long_as_it_is_told(site, tmp_path):
     clock = FakeClock()
     assert run(site, tmp_path, clock=clock).enough
     assert clock.naps == [120]
-
-
-def test_the_same_strip_under_two_dates_is_kept_once_also_in_a_later_run(site, tmp_path):
-    run(site, tmp_path, end=START)
-    site.fail(BAD_PATH, body(picture(START)))
-    run(site, tmp_path)
-    assert there(tmp_path) == WITHOUT_BAD
 
 
 def test_sundays_are_left_out_or_stored_apart(site, tmp_path):

@@ -1,18 +1,15 @@
-"""Where the client goes: to the hosts of its source, at public addresses, and nowhere else."""
-
-import ipaddress
-import socket
+"""Where the client goes: to the hosts of its site, by https where they have it, nowhere else."""
 
 import pytest
 from comic_site import ComicSite, body, redirect
 from downloading import FakeClock
 
-from garfield_vae.data.download import guard
-from garfield_vae.data.download.answers import BadAnswer, Blocked, Forbidden
 from garfield_vae.data.download.client import Client
+from garfield_vae.data.download.errors import BadAnswer, Forbidden, Missing
 
 HOST = "comics.example"
-PAGE = f"http://{HOST}/page"
+PAGE = f"https://{HOST}/page"
+ORIGINS = (f"https://{HOST}", "http://old.example")
 
 
 @pytest.fixture
@@ -35,7 +32,7 @@ def client(site, clock):
 
 
 def get(client, address=PAGE):
-    return client.get(address, (HOST,), 1_000_000).body
+    return client.get(address, ORIGINS, 1_000_000).body
 
 
 def test_base_url_stands_for_every_host_of_a_source(client, site):
@@ -130,32 +127,41 @@ def test_a_redirect_with_an_endless_body_does_not_fill_the_memory(client, site):
 
 
 @pytest.mark.parametrize(
-    "address",
+    ("address", "asked"),
     [
-        *("127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),
-        *("224.0.0.1", "::1", "fe80::1", "fd00::1", "::ffff:127.0.0.1"),
+        (f"http://{HOST}/page", f"https://{HOST}/page"),
+        (f"http://{HOST}:80/page", f"https://{HOST}/page"),
+        ("http://old.example/page?a=b c", "http://old.example/page?a=b%20c"),
+        ("https://old.example/page", "https://old.example/page"),
     ],
 )
-def test_a_name_that_resolves_to_a_private_address_is_refused(clock, monkeypatch, address):
-    monkeypatch.setattr(guard, "addresses", lambda host: [ipaddress.ip_address(address)])
+def test_plain_http_is_for_hosts_that_have_nothing_else(clock, monkeypatch, address, asked):
+    urls = []
+
+    def answer(session, url, limit, seconds):
+        urls.append(url)
+        return 200, {}, b""
+
+    monkeypatch.setattr("garfield_vae.data.download.client.exchange", answer)
     client = Client(None, delay=2, timeout=20, clock=clock, say=print)
-    with pytest.raises(Blocked, match="not a public address"):
-        get(client)
+    get(client, address)
+    assert urls[-1] == asked
     client.close()
 
 
-def test_a_name_that_changes_its_mind_after_the_check_is_refused(site, clock, monkeypatch):
-    """DNS rebinding: the check sees a public address, the connection reaches this machine."""
-    port = int(site.url.rpartition(":")[2])
-    public = [ipaddress.ip_address("93.184.215.14")]
-    monkeypatch.setattr(guard, "addresses", lambda host: public)
-    connect = socket.create_connection
-    monkeypatch.setattr(
-        "urllib3.util.connection.create_connection",
-        lambda address, *_, **__: connect(("127.0.0.1", port)),
-    )
-    client = Client(None, delay=2, timeout=20, clock=clock, say=print)
-    with pytest.raises(Blocked, match=r"resolves to 127\.0\.0\.1"):
-        get(client)
-    assert site.log == []
-    client.close()
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://comics.example/\udfff",
+        "https://\udfff.example/",
+        PAGE + "x" * 60_000,
+        PAGE + "\x1b[2J",
+    ],
+    ids=["surrogate", "host", "long", "escape"],
+)
+def test_an_address_that_cannot_be_asked_for_is_one_bad_answer(client, site, address):
+    """An escape code is quoted and not found; the others are refused before they are asked for."""
+    with pytest.raises((BadAnswer, Missing)) as problem:
+        get(client, address)
+    assert len(str(problem.value)) <= 300
+    assert str(problem.value).isprintable()

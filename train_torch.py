@@ -62,11 +62,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     module = training.make_module(options)
 
     # -------------------------------------------------------------- 3. strips
-    # Only the first process fills and builds; the others meet it in `fit` and read what it built.
+    # The first process gathers strips and builds the store at once. In `fit`, one process of every
+    # other machine does the same there, and then all open what was built.
     first = is_first()
     store = gather_strips(options, wanted) if first else None
     data = StripData(
-        store or store_path(options), options.batch_size, options.seed, options.num_workers
+        store or store_path(options),
+        options.batch_size,
+        options.seed,
+        options.num_workers,
+        build=lambda: gather_strips(options, wanted),
     )
 
     # -------------------------------------------------------------- 4. the run's folder

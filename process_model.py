@@ -36,8 +36,9 @@ from garfield_vae.latent.codec import decode, encode, reconstruct
 from garfield_vae.latent.encoded import encoded_strips
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.run_folder import choose_device, find_run_folder
+from garfield_vae.util.charts import as_picture, explained_variance
 from garfield_vae.util.errors import UserError, run_script
-from garfield_vae.util.pictures import explained_variance, pairs, save_gif, save_png, sheet
+from garfield_vae.util.pictures import pairs, save_gif, save_png, sheet
 
 WALK_REACH = 3.0  # standard deviations to either side
 WALK_STEPS = 7  # strips in a row of walks.png
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.reconstruct:
         write_reconstruction(run, Path(options.reconstruct), output)
     if options.evaluate:
-        told(evaluate_run(run, space, store, output, iwae=options.iwae, seed=options.seed))
+        told(evaluate_run(run, space, store, means, output, seed=options.seed))
     if options.export:
         names = export_model(run, space, Path(options.export))
         print(f"wrote {options.export}: {', '.join(names)}")
@@ -107,7 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_samples(run, space, options, output)
     if store is not None:
         write_reconstructions(run, store, output)
-    told(save_png(output / "explained_variance.png", explained_variance(space.explained, shown)))
+    chart = as_picture(explained_variance(space.explained[:shown]))
+    told(save_png(output / "explained_variance.png", chart))
     write_walks(run, space, shown, output)
     return 0
 

@@ -204,14 +204,6 @@ class ProcessOptions:
     evaluate: bool = option(
         False, MEASURE, "measure the run on its held-out strips and write processed/report.html"
     )
-    iwae: int = option(
-        0,
-        MEASURE,
-        "with --evaluate: posterior samples of the importance-weighted bound",
-        type=whole(0),
-        metavar="K",
-    )
-
     export: str | None = option(
         None,
         MEASURE,

@@ -17,9 +17,10 @@ from garfield_vae.latent.codec import decode, encode, reconstruct
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.elbo import calibrated_beta
 from garfield_vae.training.module import Diverged
-from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import replacing
+from garfield_vae.util.metrics_table import read_rows
 from garfield_vae.util.pictures import pairs, save_png, sheet
+from garfield_vae.util.progress import clock
 
 SAVE_EVERY_SECONDS = 60.0
 SHOWN_STRIPS = 6
@@ -65,23 +66,6 @@ class EpochRecord(Checkpoint):
                 f"{figures['train/strips_per_second']:.1f} strips/s  {clock(left)} left",
                 flush=True,
             )
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a metrics.csv as they are written there. Raises UserError if it is damaged."""
-    try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines(), strict=True))
-        for row in rows:
-            if None in row or None in row.values() or int(row["epoch"]) < 1:
-                raise ValueError(row)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, csv.Error) as error:
-        raise UserError(
-            f"{path} is damaged, it holds no row an epoch: take it out of the folder to go on "
-            f"without the figures so far"
-        ) from error
-    return rows
 
 
 class RunProgressBar(TQDMProgressBar):
@@ -277,10 +261,3 @@ def time_left(trainer: Trainer, options: TrainOptions, began: float, first_step:
     to_do = trainer.num_training_batches * options.epochs - trainer.global_step
     left = seconds / (trainer.global_step - first_step) * to_do
     return left if options.minutes is None else min(left, 60 * options.minutes - seconds)
-
-
-def clock(seconds: float) -> str:
-    """1:02:03, or 2:03 under an hour."""
-    hours, rest = divmod(max(0, round(seconds)), 3600)
-    minutes, seconds = divmod(rest, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -33,8 +33,9 @@ from garfield_vae.evaluation.copying import Control, CopyingMeasure, copies
 from garfield_vae.evaluation.evaluate import Rows, halves, strip_groups
 from garfield_vae.evaluation.metrics.memorisation import novelty
 from garfield_vae.evaluation.sample_sets import FEATURES, Describer, plain_figures
+from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode, encode, reconstruct
-from garfield_vae.latent.encoded import encoded_strips
+from garfield_vae.latent.files import encoded_strips
 from garfield_vae.run_folder import find_run_folder
 from garfield_vae.util.pictures import save_png, sheet
 
@@ -42,15 +43,15 @@ MOST_FITTED, CONTROLS = 1000, 500
 SHOWN = 4
 MEASURES = (("KID", 9), ("precision", 6), ("density", 6), ("recall", 6), ("coverage", 6))
 SAMPLERS = {
-    "N(0, I)": {"prior": True},
-    "one Gaussian": {"novelty": 1.0},
-    "kernel density, novelty 0.75": {"novelty": 0.75},
-    "kernel density, novelty 0.5": {"novelty": 0.5},
-    "kernel density, novelty 0.25": {"novelty": 0.25},
-    "the training strips' latents": {"novelty": 0.0},
-    "novelty 0.5, temperature 0.7": {"novelty": 0.5, "temperature": 0.7},
-    "novelty 0.5, temperature 0.85": {"novelty": 0.5, "temperature": 0.85},
-    "novelty 0.5, temperature 1.2": {"novelty": 0.5, "temperature": 1.2},
+    "normal, N(0, I)": (samplers.normal, {}),
+    "gaussian": (samplers.gaussian, {}),
+    "kernel, bandwidth 0.75": (samplers.kernel, {"bandwidth": 0.75}),
+    "kernel, bandwidth 0.5": (samplers.kernel, {}),
+    "kernel, bandwidth 0.25": (samplers.kernel, {"bandwidth": 0.25}),
+    "kernel, bandwidth 0: the strips": (samplers.kernel, {"bandwidth": 0.0}),
+    "kernel, temperature 0.7": (samplers.kernel, {"temperature": 0.7}),
+    "kernel, temperature 0.85": (samplers.kernel, {"temperature": 0.85}),
+    "kernel, temperature 1.2": (samplers.kernel, {"temperature": 1.2}),
 }
 
 
@@ -68,14 +69,12 @@ def main() -> None:
     store = present_strips(run.options)
     encoded = encoded_strips(run.model, run.checkpoint, run.folder, store)
     space = encoded.space
-    samplers = {
-        name: lambda n, rng, how=how: space.sample(n, rng, **how) for name, how in SAMPLERS.items()
-    }
     table = SamplerTable(run.model, space, store, encoded.means, options.samples, options.test)
     table.print_head()
     shown, labels = [], []
-    for name, sampler in samplers.items():
-        samples, rows = table.print_row(name, sampler(options.samples, np.random.default_rng(0)))
+    for name, (sampler, settings) in SAMPLERS.items():
+        latents = sampler(space, options.samples, np.random.default_rng(0), **settings)
+        samples, rows = table.print_row(name, latents)
         shown += [samples[:SHOWN], reconstruct(run.model, table.training[rows[:SHOWN]])]
         labels += [name] * SHOWN + [f"nearest: {table.names[row]}" for row in rows[:SHOWN]]
     if options.pictures:

@@ -4,7 +4,7 @@ A run's folder has checkpoints/best.ckpt and last.ckpt. An exported model has
 
     model.safetensors   the averaged weights, float32
     config.json         format, version, the network's sizes, how it was trained
-    latent.npz          the latent space that samples, walks and sliders need
+    latent.safetensors  the latent space that samples, walks and sliders need
 
 There are no strips in it, and none are needed. Nothing in either can run, whoever made it.
 """
@@ -28,17 +28,19 @@ from garfield_vae.cli.options import TrainOptions, train_options
 from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels, join_panels
 from garfield_vae.latent.codec import reconstruct
+from garfield_vae.latent.files import LATENT, read_space
 from garfield_vae.latent.space import LatentSpace
-from garfield_vae.latent.space_file import read_space
 from garfield_vae.model.networks import StripVAE
+from garfield_vae.old_formats import convert_checkpoint, convert_weights
 from garfield_vae.run_folder import find_checkpoint
 from garfield_vae.util.errors import UserError
+from garfield_vae.util.tensors import read_tensor_file
 
-CHECKPOINT_FORMAT = 2  # of a checkpoint's entry "garfield_vae"; another one is refused
-CONFIG_FORMAT = 2  # of config.json; another one is refused
+CHECKPOINT_FORMAT = 3  # of a checkpoint's entry "garfield_vae"; 2 is converted, others are refused
+CONFIG_FORMAT = 3  # of config.json; the same
+OLD_FORMAT = 2  # of both
 LARGEST_CONFIG = 2**20  # bytes; one that is written here has a thousand
-LARGEST_HEADER = 2**23  # bytes of a safetensors file that name its tensors: about a hundred each
-WEIGHTS, CONFIG, LATENT = "model.safetensors", "config.json", "latent.npz"
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     record = checkpoint.get("garfield_vae") if isinstance(checkpoint, dict) else None
     if not isinstance(record, dict):
         raise UserError(f"{path} is no checkpoint of this project")
-    if record.get("format") != CHECKPOINT_FORMAT:
+    if record.get("format") == OLD_FORMAT:
+        try:
+            convert_checkpoint(checkpoint)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise UserError(f"{path} is damaged: it does not hold what a run writes") from error
+    elif record.get("format") != CHECKPOINT_FORMAT:
         raise UserError(
             f"{path} was written in format {record.get('format')} and this version reads "
             f"{CHECKPOINT_FORMAT}: use the version that wrote it ({record.get('version')})"
@@ -180,7 +187,10 @@ def load_exported(folder: Path, device: str | torch.device = "cpu") -> LoadedMod
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{path} is damaged: it does not say which model it describes") from error
     options = train_options(trained, path)
-    model = build(network, read_weights(folder / WEIGHTS), folder / WEIGHTS).to(device)
+    weights = read_weights(folder / WEIGHTS)
+    if config["format"] == OLD_FORMAT:
+        weights = convert_weights(weights)
+    model = build(network, weights, folder / WEIGHTS).to(device)
     return LoadedModel(model, options, folder, folder / WEIGHTS, epoch)
 
 
@@ -199,7 +209,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is damaged: it is no JSON") from error
     if not isinstance(config, dict) or "format" not in config:
         raise UserError(f"{path} describes no model of this project")
-    if config["format"] != CONFIG_FORMAT:
+    if config["format"] not in (OLD_FORMAT, CONFIG_FORMAT):
         raise UserError(
             f"{path} was written in another format than this version reads ({CONFIG_FORMAT}): "
             f"use the version that wrote it"
@@ -208,16 +218,9 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file, which declares no more than it holds.
-
-    They are read, not mapped: a file that another program cuts off would end this one, and
-    Windows renames no folder in which a file is mapped.
-    """
+    """The tensors of a safetensors file, which declares no more than it holds."""
     try:
-        with path.open("rb") as file:
-            if int.from_bytes(file.read(8), "little") > LARGEST_HEADER:
-                raise ValueError("its header is too long")
-        return load(path.read_bytes())
+        return load(read_tensor_file(path))
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:

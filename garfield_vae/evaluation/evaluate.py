@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from garfield_vae.evaluation.reconstructions import reconstruction_figures, reco
 from garfield_vae.evaluation.report import write_report
 from garfield_vae.evaluation.report_pictures import choose_pictures
 from garfield_vae.evaluation.sample_sets import Describer, compare_sets
+from garfield_vae.latent import samplers as latent_samplers
 from garfield_vae.latent.codec import decode, encode, reconstruct
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.util.errors import UserError
@@ -96,9 +98,10 @@ def evaluate_run(
 
     `space` is the latent space fitted to the run's training strips, `means` [len(store), z] are the
     posterior means of all strips (a memory map will do). `samplers` are by name, the one that
-    people use first; without them, the kernel density and N(0, I) are measured. `num_samples` is
-    the size of each set of samples, at most half of the training strips. `stages` keeps what each
-    part costs. Returns the path of report.html. The same seed gives the same figures.
+    people use first; without them, those that --sampler names kernel and normal are measured.
+    `num_samples` is the size of each set of samples; it is lowered where half of the training
+    strips are fewer. `stages` keeps what each part costs. Returns the path of report.html. The same
+    seed gives the same figures.
 
     Raises UserError where there are too few test strips to measure anything on.
     """
@@ -255,8 +258,7 @@ def evaluate_run(
 
 def default_samplers(space: LatentSpace) -> dict[str, Sampler]:
     return {
-        "kernel density": lambda n, rng: space.sample(n, rng),
-        "N(0, I)": lambda n, rng: space.sample(n, rng, prior=True),
+        name: partial(latent_samplers.draw, space, sampler=name) for name in ("kernel", "normal")
     }
 
 

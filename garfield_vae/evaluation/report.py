@@ -152,8 +152,8 @@ def tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
     found.append(
         (
             f"{copying['novelty, latents'].value:.2f}",
-            f"novelty of {name} samples (latent distance to the nearest training strip)",
-            "1: as far as test strips are; 0: a copy",
+            f"novelty of samples of the {name} sampler",
+            "latents' distance to the nearest training strip; 1: as far as test strips, 0: copies",
         )
     )
     if figures["strips"]["test"] >= FEW_STRIPS:
@@ -161,7 +161,7 @@ def tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
         found.append(
             (
                 number(sets[name]["lines and layout"]["KID"].value),
-                f"kernel distance (KID) of {name} samples from test strips",
+                f"kernel distance (KID) of samples of the {name} sampler from test strips",
                 "as many real strips: "
                 f"{number(sets['real strips']['lines and layout']['KID'].value)}",
             )

@@ -121,20 +121,20 @@ def overfitting(metrics: list[dict[str, float]]) -> list[Sentence]:
 
 def memorisation(name: str, copying: dict[str, Any]) -> Sentence:
     new, copies = copying["novelty, latents"], copying["near copies"]
+    real, who = copying["near copies among real strips"], f"amples of the {name} sampler"
     distance = f"{new.value:.2f} times as far from the nearest training strip as test strips do"
     if copying["verdict"]:
         reasons = "; ".join(copying["verdict"])
-        return Sentence("warning", f"Samples of {name} repeat training strips: {reasons}.")
+        return Sentence("warning", f"S{who} repeat training strips: {reasons}.")
     if new.value < 0.9 and (new.high or new.value) < 1:
         return Sentence(
-            "warning",
-            f"Samples of {name} stay close to training strips: their latents lie {distance}.",
+            "warning", f"S{who} stay close to training strips: their latents lie {distance}."
         )
     return Sentence(
         "plain",
-        f"No copying is found in samples of {name}: {copies.value:.1%} of them have a panel that "
-        f"is a near copy of a training panel (of real strips "
-        f"{copying['near copies among real strips'].value:.1%}), and their latents lie {distance}.",
+        f"No copying is found in s{who}: {copies.value:.1%} of them have a panel that is a near "
+        f"copy of a training panel (of real strips {real.value:.1%}), and their latents lie "
+        f"{distance}.",
     )
 
 
@@ -147,8 +147,8 @@ def samples(name: str, sets: dict[str, Any]) -> Sentence:
     worst = max(story, key=story.__getitem__)
     return Sentence(
         "plain",
-        f"Samples of {name}: KID {of(name, kind, 'KID'):.4f} on {kind} (as many real strips "
-        f"{of('real strips', kind, 'KID'):.4f}, reconstructions "
+        f"Samples of the {name} sampler: KID {of(name, kind, 'KID'):.4f} on {kind} (as many real "
+        f"strips {of('real strips', kind, 'KID'):.4f}, reconstructions "
         f"{of('reconstructions', kind, 'KID'):.4f}), recall {of(name, kind, 'recall'):.2f} (real "
         f"{of('real strips', kind, 'recall'):.2f}); a classifier for {STORY_NAMES[worst]} ranks a "
         f"real strip above a sample in {story[worst]:.0%} of pairs (50 % is chance).",

@@ -20,7 +20,8 @@ from torch import nn
 from garfield_vae.data.panels import join_panels
 from garfield_vae.explorer.explorer import Explorer
 from garfield_vae.geometry import PANELS
-from garfield_vae.latent.space import NOVELTY, LatentSpace
+from garfield_vae.latent.samplers import BANDWIDTH
+from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import replacing
@@ -147,7 +148,7 @@ def model_data(explorer: Explorer) -> dict[str, Any]:
         "mean": halves(space.mean),
         "directions": halves(space.components[:k] * space.std[:k, None]),
         "kernels": halves(space.kernels[:, :k]),
-        "novelty": NOVELTY,
+        "novelty": BANDWIDTH,
         "ends": base64.b64encode(explorer.ends_png()).decode(),
     }
 

@@ -28,6 +28,7 @@ from functools import lru_cache
 import numpy as np
 
 from garfield_vae.geometry import PANELS
+from garfield_vae.latent import samplers
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.util.errors import UserError
 
@@ -135,7 +136,8 @@ class Positions:
         return np.asarray(self.means[self.index[name]])
 
     def _draw(self, seed: int, temperature: float) -> np.ndarray:
-        return self.space.sample(1, np.random.default_rng(seed), temperature)[0]
+        rng = np.random.default_rng(seed)
+        return samplers.draw(self.space, 1, rng, temperature=temperature)[0]
 
     def _find_residual(self, source: str) -> np.ndarray:
         kind, _, rest = source.partition(":")

@@ -13,6 +13,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.panels import join_panels
+from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode, encode, reconstruct
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.elbo import calibrated_beta
@@ -171,7 +172,7 @@ class RunPictures(Callback):
                 self.keep(trainer, epoch, f"reconstructions_{split}", image)
         means, _ = encode(model, self.fitted_to)
         space = LatentSpace.fit(means)
-        latents = space.sample(2 * SHOWN_STRIPS, np.random.default_rng(0))
+        latents = samplers.draw(space, 2 * SHOWN_STRIPS, np.random.default_rng(0))
         image = sheet(join_panels(decode(model, latents)), columns=2)
         self.keep(trainer, epoch, "samples", image)
 

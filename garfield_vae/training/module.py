@@ -1,9 +1,12 @@
-"""One step of training, and how a strip is judged: the LightningModule around StripVAE.
+"""One training step, and how a strip is judged: the LightningModule around StripVAE.
 
-The schedule and the averaging know no end: the learning rate falls with the square root of the
-steps taken, and the average always covers the last part of the run, whatever its length. So four
-epochs are the same as two and another two, a run can go on for as long as somebody likes what it
-does, and it can be stopped at any minute without wishing it had been planned shorter.
+A step is `training_step`: augment a batch, encode it, sample the posterior, decode the sample,
+minimise distortion + beta · rate (model/elbo.py). The rest is when, how fast, and what is logged.
+
+Neither the learning rate nor the average of the weights depends on the planned length of the run:
+the rate falls with the square root of the step, the average covers the latest part of the run so
+far. So a run can be stopped at any time and continued for any time, and four epochs give the same
+weights as two and then two more.
 """
 
 import time
@@ -13,25 +16,28 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from garfield_vae.checkpoints import record
+from garfield_vae.checkpoints import OLD_FORMAT, record
 from garfield_vae.cli.options import TrainOptions
 from garfield_vae.model.elbo import (
     ACTIVE_VARIANCE,
     calibrated_beta,
     distortion,
     implied_sigma,
+    objective,
     ramp,
     rate,
 )
 from garfield_vae.model.networks import StripVAE
+from garfield_vae.old_formats import convert_checkpoint
 from garfield_vae.training.augment import augment, augmented_share
 from garfield_vae.util.errors import UserError
 
-# A network without normalisation trains stably up to a rate that falls with its width, as
-# Yang et al. (2021), "Tensor Programs V", have it for Adam; twice this diverges.
+# The highest stable learning rate of Adam falls with the network's width (Yang et al. 2021,
+# "Tensor Programs V"): this over c_hidden. Twice as much diverges.
 LEARNING_RATE_PER_WIDTH = 0.01
+DENSE_LEARNING_RATE = 0.005  # of the dense layers, as a share of the convolutions'
 WARMUP_STEPS = 50
-DECAY_FROM_STEP = 1000  # until here the learning rate is flat, from here it falls
+DECAY_FROM_STEP = 1000  # the learning rate is constant up to here, and falls from here on
 AVERAGE_GAMMA = 6.94  # the average's width is a tenth of the steps so far (EDM2)
 WEIGHT_DECAY = 0.01
 CLIP_NORM = 1.0
@@ -39,11 +45,15 @@ RUNNING_SHARE = 0.01  # weight of the newest batch in the running distortion tha
 
 
 class Diverged(UserError):
-    """The loss is no number any more; the weights on disk are from before."""
+    """The loss is NaN or infinite; checkpoints on disk are from before."""
 
 
 class StripModule(LightningModule):
-    """Trains a StripVAE, as the options say, on batches [B, 3, 3, H, W] in [-1, 1]."""
+    """Trains a StripVAE by the options, on batches of strips [B, 3, 3, H, W] in [-1, 1].
+
+    `vae` is what the optimizer changes; `averaged.module` is the average of its weights, which is
+    validated, shown and kept.
+    """
 
     def __init__(self, options: TrainOptions):
         super().__init__()
@@ -55,16 +65,16 @@ class StripModule(LightningModule):
             panel_height=options.panel_height,
             panel_width=options.panel_width,
         )
-        # What is validated, shown and kept: a running average of the trained weights.
         self.averaged = AveragedModel(self.vae, multi_avg_fn=power_average, use_buffers=True)
         self.averaged.requires_grad_(False)
         self.register_buffer("running_distortion", torch.tensor(float("nan")))
         self.dimensions = 9 * options.panel_height * options.panel_width  # pixel values of a strip
-        self.train_means, self.validation_means = Spread(), Spread()
-        self.augmented = 0.0  # share of the training strips that are changed
+        self.train_means, self.validation_means = MeanVariance(), MeanVariance()
+        self.augmented = 0.0  # share of the training strips that are augmented
         self.begun = False  # whether it trains, with all of a checkpoint that was to be read
 
     def beta_now(self) -> Tensor:
+        """The weight of the rate at this step: the option's, or the calibrated one, warmed up."""
         if self.options.beta == "auto":
             beta = calibrated_beta(self.running_distortion, self.dimensions)
         else:
@@ -95,10 +105,10 @@ class StripModule(LightningModule):
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         batch = augment(batch, self.augmented)
         reconstruction, mean, log_std = self.vae(batch)
-        mse, kl = distortion(batch, reconstruction), rate(mean, log_std).mean()
+        mse, kl = distortion(batch, reconstruction), rate(mean, log_std)
         self.follow_distortion(mse.detach())
         beta = self.beta_now()
-        loss = mse + beta * kl
+        loss = objective(mse, kl, beta)
         if not torch.isfinite(loss):
             raise Diverged(
                 f"the loss became {loss.item()} in epoch {self.current_epoch + 1}, step "
@@ -106,11 +116,12 @@ class StripModule(LightningModule):
                 f"or --precision 32-true"
             )
         self.train_means.add(mean.detach())
-        self.log_epoch("train", len(batch), loss=loss, distortion=mse, rate=kl, beta=beta)
+        self.log_epoch("train", len(batch), loss=loss, distortion=mse, rate=kl.mean(), beta=beta)
         return loss
 
     def check_optimizer(self) -> None:
-        """Raises ValueError for a state of other parameters', which torch takes as it comes."""
+        """Raises ValueError if a checkpoint's optimizer state has other shapes than the parameters,
+        which torch does not check."""
         optimizer = self.trainer.optimizers[0]
         for parameter in self.vae.parameters() if self.global_step else ():
             state = optimizer.state[parameter]
@@ -136,17 +147,19 @@ class StripModule(LightningModule):
         self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_validation_epoch_start(self) -> None:
-        torch.manual_seed(self.options.seed)  # the same noise each time: figures can be compared
+        torch.manual_seed(self.options.seed)  # the same noise each time, so that epochs compare
         self.validation_began, self.validation_seen = time.perf_counter(), 0
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
         reconstruction, mean, log_std = self.averaged(batch)
-        mse, kl = distortion(batch, reconstruction), rate(mean, log_std).mean()
+        mse, kl = distortion(batch, reconstruction), rate(mean, log_std)
         beta = self.beta_now()
+        loss = objective(mse, kl, beta)
         self.validation_means.add(mean)
         self.validation_seen += len(batch) * self.trainer.world_size
-        loss = mse + beta * kl
-        self.log_epoch("validation", len(batch), loss=loss, distortion=mse, rate=kl, beta=beta)
+        self.log_epoch(
+            "validation", len(batch), loss=loss, distortion=mse, rate=kl.mean(), beta=beta
+        )
 
     def on_validation_epoch_end(self) -> None:
         seconds = time.perf_counter() - self.validation_began
@@ -161,7 +174,7 @@ class StripModule(LightningModule):
             sync_dist=True,
         )
 
-    def log_state(self, stage: str, means: "Spread", strips: int, seconds: float) -> None:
+    def log_state(self, stage: str, means: "MeanVariance", strips: int, seconds: float) -> None:
         variance = means.variance(self.trainer.strategy.reduce)
         self.log(f"{stage}/active_units", float((variance > ACTIVE_VARIANCE).sum()))
         self.log(f"{stage}/sigma", implied_sigma(float(self.beta_now()), self.dimensions))
@@ -171,18 +184,13 @@ class StripModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["garfield_vae"] = record(self.options, self.vae.config)
 
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        if checkpoint["garfield_vae"]["format"] == OLD_FORMAT:
+            convert_checkpoint(checkpoint)
+
     def configure_optimizers(self) -> dict:
-        matrices = [p for p in self.vae.parameters() if p.ndim > 1]
-        vectors = [p for p in self.vae.parameters() if p.ndim <= 1]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": matrices, "weight_decay": WEIGHT_DECAY},
-                {"params": vectors, "weight_decay": 0.0},
-            ],
-            lr=self.peak_learning_rate(),
-            betas=(0.9, 0.99),
-            fused=True,
-        )
+        groups = parameter_groups(self.vae, self.peak_learning_rate())
+        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor)
         return {
             "optimizer": optimizer,
@@ -196,12 +204,27 @@ class StripModule(LightningModule):
     def configure_gradient_clipping(
         self, optimizer: torch.optim.Optimizer, **settings: object
     ) -> None:
-        # Lightning's own clipping refuses a fused optimiser in mixed precision.
+        # Lightning's own clipping refuses a fused optimizer in mixed precision.
         torch.nn.utils.clip_grad_norm_(self.vae.parameters(), CLIP_NORM)
 
 
+def parameter_groups(vae: StripVAE, lr: float) -> list[dict]:
+    """AdamW's parameter groups: what is decayed, and what learns at which rate.
+
+    Weight decay is for the convolutions' weights, not for biases. A dense weight sees one example a
+    strip where a convolution's sees hundreds, and overfits at the same rate (see networks.py).
+    """
+    convolutions = [*vae.encoder.parameters(), *vae.decoder.parameters()]
+    dense = [*vae.join.parameters(), *vae.spread.parameters()]
+    return [
+        {"params": [p for p in convolutions if p.ndim > 1], "lr": lr, "weight_decay": WEIGHT_DECAY},
+        {"params": [p for p in convolutions if p.ndim == 1], "lr": lr, "weight_decay": 0.0},
+        {"params": dense, "lr": lr * DENSE_LEARNING_RATE, "weight_decay": 0.0},
+    ]
+
+
 def learning_rate_factor(step: int) -> float:
-    """Share of the peak learning rate at a step: linear warm-up, flat, then 1/√step.
+    """Share of the peak learning rate at a step: linear warm-up, constant, then 1/√step.
 
     Karras et al. (2024), "Analyzing and Improving the Training Dynamics of Diffusion Models",
     equation 67.
@@ -210,25 +233,25 @@ def learning_rate_factor(step: int) -> float:
 
 
 def power_average(averaged: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
-    """Takes the current weights into the average of `steps` earlier ones, in place.
+    """Adds the current weights to the average of those of `steps` earlier steps, in place.
 
-    The power-function average of Karras et al. (2024), equation 2: its memory is a fixed share of
-    the run so far, instead of a fixed number of steps, so that a short run is not held back by its
-    first weights and a long one is averaged over thousands.
+    The power-function EMA of Karras et al. (2024), equation 2. Its length is a fixed share of the
+    run so far instead of a fixed number of steps: a short run forgets its first weights in time,
+    and a long one is averaged over thousands of steps.
     """
-    newest = 1 - (1 - 1 / (steps + 1.0)) ** (AVERAGE_GAMMA + 1)  # its weight, on the device
+    newest = 1 - (1 - 1 / (steps + 1.0)) ** (AVERAGE_GAMMA + 1)  # weight of the current ones
     for mean, value in zip(averaged, current, strict=True):
         mean.lerp_(value, newest)
 
 
-class Spread:
+class MeanVariance:
     """The variance of each latent dimension's posterior mean over all batches since `clear`."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        self.sums: Tensor | None = None  # [3, z]: how many, their sum, the sum of their squares
+        self.sums: Tensor | None = None  # [3, z]: number, sum and sum of squares
 
     def add(self, means: Tensor) -> None:  # [B, z]
         means = means.float()

@@ -320,7 +320,7 @@ def test_a_processing_that_is_killed_leaves_the_next_one_to_end_as_ever(run):
     assert process(run, *flags) == 0
     found = {p.name: p.read_bytes() for p in (run / "processed").glob("[!.]*")}
     shutil.rmtree(run / "processed")
-    (run / "latent.npz").unlink()
+    (run / "latent.safetensors").unlink()
     assert process(run, *flags) == 0
     assert found == {p.name: p.read_bytes() for p in (run / "processed").iterdir()}
 

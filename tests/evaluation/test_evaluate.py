@@ -66,12 +66,12 @@ def test_all_lines_to_compare_with_are_there_and_have_intervals(evaluated):
 def test_beside_every_set_of_samples_stands_what_real_strips_score_at_the_same_sizes(evaluated):
     figures = evaluated[3]
     sets = figures["samples"]["against test strips"]
-    assert list(sets) == ["real strips", "reconstructions", "kernel density", "N(0, I)"]
+    assert list(sets) == ["real strips", "reconstructions", "kernel", "normal"]
     assert {tuple(of["strips"]) for of in sets.values()} == {(figures["strips"]["test"], 12)}
     redrawn = figures["samples"]["against their reconstructions"]
-    assert list(redrawn) == ["reconstructions", "kernel density", "N(0, I)"]
+    assert list(redrawn) == ["reconstructions", "kernel", "normal"]
     for kind, key in (("sliced Wasserstein", "48 rows"), ("lines and layout", "KID")):
-        assert sets["real strips"][kind][key]["value"] < sets["N(0, I)"][kind][key]["value"]
+        assert sets["real strips"][kind][key]["value"] < sets["normal"][kind][key]["value"]
 
 
 def test_the_mean_image_is_measured_as_numpy_measures_it(evaluated):

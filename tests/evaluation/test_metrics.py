@@ -21,10 +21,10 @@ from garfield_vae.evaluation.metrics.likelihood import (
     bits_per_dimension,
     discretised_bits,
     elbo_bits,
-    gaussian_nll,
     value_counts,
 )
 from garfield_vae.evaluation.metrics.reconstruction import mse_per_strip, psnr, ssim_and_ms_ssim
+from garfield_vae.model.elbo import gaussian_nll
 
 
 def textured_panels(count: int, height: int, width: int, seed: int = 0) -> torch.Tensor:

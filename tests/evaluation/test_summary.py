@@ -20,7 +20,7 @@ def figures():
 
     return {
         "strips": {"test": 500},
-        "samplers": ["latent prior"],
+        "samplers": ["prior"],
         "reconstruction": {
             "this model": line(0.2),
             "8×8 mosaic": line(0.18),
@@ -41,11 +41,11 @@ def figures():
             "against test strips": {
                 "real strips": drawn(0.0012, 0.95, 0.5),
                 "reconstructions": drawn(0.03, 0.6, 0.52),
-                "latent prior": drawn(0.05, 0.4, 0.83),
+                "prior": drawn(0.05, 0.4, 0.83),
             }
         },
         "copying": {
-            "latent prior": {
+            "prior": {
                 "novelty, latents": Estimate(1.01, 0.97, 1.05),
                 "near copies": Estimate(0.002),
                 "near copies among real strips": Estimate(0.001),
@@ -128,16 +128,16 @@ def test_training_and_validation_that_part_are_overfitting(figures):
 def test_copying_is_a_warning_with_its_reasons_and_its_absence_is_no_praise(figures):
     (tone, text) = told(figures)[2]
     assert tone == "plain"
-    assert "No copying is found in samples of latent prior: 0.2%" in text
+    assert "No copying is found in samples of the prior sampler: 0.2%" in text
     assert "1.01 times as far" in text
-    figures["copying"]["latent prior"]["verdict"] = ["12.0% have a panel that is a near copy"]
+    figures["copying"]["prior"]["verdict"] = ["12.0% have a panel that is a near copy"]
     (tone, text) = told(figures)[2]
     assert tone == "warning"
     assert "repeat training strips: 12.0% have a panel" in text
 
 
 def test_samples_that_stay_near_training_strips_are_a_warning_without_any_copy(figures):
-    figures["copying"]["latent prior"]["novelty, latents"] = Estimate(0.64, 0.6, 0.68)
+    figures["copying"]["prior"]["novelty, latents"] = Estimate(0.64, 0.6, 0.68)
     (tone, text) = told(figures)[2]
     assert tone == "warning"
     assert "stay close to training strips: their latents lie 0.64" in text

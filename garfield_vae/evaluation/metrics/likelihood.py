@@ -20,6 +20,8 @@ import scipy.optimize
 import scipy.special
 from torch import Tensor
 
+from garfield_vae.model.elbo import elbo
+
 PIXEL_STEP = 2 / 255  # distance between two neighbouring values of a uint8 pixel put into [-1, 1]
 
 
@@ -32,18 +34,13 @@ def bits_per_dimension(nats: float | Tensor, dimensions: int) -> float | Tensor:
     return nats / (dimensions * math.log(2)) - math.log2(PIXEL_STEP)
 
 
-def gaussian_nll(mse: float | Tensor, variance: float, dimensions: int) -> float | Tensor:
-    """−log N(x; x̂, variance·I) in nats per strip, from the mean squared error per strip."""
-    return dimensions / 2 * (math.log(2 * math.pi * variance) + mse / variance)
-
-
 def elbo_bits(rate: Tensor, mse: Tensor, dimensions: int) -> Tensor:
     """Evidence bound per strip in bits per dimension (smaller is better) at the optimal sigma.
 
     rate [N]: KL of each strip in nats. mse [N]: error of each strip decoded from a sample of its
     posterior (not from its mean). sigma² is the mean of mse, the value of highest likelihood.
     """
-    return bits_per_dimension(rate + gaussian_nll(mse, float(mse.mean()), dimensions), dimensions)
+    return bits_per_dimension(-elbo(mse, rate, float(mse.mean()), dimensions), dimensions)
 
 
 # ---- discretised --------------------------------------------------------------------------------

@@ -3,13 +3,13 @@
     python benchmarks/sensitivity.py                 4,000 drawn strips, about ten CPU minutes
     python benchmarks/sensitivity.py --folder DIR    a folder of real strips
 
-No network is involved: sets of real strips of the test and validation splits are damaged and held
-against other such strips. A row is a damage, a column a measure. A cell is the measure's mean over
---splits random halves; it is marked with * where it lies more than four standard deviations (of
-undamaged halves) from the undamaged mean. Copies are of training strips, and are judged by the
-columns at the right: novelty (distance to the nearest training strip over that of real strips),
-share of strips with a panel that is a near copy, Z_U of Meehan et al. (2020), and the
-verdict of the report. Of the rows with no copies, none may have that verdict.
+No network is involved. The first table holds real strips of the validation and test splits, whole
+or damaged, against other such strips: a row a damage, a column a measure, the mean over --splits
+random halves. A figure is bold, the damage seen, where it lies more than four standard deviations
+(of undamaged halves) from that of undamaged strips. The second table has the same sets, and copies
+of training strips, by the measures of copying: mean distance to the nearest training strip over
+that of real strips, share of strips with a panel that is a near copy, the test of Meehan et al.
+(2020) on distances and on relative distances, and the verdict of the report.
 """
 
 import argparse
@@ -70,37 +70,44 @@ def measure(store, splits: int, copied: int) -> None:
     mean, spread = undamaged.mean(axis=0), undamaged.std(axis=0, ddof=1)
     names = list(plain_figures(real.take(parts[0][0]), real.take(parts[0][1])))
 
+    print_row("damage", [short(name) for name in names])
+    print_row("---", ["---:"] * len(names))
+    print_row("none: real strips", [f"{value:.3g}" for value in mean])
+    for name, damage in DAMAGES.items():
+        damaged = describe(damage(strips, np.random.default_rng(1)))
+        values = table(real, damaged, parts).mean(axis=0)
+        seen = np.abs(values - mean) > SEEN * np.maximum(spread, 1e-9)
+        print_row(
+            name, [f"**{v:.3g}**" if s else f"{v:.3g}" for v, s in zip(values, seen, strict=True)]
+        )
+
     first, second = np.array_split(rng.permutation(len(held_out)), 2)
     none = strips[:0], groups[:0]
     control = Control(strips[first], groups[held_out[first]], *none, groups[train])
     copying = CopyingMeasure(control, training)
-    names += ["novelty", "near copies", "Z_U", "copied"]
-    print("| damage | " + " | ".join(short(name) for name in names) + " |")
-    print("|---" * (len(names) + 1) + "|", flush=True)
-
-    def row(name: str, values: np.ndarray | None, drawn: np.ndarray) -> None:
-        cells = [""] * len(mean)
-        if values is not None:
-            seen = np.abs(values - mean) > SEEN * np.maximum(spread, 1e-9)
-            cells = [f"{v:.3g}{'*' if s else ''}" for v, s in zip(values, seen, strict=True)]
+    others = strips[second]
+    count = min(copied, len(train), len(others))
+    originals = store.panels[rng.choice(train, count, replace=False)]
+    sets = {"none: real strips": others}
+    sets |= {name: damage(others, np.random.default_rng(1)) for name, damage in DAMAGES.items()}
+    sets |= repeated(originals, others[:count])
+    print()
+    print_row("strips", ["distance", "near copies", "Z_U", "Z_U, relative", "copied"])
+    print_row("---", ["---:"] * 5)
+    for name, drawn in sets.items():
         figures, _ = copying(drawn)
-        cells += [
+        cells = [
             f"{figures['distance ratio'].value:.2f}",
             f"{figures['near copies'].value:.1%}",
             f"{figures['Z_U']:.1f}",
-            "yes" if copies(figures) else "no",
+            f"{figures['Z_U of relative distances']:.1f}",
+            "**yes**" if copies(figures) else "no",
         ]
-        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+        print_row(name, cells)
 
-    row("none: real strips", mean, strips[second])
-    for name, damage in DAMAGES.items():
-        damaged = damage(strips, np.random.default_rng(1))
-        values = table(real, describe(damaged), parts).mean(axis=0)
-        row(name, values, damaged[second])
-    originals = store.panels[rng.choice(train, min(copied, len(train)), replace=False)]
-    others = strips[second][: len(originals)]
-    for name, drawn in repeated(originals, others).items():
-        row(name, None, drawn)
+
+def print_row(name: str, cells: list[str]) -> None:
+    print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 def table(real, drawn, parts) -> np.ndarray:
@@ -125,9 +132,7 @@ def repeated(originals: np.ndarray, others: np.ndarray) -> dict[str, np.ndarray]
         "grey copies": grey(originals, rng),
         "brighter copies": (0.8 * originals + 51).astype(np.uint8),
         "copies of panels, mixed": mixed,
-        "one panel a copy": np.concatenate([originals[:, :1], others[:, 1:]], axis=1)
-        if len(others) == len(originals)
-        else originals,
+        "one panel a copy": np.concatenate([originals[:, :1], others[:, 1:]], axis=1),
     }
 
 

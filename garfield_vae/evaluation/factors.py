@@ -19,14 +19,14 @@ from garfield_vae.evaluation.metrics.disentanglement import (
 from garfield_vae.latent.codec import encode
 from garfield_vae.latent.space import LatentSpace
 
-MOST_STRIPS = 1000
+FEWEST_STRIPS, MOST_STRIPS = 100, 1000  # forests on fewer find what is not there
 FACTOR_LATENTS = 64  # the latents that know most of the factors; forests on all take minutes
 
 
 def measure_factors(
     loaded: LoadedModel, space: LatentSpace, store: PanelStore, rng: np.random.Generator
 ) -> dict[str, Any] | None:
-    """MIG, DCI and SAP where the strips were drawn with known factors, else None."""
+    """MIG, DCI and SAP where enough strips were drawn with known factors, else None."""
     path = store.path.parent / "factors.jsonl"
     if not path.is_file():
         return None
@@ -38,6 +38,8 @@ def measure_factors(
     if len(rows) > MOST_STRIPS:
         rows = np.sort(rng.choice(rows, MOST_STRIPS, replace=False))
     rows = np.array([row for row in rows if store.names[row] in records], dtype=int)
+    if len(rows) < FEWEST_STRIPS:
+        return None
     factors = usable_factors([records[store.names[row]] for row in rows])
     if not factors:
         return None

@@ -128,12 +128,17 @@ def test_a_store_with_too_few_test_strips_is_refused_in_plain_words(evaluated, t
     assert list(tmp_path.iterdir()) == []
 
 
-def test_few_strips_are_measured_without_a_warning_of_any_library(evaluated, tmp_path, recwarn):
+@pytest.mark.parametrize("count", [30, 120])
+def test_few_strips_are_measured_without_a_warning_of_any_library(
+    evaluated, tmp_path, recwarn, count
+):
     run = evaluated[0]
-    store = small_store(tmp_path, count=30)
+    store = small_store(tmp_path, count)
     evaluate(run, store, tmp_path, num_samples=4)
-    assert len(store.split("test")) == 7
+    assert len(store.split("test")) < 13
     assert [str(warning.message) for warning in recwarn] == []
+    figures = json.loads((tmp_path / "measures.json").read_text(encoding="utf-8"))
+    assert ("factors" in figures) == (count >= 100)
 
 
 def test_strips_without_known_factors_have_no_figures_of_them(evaluated, tmp_path):

@@ -293,15 +293,6 @@ class ProcessOptions:
     evaluate: bool = option(
         False, MEASURE, "measure the run on its test strips and write processed/report.html"
     )
-    iwae: int = option(
-        0,
-        MEASURE,
-        "posterior samples of the importance-weighted bound (Burda et al. 2016), tighter than the "
-        "ELBO; 0 leaves it out",
-        needs=("--evaluate",),
-        type=whole(0, 100_000),
-        metavar="K",
-    )
     export: str | None = option(
         None,
         MEASURE,

@@ -20,7 +20,7 @@ AHEAD = timedelta(366)  # archives hold strips that are printed later
 MONTHS = {
     name[:3]: number
     for number, name in enumerate(
-        "january february march april may june july august september october november december".split(),
+        ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"],
         1,
     )
 }

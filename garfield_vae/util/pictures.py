@@ -66,35 +66,6 @@ def pairs(originals: np.ndarray, reconstructions: np.ndarray, labels: Sequence[s
     return sheet(both, columns=2, labels=captions)
 
 
-def explained_variance(explained: np.ndarray, shown: int) -> Image.Image:
-    """A bar for each of the first `shown` components and a line of their sum, in per cent."""
-    explained = 100 * explained[:shown]
-    width, height, left, bottom = 900, 420, 60, 40
-    page = Image.new("RGB", (width, height), PAPER)
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
-    plot_width, plot_height = width - left - 20, height - bottom - 40
-    top = 100.0 if explained.sum() > 50 else max(1.0, 1.1 * float(explained.sum()))
-
-    def y(percent: float) -> float:
-        return 40 + plot_height * (1 - percent / top)
-
-    draw.text((left, 10), "Variance of the strips' latents that each component explains", INK, font)
-    for tick in np.linspace(0, top, 5):
-        draw.line([(left, y(tick)), (width - 20, y(tick))], fill="#dddddd")
-        draw.text((left - 8, y(tick)), f"{tick:.3g} %", INK, font, anchor="rm")
-    step = plot_width / len(explained)
-    for i, share in enumerate(explained):
-        x = left + i * step
-        draw.rectangle([x + 0.15 * step, y(share), x + 0.85 * step, y(0)], fill="#f08c00")
-        if len(explained) <= 30 or i % 10 == 0:
-            draw.text((x + step / 2, y(0) + 6), str(i + 1), INK, font, anchor="ma")
-    total = np.cumsum(explained)
-    points = [(left + (i + 0.5) * step, y(share)) for i, share in enumerate(total)]
-    draw.line(points, fill="#1864ab", width=2)
-    draw.text((points[-1][0], y(total[-1]) - 8), f"{total[-1]:.0f} %", "#1864ab", font, anchor="rd")
-    return page
-
-
 def png_bytes(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     # A decoder's soft pixels hardly compress: the usual level takes five times as long for an

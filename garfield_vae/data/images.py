@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from garfield_vae.util.errors import UserError
+from garfield_vae.util.files import open_regular
 
 # What is accepted as a strip at all. The largest strips sold are 2,800 pixels wide.
 MAX_BYTES = 64 * 2**20
@@ -33,7 +34,7 @@ class BrokenImage(UserError):
 def read_strip(path: Path) -> bytes:
     """The bytes of a picture file. Raises BrokenImage when it cannot be read or is too large."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             # A strip fits the first part: asking for all at once sets 64 MiB aside for each.
             content = file.read(2**20)
             if len(content) == 2**20:

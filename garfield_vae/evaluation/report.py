@@ -1,7 +1,6 @@
 """The report: one HTML page with its pictures, curves and figures inside, to keep or to send."""
 
 import base64
-import csv
 import io
 import math
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+from garfield_vae import run_folder
 from garfield_vae.checkpoints import LoadedModel
 from garfield_vae.data.panels import join_panels
 from garfield_vae.evaluation.charts import Series, bar_chart, line_chart
@@ -21,6 +21,7 @@ from garfield_vae.evaluation.findings import BITS_A_NAT, findings, times_apart
 from garfield_vae.evaluation.metrics.intervals import Estimate
 from garfield_vae.evaluation.showcase import Exhibits
 from garfield_vae.latent.space import LatentSpace
+from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import replacing
 
 PICTURE_QUALITY = 84  # of WebP: a strip is 5 to 30 kB
@@ -75,17 +76,14 @@ def write_report(
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """The rows of a run's metrics.csv without empty cells; none where there is no such table."""
-    path = folder / "metrics.csv"
-    rows: list[dict[str, float]] = []
+    """The rows of a run's metrics.csv as numbers, without empty cells; none where there is no such
+    table."""
     try:
-        found = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-    except (OSError, ValueError, csv.Error):
+        rows = run_folder.read_metrics(folder)
+    except UserError:
         return []
-    for row in found:
-        cells = {name: _float(value) for name, value in row.items() if name is not None}
-        rows.append({name: value for name, value in cells.items() if value is not None})
-    return [row for row in rows if "epoch" in row]
+    numbers = [{name: _float(value) for name, value in row.items()} for row in rows]
+    return [{n: value for n, value in row.items() if value is not None} for row in numbers]
 
 
 def training_charts(metrics: list[dict[str, float]]) -> list[tuple[Markup, str]]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # What --demo changes; flags that are typed beside it are obeyed. In two minutes a small network
 # gets further than a large one (benchmarks/frontier.py).
-DEMO = {"source": "drawn", "count": 1000, "minutes": 2.0, "c_hidden": 4}
+DEMO = {"source": "drawn", "count": 1000, "minutes": 2.0, "prior_minutes": 1.0, "c_hidden": 4}
 BATCH_ON_CPU, BATCH_ELSEWHERE = 8, 32
 
 
@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from garfield_vae.training.data_module import StripData
     from garfield_vae.training.interruption import Stopped, StopSignals
     from garfield_vae.training.module import Diverged
+    from garfield_vae.training.prior_run import train_prior
     from garfield_vae.training.processes import is_first
     from garfield_vae.util.commands import command
 
@@ -55,10 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     resumed, done = find_checkpoint(folder, "last") if folder else None, training.NOT_BEGUN
     if resumed is not None:
         done = training.check_checkpoint(resumed, options)
-        if done.epochs == options.epochs and not done.mid_epoch:
-            more = command("train_torch.py", "--continue_from", folder, "--epochs", 2 * done.epochs)
-            print(f"nothing left to do: all {done.epochs} epochs are done; for more: {more}")
-            return 0
     module = training.make_module(options)
 
     # -------------------------------------------------------------- 3. strips
@@ -78,15 +75,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if new := first and folder is None:
         folder = new_run_folder(Path(options.log_dir), options.run_name)
 
-    # -------------------------------------------------------------- 5. training
     signals = StopSignals()
     try:
-        trainer = training.make_trainer(options, folder, store, signals, done)
-        if first:
-            print_banner(options, folder, store, module, trainer)
-        if options.compile:
-            module.vae.compile()
-        training.fit(trainer, module, data, resumed, signals)
+        # ---------------------------------------------------------- 5. the VAE
+        if done.epochs == options.epochs and not done.mid_epoch:
+            more = command("train_torch.py", "--continue_from", folder, "--epochs", 2 * done.epochs)
+            print(f"vae         all {done.epochs} epochs are done; for more: {more}")
+        else:
+            trainer = training.make_trainer(options, folder, store, signals, done)
+            if first:
+                print_banner(options, folder, store, module, trainer)
+            if options.compile:
+                module.vae.compile()
+            training.fit(trainer, module, data, resumed, signals)
+
+        # ---------------------------------------------------------- 6. the latent prior
+        if first and options.prior_minutes:
+            train_prior(options, folder, store, signals)
     except Stopped:
         if first:
             go_on = command("train_torch.py", "--continue_from", folder)
@@ -100,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not first:
         return 0
 
-    # -------------------------------------------------------------- 6. what came of it
+    # -------------------------------------------------------------- 7. what came of it
     print(f"done: pictures in {folder / 'pictures'}")
     print(f"next: {command('process_model.py', '--experiment_dir', folder)}")
     return 0

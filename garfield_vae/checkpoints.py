@@ -28,9 +28,10 @@ from garfield_vae.cli.options import TrainOptions, train_options
 from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels, join_panels
 from garfield_vae.latent.codec import reconstruct
-from garfield_vae.latent.files import LATENT, read_space
+from garfield_vae.latent.files import LATENT, file_digest, read_space
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
+from garfield_vae.model.prior import LatentPrior
 from garfield_vae.old_formats import convert_checkpoint, convert_weights
 from garfield_vae.run_folder import find_checkpoint
 from garfield_vae.util.errors import UserError
@@ -41,7 +42,8 @@ CHECKPOINT_FORMAT = 3  # of a checkpoint's entry "garfield_vae"; 2 is converted,
 CONFIG_FORMAT = 3  # of config.json; the same
 OLD_FORMAT = 2  # of both
 LARGEST_CONFIG = 2**20  # bytes; one that is written here has a thousand
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
+WEIGHTS, CONFIG, PRIOR_WEIGHTS = "model.safetensors", "config.json", "prior.safetensors"
+PRIOR_ENTRY, PRIOR_FORMAT = "garfield_vae_prior", 1  # of prior.ckpt
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,9 @@ def load_run(folder: Path, device: str | torch.device = "cpu") -> LoadedModel:
     return LoadedModel(model, train_options(options, path), folder, path, epoch)
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Reads a checkpoint without running anything in it. Raises UserError if it is no good."""
+def read_archive(path: Path, entry: str) -> dict[str, Any]:
+    """What `torch.save` wrote, read without running anything in it; `entry` names the dict in it
+    that says whose it is. Raises UserError if it is no good."""
     try:
         with open_regular(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's remarks on a file that it then refuses
@@ -99,9 +102,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         # A sparse one, or one number that is declared to be 10^12, could be of any size.
         if value.layout != torch.strided or value.untyped_storage().nbytes() < value.nbytes:
             raise UserError(f"{path} is refused: it declares more than it holds")
-    record = checkpoint.get("garfield_vae") if isinstance(checkpoint, dict) else None
-    if not isinstance(record, dict):
+    if not (isinstance(checkpoint, dict) and isinstance(checkpoint.get(entry), dict)):
         raise UserError(f"{path} is no checkpoint of this project")
+    return checkpoint
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A VAE's checkpoint, in today's format. Raises UserError if it is no good."""
+    checkpoint = read_archive(path, "garfield_vae")
+    record = checkpoint["garfield_vae"]
     if record.get("format") == OLD_FORMAT:
         try:
             convert_checkpoint(checkpoint)
@@ -113,6 +122,80 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{CHECKPOINT_FORMAT}: use the version that wrote it ({record.get('version')})"
         )
     return checkpoint
+
+
+def read_prior_checkpoint(path: Path) -> dict[str, Any]:
+    """A latent prior's checkpoint. Raises UserError if it is no good."""
+    checkpoint = read_archive(path, PRIOR_ENTRY)
+    record = checkpoint[PRIOR_ENTRY]
+    if record.get("format") != PRIOR_FORMAT:
+        raise UserError(
+            f"{path} was written in another format than this version reads ({PRIOR_FORMAT}): use "
+            f"the version that wrote it"
+        )
+    kinds = {"config": dict, "vae": str, "strips": str, "loss": float}
+    kinds |= {"seconds": float, "complete": float}
+    if not all(type(record.get(name)) is kind for name, kind in kinds.items()):
+        raise UserError(f"{path} is damaged: it does not say which prior it holds")
+    return checkpoint
+
+
+def load_prior(run: "LoadedModel") -> tuple[LatentPrior, float] | None:
+    """The latent prior of a run or of an exported model, in eval mode, and its validation loss.
+
+    None where there is none, or one of another VAE. Raises UserError where it is damaged.
+    """
+    if run.checkpoint.name == WEIGHTS:
+        return load_exported_prior(run)
+    path = run.folder / "checkpoints" / "prior.ckpt"
+    if not path.is_file():
+        return None
+    checkpoint = read_prior_checkpoint(path)
+    record, prefix = checkpoint[PRIOR_ENTRY], "averaged.module."
+    if record["vae"] != file_digest(run.checkpoint):
+        return None
+    state = checkpoint.get("state_dict")
+    if not isinstance(state, dict):
+        raise UserError(f"{path} is damaged: it holds no weights")
+    weights = {
+        str(n).removeprefix(prefix): v for n, v in state.items() if str(n).startswith(prefix)
+    }
+    return build_prior(record["config"], weights, path, run), record["loss"]
+
+
+def load_exported_prior(run: "LoadedModel") -> tuple[LatentPrior, float] | None:
+    path = run.folder / PRIOR_WEIGHTS
+    if not path.exists():
+        return None
+    described = read_config(run.folder / CONFIG).get("prior")
+    if not (isinstance(described, dict) and isinstance(described.get("loss"), float)):
+        raise UserError(f"{run.folder / CONFIG} does not describe the prior in {path.name}")
+    weights = read_weights(path)
+    return build_prior(described.get("config"), weights, path, run), described["loss"]
+
+
+def build_prior(
+    config: Any, weights: dict[str, torch.Tensor], origin: Path, run: "LoadedModel"
+) -> LatentPrior:
+    """The prior that `config` describes with `weights` in it, as `build` does it for the VAE."""
+    _, channels, height, width = run.model.code_shape
+    fits = {
+        "z_dim": run.model.config["z_dim"],
+        "code_channels": channels,
+        "code_height": height,
+        "code_width": width,
+    }
+    try:
+        if {name: config[name] for name in fits} != fits:
+            raise ValueError("it is of another model")
+        with torch.device("meta"):
+            described = LatentPrior(**config)
+        check_weights(described, weights)
+        prior = LatentPrior(**config)  # with the buffers that no file holds
+        prior.load_state_dict(weights)
+    except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise UserError(f"{origin} does not hold the prior that it describes") from error
+    return prior.eval().requires_grad_(False).to(next(run.model.parameters()).device)
 
 
 @dataclass(frozen=True)
@@ -174,17 +257,23 @@ def build(network: dict[str, Any], weights: dict[str, torch.Tensor], origin: Pat
     try:
         with torch.device("meta"):
             model = StripVAE(**network)
-        model.load_state_dict(weights, assign=True)
-        for name, value in weights.items():
-            if (value.dtype, value.layout) != (torch.float32, torch.strided):
-                raise TypeError(f"{name} is {value.dtype}")
-            if not value.isfinite().all():
-                raise ValueError(f"{name} holds values that are no numbers")
+        check_weights(model, weights)
     except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(
             f"{origin} does not hold the weights of the network it describes"
         ) from error
     return model.eval().requires_grad_(False)
+
+
+def check_weights(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """Puts weights into a model without memory. Raises an exception unless they are all there, of
+    its shapes, float32 and finite."""
+    model.load_state_dict(weights, assign=True)
+    for name, value in weights.items():
+        if (value.dtype, value.layout) != (torch.float32, torch.strided):
+            raise TypeError(f"{name} is {value.dtype}")
+        if not value.isfinite().all():
+            raise ValueError(f"{name} holds values that are no numbers")
 
 
 def record(options: TrainOptions, network: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 SMALL = [
     *("--source", "folder", "--panel_height", "32", "--panel_width", "40"),
     *("--z_dim", "16", "--c_hidden", "2", "--num_blocks", "1", "--batch_size", "8"),
-    *("--accelerator", "cpu", "--devices", "1", "--precision", "32-true"),
+    *("--accelerator", "cpu", "--devices", "1", "--precision", "32-true", "--prior_minutes", "0"),
 ]
 
 

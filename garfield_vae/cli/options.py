@@ -127,6 +127,14 @@ class TrainOptions:
         type=decimal(0, 10**7, open_end=True),
         metavar="M",
     )
+    prior_minutes: float = option(
+        20.0,
+        TRAINING,
+        "minutes at most for the latent prior, from which new strips are drawn, after the VAE; 0 "
+        "trains none",
+        type=decimal(0, 10**7),
+        metavar="M",
+    )
     lr: float | str = option(
         "auto",
         TRAINING,

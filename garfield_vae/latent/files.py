@@ -156,7 +156,10 @@ def read_encoded(folder: Path, key: str, count: int, z_dim: int) -> EncodedStrip
 
 def latent_key(checkpoint: Path, strips: str) -> str:
     """A digest of a checkpoint file and of the strips' own digest."""
-    with open_regular(checkpoint) as file:
-        digest = hashlib.file_digest(file, "sha256")
-    digest.update(strips.encode())
-    return digest.hexdigest()[:16]
+    return hashlib.sha256((file_digest(checkpoint) + strips).encode()).hexdigest()[:16]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,7 +16,7 @@ from garfield_vae.data.panels import join_panels
 from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode, encode, reconstruct
 from garfield_vae.latent.space import LatentSpace
-from garfield_vae.model.elbo import calibrated_beta, selection_loss
+from garfield_vae.model.elbo import calibrated_beta
 from garfield_vae.run_folder import environment, write_json
 from garfield_vae.training.interruption import Stopped, StopSignals
 from garfield_vae.util.metrics_table import METRICS, read_rows, write_rows
@@ -90,18 +90,20 @@ class RunProgressBar(TQDMProgressBar):
 
 
 class RunCheckpoints(Checkpoint):
-    """checkpoints/best.ckpt (lowest `selection_loss`, weights only) and last.ckpt (resumable).
+    """checkpoints/best.ckpt (lowest `selection_loss`, weights only) and last.ckpt (resumable), or
+    those of other names.
 
+    The module says what it is judged by: the names of logged figures, and the loss that they are.
     last.ckpt is written once a minute, when a signal asks the run to stop, and at the end: always
     between two batches, where going on from it gives the same bits as never having stopped. An
     error writes none, for it may have come within a step.
     """
 
-    def __init__(self, folder: Path, options: TrainOptions, signals: StopSignals):
-        self.best_path = folder / "checkpoints" / "best.ckpt"
-        self.last_path = folder / "checkpoints" / "last.ckpt"
-        self.options, self.signals = options, signals
-        self.best: tuple[float, float] | None = None  # distortion and rate of best.ckpt
+    def __init__(self, folder: Path, signals: StopSignals, best: str = "best", last: str = "last"):
+        self.best_path = folder / "checkpoints" / f"{best}.ckpt"
+        self.last_path = folder / "checkpoints" / f"{last}.ckpt"
+        self.signals = signals
+        self.best: tuple[float, ...] | None = None  # the figures of best.ckpt
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
         module.between_batches = partial(self.between_batches, trainer, module)
@@ -125,21 +127,18 @@ class RunCheckpoints(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         figures = trainer.callback_metrics
-        if "validation/distortion" not in figures:
+        if not all(name in figures for name in module.JUDGED_BY):
             return
-        new = float(figures["validation/distortion"]), float(figures["validation/rate"])
-        if self.best is None or self.loss(new, module) < self.loss(self.best, module):
+        new, loss = tuple(float(figures[name]) for name in module.JUDGED_BY), module.selection_loss
+        if self.best is None or loss(*new) < loss(*self.best):
             self.best = new
             trainer.save_checkpoint(self.best_path, weights_only=True)
-
-    def loss(self, figures: tuple[float, float], module: LightningModule) -> float:
-        return selection_loss(*figures, self.options.beta, module.dimensions)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         self.save_last(trainer, module)
 
     def save_last(self, trainer: Trainer, module: LightningModule) -> None:
-        if not all(bool(p.isfinite().all()) for p in module.vae.parameters()):
+        if not all(bool(p.isfinite().all()) for p in module.network.parameters()):
             return  # the next step says so; the weights on disk are from before
         if trainer.validating:
             # What a part of the validation came to is not kept: it begins again.
@@ -158,10 +157,9 @@ class RunCheckpoints(Checkpoint):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         best = state.get("best")  # earlier versions kept a loss of another beta
         if best is not None:
-            distortion, rate = best
-            if not (isinstance(distortion, float) and isinstance(rate, float)):
-                raise TypeError("best is no distortion and rate")
-            self.best = distortion, rate
+            if not all(isinstance(figure, float) for figure in best):
+                raise TypeError("best holds what are no figures")
+            self.best = tuple(best)
 
 
 class RunPictures(Callback):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import torch
 from pytorch_lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from garfield_vae.checkpoints import OLD_FORMAT, record
@@ -27,6 +27,7 @@ from garfield_vae.model.elbo import (
     objective,
     ramp,
     rate,
+    selection_loss,
 )
 from garfield_vae.model.networks import StripVAE
 from garfield_vae.old_formats import convert_checkpoint
@@ -59,6 +60,8 @@ class StripModule(LightningModule):
     validated, shown and kept.
     """
 
+    JUDGED_BY = ("validation/distortion", "validation/rate")
+
     def __init__(self, options: TrainOptions):
         super().__init__()
         self.options = options
@@ -78,6 +81,14 @@ class StripModule(LightningModule):
         self.begun = False  # whether it trains, with all of a checkpoint that was to be read
         # Called before each batch of training and validation: no step is under way then.
         self.between_batches: Callable[[], None] = lambda: None
+
+    @property
+    def network(self) -> nn.Module:
+        return self.vae
+
+    def selection_loss(self, mse: float, kl: float) -> float:
+        """What checkpoints are compared by, lower is better: see elbo.py."""
+        return selection_loss(mse, kl, self.options.beta, self.dimensions)
 
     def beta_now(self, running_distortion: Tensor | None = None) -> Tensor:
         """The weight of the rate at this step: the option's, or the calibrated one (by the running

@@ -98,7 +98,7 @@ def make_trainer(
             )
         )
     # After EpochRecord, so that no checkpoint is ahead of metrics.csv.
-    callbacks.append(RunCheckpoints(folder or Path(options.log_dir), options, signals))
+    callbacks.append(RunCheckpoints(folder or Path(options.log_dir), signals))
     try:
         trainer = Trainer(
             accelerator=options.accelerator,

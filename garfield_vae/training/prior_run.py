@@ -1,0 +1,210 @@
+"""The second half of a training run: the latent prior, once the VAE is trained.
+
+checkpoints/prior.ckpt        the weights with the lowest validation loss
+checkpoints/prior-last.ckpt   the newest, with all that going on needs
+prior/                        TensorBoard's curves and samples
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from tqdm import tqdm
+
+from garfield_vae.checkpoints import PRIOR_ENTRY, LoadedModel, load_run, read_prior_checkpoint
+from garfield_vae.cli.options import TrainOptions
+from garfield_vae.data.panels import join_panels
+from garfield_vae.data.store import PanelStore
+from garfield_vae.latent.codec import decode
+from garfield_vae.latent.files import encoded_strips, file_digest
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.model.prior import LatentPrior, worth_using
+from garfield_vae.run_folder import choose_device
+from garfield_vae.training.callbacks import RunCheckpoints
+from garfield_vae.training.checkpoint_io import WholeCheckpoints
+from garfield_vae.training.interruption import StopSignals
+from garfield_vae.training.prior_module import BATCH, LatentData, PriorModule
+from garfield_vae.training.tensorboard import RunLogger, quiet_writer
+from garfield_vae.training.trainer import choose_precision
+from garfield_vae.util.pictures import save_png, sheet
+from garfield_vae.util.progress import clock
+
+MOST_STEPS = 20_000
+JUDGED_EVERY = 200  # steps, about: whole epochs
+PATIENCE = 10  # validations without a better one
+SAMPLES = 12  # in each picture
+
+
+def train_prior(
+    options: TrainOptions, folder: Path, store: PanelStore, signals: StopSignals
+) -> None:
+    """Trains the prior of a run's best VAE, or goes on where it was stopped; nothing is done where
+    it is complete. Raises Stopped, as the VAE's training does."""
+    loaded = load_run(folder, choose_device(options.accelerator))
+    encoded = encoded_strips(loaded.model, loaded.checkpoint, folder, store)
+    of = {"vae": file_digest(loaded.checkpoint), "strips": store.digest}
+    budget, begun = 60 * options.prior_minutes, begun_prior(folder, of)
+    if begun.complete >= budget:
+        return
+
+    torch.manual_seed(options.seed)
+    module = PriorModule(make_prior(loaded, encoded.space), options.seed, **of)
+    train, validation = store.split("train"), store.split("validation")
+    data = LatentData(encoded.means, train, validation, options.seed)
+    print(
+        f"prior       {sum(p.numel() for p in module.prior.parameters()):,} parameters, trained on "
+        f"{len(train):,} latents for {clock(budget - begun.seconds)} at most",
+        flush=True,
+    )
+    trainer = Trainer(
+        accelerator=options.accelerator,
+        devices=1,
+        plugins=[LightningEnvironment(), WholeCheckpoints()],  # alone, also where torchrun began it
+        precision=choose_precision(options),
+        max_epochs=-1,
+        max_steps=MOST_STEPS,
+        check_val_every_n_epoch=max(1, round(JUDGED_EVERY * BATCH / len(train))),
+        logger=RunLogger(folder / "prior", begun.steps),
+        callbacks=[
+            EarlyStopping("validation/loss", patience=PATIENCE, check_on_train_epoch_end=False),
+            PriorProgress(budget, options.progress_bar),
+            PriorPictures(folder, loaded),
+            # After the others, so that no checkpoint is ahead of them.
+            RunCheckpoints(folder, signals, best="prior", last="prior-last"),
+        ],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+    )
+    trainer._signal_connector.register_signal_handlers = lambda: None  # see make_trainer
+    with signals, quiet_writer():
+        trainer.fit(module, data, ckpt_path=begun.path, weights_only=True)
+    print(f"prior       {verdict(folder)}", flush=True)
+
+
+def make_prior(loaded: LoadedModel, space: LatentSpace) -> LatentPrior:
+    """An untrained prior for a VAE's latents: the Gaussian with their mean and covariance."""
+    _, channels, height, width = loaded.model.code_shape
+    prior = LatentPrior(
+        z_dim=loaded.model.config["z_dim"],
+        components=len(space.std),
+        code_channels=channels,
+        code_height=height,
+        code_width=width,
+    )
+    arrays = (space.mean, space.components, space.std)
+    prior.fit_gaussian(*(torch.from_numpy(np.array(array)) for array in arrays))
+    return prior
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Where a prior's training goes on: the checkpoint, and what it says (see PriorModule)."""
+
+    path: Path | None = None
+    steps: int = 0
+    seconds: float = 0.0
+    complete: float = 0.0
+
+
+def begun_prior(folder: Path, of: dict[str, str]) -> Begun:
+    """How far a run's prior is; from the start where it is of another VAE or of other strips."""
+    path = folder / "checkpoints" / "prior-last.ckpt"
+    if not path.is_file():
+        return Begun()
+    checkpoint = read_prior_checkpoint(path)
+    record = checkpoint[PRIOR_ENTRY]
+    if {name: record[name] for name in of} != of:
+        return Begun()
+    return Begun(path, checkpoint["global_step"], record["seconds"], record["complete"])
+
+
+def verdict(folder: Path) -> str:
+    """What the best of the prior's checkpoints is worth, in words."""
+    path = folder / "checkpoints" / "prior.ckpt"
+    loss = read_prior_checkpoint(path)[PRIOR_ENTRY]["loss"]
+    if worth_using(loss):
+        return f"validation loss {loss:.3f}, where one Gaussian has 1: samples are drawn from it"
+    return (
+        f"validation loss {loss:.3f}, and one Gaussian has 1: it learned nothing that holds for "
+        f"strips outside the training set, so samples are drawn from the kernel density"
+    )
+
+
+class PriorProgress(Checkpoint):
+    """A progress bar, or a line after each validation; ends the training at its time.
+
+    It is a Checkpoint only in order: Lightning calls those when all else has logged.
+    """
+
+    def __init__(self, budget: float, bar: bool):
+        self.budget, self.bar = budget, bar
+
+    def on_train_start(self, trainer: Trainer, module: PriorModule) -> None:
+        self.shown = tqdm(
+            desc="latent prior",
+            total=round(self.budget),
+            initial=round(module.seconds),
+            bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}<{remaining}{postfix}",
+            disable=None if self.bar else True,
+        )
+
+    def on_train_batch_end(self, trainer: Trainer, module: PriorModule, *_: Any) -> None:
+        seconds = module.seconds
+        trainer.should_stop |= seconds >= self.budget
+        self.shown.update(min(round(seconds), self.shown.total) - self.shown.n)
+
+    def on_validation_end(self, trainer: Trainer, module: PriorModule) -> None:
+        loss = float(trainer.callback_metrics["validation/loss"])
+        self.shown.set_postfix_str(f"validation loss {loss:.3f}")
+        if self.shown.disable:
+            left = clock(self.budget - module.seconds)
+            step = f"prior step {trainer.global_step:,}"
+            print(f"{step}  validation loss {loss:.3f} (one Gaussian: 1)  {left} left", flush=True)
+
+    def on_train_end(self, trainer: Trainer, module: PriorModule) -> None:
+        module.complete = self.budget
+        self.shown.close()
+
+
+class PriorPictures(Callback):
+    """Samples in pictures/ and TensorBoard, ever more rarely: after validations 1, 2, 4, 8 … and at
+    the end, from the same noise each time."""
+
+    def __init__(self, folder: Path, loaded: LoadedModel):
+        self.folder, self.loaded = folder / "pictures", loaded
+        self.validations, self.drawn_at = 0, -1
+
+    def on_validation_end(self, trainer: Trainer, module: PriorModule) -> None:
+        self.validations += 1
+        if self.validations & (self.validations - 1) == 0:
+            self.draw(trainer, module)
+
+    def on_train_end(self, trainer: Trainer, module: PriorModule) -> None:
+        self.draw(trainer, module)
+
+    def draw(self, trainer: Trainer, module: PriorModule) -> None:
+        step = trainer.global_step
+        if step == self.drawn_at:
+            return
+        self.drawn_at = step
+        prior = module.averaged.module.eval()
+        latents = prior.sample(SAMPLES, generator=torch.Generator().manual_seed(0))
+        strips = decode(self.loaded.model, latents.float().cpu().numpy())
+        image = sheet(join_panels(strips), columns=2)
+        save_png(self.folder / f"prior_step_{step:05d}_samples.png", image)
+        trainer.logger.experiment.add_image(
+            "pictures/samples", np.asarray(image), step, dataformats="HWC"
+        )
+
+    def state_dict(self) -> dict[str, int]:
+        return {"validations": self.validations}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.validations = int(state["validations"])

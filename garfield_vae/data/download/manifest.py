@@ -22,7 +22,7 @@ from PIL import Image
 
 from garfield_vae.data.download.record import MAX_LINE, Entry, read_line
 from garfield_vae.data.images import BrokenImage, open_strip, read_strip
-from garfield_vae.util.files import open_regular, replacing
+from garfield_vae.util.files import open_regular, remove_abandoned, replacing
 
 SUFFIXES = (".gif", ".jpg", ".png", ".webp")
 SHAPES = {"daily": (2.4, 6.0), "Sunday": (0.5, 6.0)}  # width / height
@@ -232,13 +232,13 @@ class Manifest:
     def _find_files(self) -> None:
         """Lists the strips, and removes what a killed run left half written."""
         if self.writable:
-            remove_leftovers(self.folder)
+            remove_abandoned(self.folder, age=0)
         for part in ("strips", "sundays"):
             for year in sorted((self.folder / part).glob("*")):
                 if not year.is_dir():
                     continue
                 if self.writable:
-                    remove_leftovers(year)
+                    remove_abandoned(year, age=0)
                 with os.scandir(year) as entries:
                     for entry in sorted(entries, key=lambda entry: entry.name):
                         self._find_file(part, year.name, entry)
@@ -260,12 +260,3 @@ class Manifest:
     def _place(self, day: date, suffix: str) -> Path:
         part = "sundays" if day.weekday() == 6 else "strips"
         return self.folder / part / f"{day:%Y}" / f"{day}{suffix}"
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Removes the temporary files that killed runs left in a folder; nothing else is touched."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            leftover = entry.name.startswith(".") and entry.name.endswith(".tmp")
-            if leftover and entry.is_file(follow_symlinks=False):
-                Path(entry).unlink()

@@ -1,7 +1,7 @@
 """Completes a comic's folder: a day is asked for at one site after the other until one has it."""
 
 import errno
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -189,7 +189,7 @@ class Crawl:
         self.problems: dict[date, str] = {}  # the first few days that failed, and why
         self._manifest, self._client, self._say = manifest, client, say
         self._unanswered: Counter[str] = Counter()  # by site, days in a row
-        self._fruitless: Counter[str] = Counter()
+        self._in_vain: defaultdict[str, list[date]] = defaultdict(list)  # by site, days in a row
         self._fruitful: set[str] = set()
         self._forbidden: set[str] = set()
         self._same = ("", "")  # site and digest of the picture that puts this day in doubt
@@ -233,7 +233,8 @@ class Crawl:
         try:
             self._take(site, day, failed)
             self._fruitful.add(site.name)
-            self._unanswered[site.name] = self._fruitless[site.name] = 0
+            self._unanswered[site.name] = 0
+            self._in_vain[site.name].clear()
             return "ok", ""
         except Blocked as problem:
             self._end(site, str(problem))
@@ -245,19 +246,24 @@ class Crawl:
             return "blocked", str(problem)
         except (Missing, BadAnswer) as problem:
             if self._client.requests > requests:
-                self._count(site, problem)
-            return "missing" if isinstance(problem, Missing) else "error", str(problem)
+                self._count(site, day, problem)
+            if not isinstance(problem, Missing):
+                return "error", str(problem)
+            return "blocked" if site.name in self.ended else "missing", str(problem)
 
-    def _count(self, site: Site, problem: Exception) -> None:
+    def _count(self, site: Site, day: date, problem: Exception) -> None:
         """Leaves a site alone that was asked in vain for many days in a row."""
         name = site.name
+        self._in_vain[name].append(day)
         self._unanswered[name] = self._unanswered[name] + 1 if isinstance(problem, NoAnswer) else 0
-        self._fruitless[name] += 1
         patience = NOT_FOUND if name in self._fruitful else NEVER_FOUND
         if self._unanswered[name] == WITHOUT_ANSWER:
             self._end(site, f"no answer for {WITHOUT_ANSWER} days in a row; {problem}")
-        elif self._fruitless[name] == patience:
+        elif len(self._in_vain[name]) == patience:
             self._end(site, f"no strip for {patience} days in a row, the last time: {problem}")
+            if name not in self._fruitful:  # that it has none of them is not to be believed
+                for earlier in self._in_vain[name]:
+                    self._manifest.withdraw_missing(earlier, f"{name} had no strip at all")
 
     def _take(self, site: Site, day: date, failed: dict[str, Exception]) -> None:
         """Stores the day's strip from one site, or raises what Client.get raises."""

@@ -119,14 +119,18 @@ class Manifest:
                 if not self.others(digest, day):
                     self._note_strip(day, "disk", "", content, size)
                     return True
-        elif path.stat().st_size == entry.bytes and (
-            not verify or digest_of(path.read_bytes()) == entry.sha256
-        ):
+        elif path.stat().st_size == entry.bytes and (not verify or self._is_as_recorded(day)):
             return True
         self._set_aside(day)
         reason = "the file was not this day's strip as recorded; it is set aside"
         self.note(day, "error", reason, sha256=digest)
         return False
+
+    def _is_as_recorded(self, day: date) -> bool:
+        try:
+            return digest_of(read_strip(self.file(day))) == self.entries[day].sha256
+        except BrokenImage:
+            return False
 
     def others(self, digest: str, day: date) -> set[date]:
         """Other days that the same bytes came for, kept or in doubt."""
@@ -163,6 +167,11 @@ class Manifest:
         """Records why there is no strip for a day; sha256: of the picture that is in doubt."""
         doubted = {"source": source, "sha256": sha256} if sha256 else {}
         self._append({"date": str(day), "status": status, "reason": reason[:500], **doubted})
+
+    def withdraw_missing(self, day: date, reason: str) -> None:
+        """Lets a later run ask again for a day that no site had."""
+        if day in self.entries and self.entries[day].status == "missing":
+            self.note(day, "blocked", reason)
 
     def _set_aside(self, day: date) -> None:
         path, aside = self.file(day), self.folder / "set-aside"

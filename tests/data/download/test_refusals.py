@@ -46,6 +46,14 @@ def test_ten_years_for_nothing_end_after_a_few_dozen_days(site, tmp_path, source
     assert report.total("not asked") > 2_000
 
 
+def test_days_that_a_refusing_site_does_not_have_are_asked_for_again(site, tmp_path):
+    """An outage of 404s says nothing about the strips."""
+    site.fail("/comics/", status(404), times=30)
+    run(site, tmp_path, end=date(1985, 4, 30))
+    assert {line["status"] for line in record(tmp_path).values()} == {"blocked"}
+    assert run(site, tmp_path, end=date(1985, 4, 30)).there == 44
+
+
 def test_all_sites_together_give_up_within_minutes(tmp_path):
     with ComicSite(has=lambda day: False) as site:
         options = DownloadOptions(base_url=site.url, end=date(1990, 1, 1))

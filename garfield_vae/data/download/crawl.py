@@ -26,7 +26,7 @@ from garfield_vae.data.download.record import new_york_day
 from garfield_vae.data.download.report import DownloadReport
 from garfield_vae.data.download.sites import SITES, Comic, Site
 from garfield_vae.data.images import BrokenImage
-from garfield_vae.util.console import tell
+from garfield_vae.util.console import printable, tell
 from garfield_vae.util.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ WITHOUT_ANSWER = 10  # connections break, or the server fails
 NEVER_FOUND = 30  # no strip, and none before in this run
 NOT_FOUND = 300  # no strip, though there were some
 PROBLEMS_TOLD = 10
-RECENT = timedelta(days=31)  # what most sites have; asked for first
+# What most sites have is asked for first; fewer days than NEVER_FOUND, so that an archive that lags
+# behind has its turn.
+RECENT = timedelta(days=28)
 QUIET = 600.0  # seconds without a line where no progress bar is shown
 
 
@@ -113,7 +115,9 @@ def _complete(
                 todo.append(day)
     if manifest.strays:
         more = len(manifest.strays) - 3
-        names = ", ".join(manifest.strays[:3]) + (f" and {more} more" if more > 0 else "")
+        names = printable(", ".join(manifest.strays[:3])) + (
+            f" and {more} more" if more > 0 else ""
+        )
         tell(f"Passed over, being no strip in its year's folder: {names}.")
     if todo and not manifest.writable:
         report.read_only = True

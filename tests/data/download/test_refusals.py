@@ -103,7 +103,13 @@ def test_the_last_month_is_asked_for_first_so_that_sites_without_an_archive_have
     site.has = lambda day: day >= first
     report = run(site, tmp_path, "uclick", "gocomics", start=date(2026, 1, 1), end=site.latest)
     assert report.there == sum((first + timedelta(n)).weekday() < 6 for n in range(23))
-    assert site.log[1].endswith("ga261024.gif")
+    assert site.log[1].endswith("ga261027.gif")
+
+
+def test_an_archive_that_lags_a_month_behind_is_not_given_up_for_it(site, tmp_path):
+    site.has = lambda day: day < date(2026, 10, 20)
+    report = run(site, tmp_path, start=date(2026, 10, 1), end=site.latest, sundays=True)
+    assert (report.ended, report.there) == ({}, 19)
 
 
 def test_reasons_are_shown_while_it_runs(site, tmp_path, capsys):

@@ -47,9 +47,10 @@ def check_checkpoint(path: Path, options: TrainOptions) -> Progress:
         raise UserError(f"{path} is damaged: it holds another network") from error
     done = read_progress(checkpoint, path)
     if done.epochs + done.mid_epoch > options.epochs:
-        so_far = f"{done.epochs} epochs and a part of the next" if done.mid_epoch else done.epochs
+        more = " and a part of the next" if done.mid_epoch else ""
         raise UserError(
-            f"{so_far} epochs are done, more than --epochs {options.epochs}: give a larger number"
+            f"{done.epochs} epochs{more} are done, more than --epochs {options.epochs}: "
+            f"give a larger number"
         )
     return done
 

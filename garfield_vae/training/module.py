@@ -43,8 +43,6 @@ AVERAGE_GAMMA = 6.94  # the average's width is a tenth of the steps so far (EDM2
 WEIGHT_DECAY = 0.01
 CLIP_NORM = 1.0
 RUNNING_SHARE = 0.01  # weight of the newest batch in the running distortion that sets auto beta
-
-
 FIGURES = ("loss", "distortion", "rate", "beta")  # averaged over the strips of an epoch
 
 
@@ -236,8 +234,12 @@ class StripModule(LightningModule):
         }
 
     def peak_learning_rate(self) -> float:
-        lr, c_hidden = self.options.lr, self.options.c_hidden
-        return LEARNING_RATE_PER_WIDTH / c_hidden if lr == "auto" else lr
+        lr = self.options.lr
+        return LEARNING_RATE_PER_WIDTH / self.options.c_hidden if lr == "auto" else lr
+
+    def lower_learning_rate(self) -> float:
+        """What to try where the peak was too high: half of it, and no more than auto."""
+        return min(self.peak_learning_rate() / 2, LEARNING_RATE_PER_WIDTH / self.options.c_hidden)
 
     def configure_gradient_clipping(
         self, optimizer: torch.optim.Optimizer, **settings: object

@@ -1,15 +1,15 @@
 """Opens a strip's picture, whoever made it: completely decoded, upright, within limits."""
 
 import io
-import stat
 import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, ImageSequence
 
+from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
-from garfield_vae.util.text import printable
+from garfield_vae.util.files import open_regular
 
 # Pillow's names of the formats that are opened, and how their files are called.
 FORMATS = {
@@ -52,10 +52,7 @@ class BrokenImage(UserError):
 def read_strip(path: Path) -> bytes:
     """The bytes of a picture file. Raises BrokenImage when it cannot be read or is too large."""
     try:
-        # A named pipe or a device may never end.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise BrokenImage(path.name, "it is not an ordinary file")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             # A strip fits the first part: asking for all at once sets 64 MiB aside for each.
             content = file.read(2**20)
             if len(content) == 2**20:

@@ -118,9 +118,9 @@ class SamplerTable:
 
     def print_head(self) -> None:
         kinds = "".join(
-            f"{f'{kind}, against {against}':^34}"
+            f"{f'{kind}: {against}':^34}"
             for kind in FEATURES
-            for against in ("test strips", "reconstructions")
+            for against in ("test", "reconstructions")
         )
         print(f"{'':32}{kinds}{'story':^16}{'novelty':^18}")
         measures = "".join(f"{name[:5]:>{width}}" for name, width in MEASURES) + " "

@@ -39,7 +39,9 @@ from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import replacing
 from garfield_vae.util.metrics_table import read_metrics
 from garfield_vae.util.progress import Stages
+from garfield_vae.util.text import printable
 
+NAME = 80  # characters of a name that a page shows
 FEWEST_STRIPS = 4  # of test and of training strips
 MOST_HELD_OUT = 1000
 MOST_FITTED = 1000  # training strips that features are fitted to, at most half of all
@@ -203,7 +205,11 @@ def evaluate_run(
 
         stage("pictures and page")
         figures = {
-            "run": {"name": loaded.folder.name, "epoch": loaded.epoch + 1, "seed": seed},
+            "run": {
+                "name": printable(loaded.folder.name, NAME),
+                "epoch": loaded.epoch + 1,
+                "seed": seed,
+            },
             "strips": {
                 "test": len(held_out),
                 "test weeks": len(np.unique(weeks)),
@@ -232,14 +238,14 @@ def evaluate_run(
             model,
             space,
             held_out=held_out,
-            names=[store.names[row] for row in test],
+            names=[printable(store.names[row], NAME) for row in test],
             reconstructions=reconstructions,
             errors=values["mse"].mean(axis=1),
             means=test_means,
             samples=samples,
             nearest=nearest,
             training=training,
-            training_names=[store.names[row] for row in train],
+            training_names=[printable(store.names[row], NAME) for row in train],
         )
         metrics = read_metrics(loaded.folder)
         path = write_report(folder / "report.html", loaded, space, figures, pictures, metrics)

@@ -125,8 +125,9 @@ def bits_chart(by_dimension: np.ndarray) -> str | None:
     shown = [(float(i), float(bits)) for i, bits in enumerate(by_dimension, 1) if bits > 1e-4]
     if not shown:
         return None
-    line = Series("bits", shown)
-    return as_uri(line_chart([line], "latent dimension, by its bits", "bits a strip", log_y=True))
+    wide = shown[0][1] > 20 * shown[-1][1]
+    labels = "latent dimension, by its bits", "bits a strip"
+    return as_uri(line_chart([Series("bits", shown)], *labels, log_y=wide))
 
 
 def tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:

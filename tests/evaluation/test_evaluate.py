@@ -17,9 +17,10 @@ from garfield_vae.evaluation.compression import (
     discretised_elbo,
     kl_by_dimension,
 )
-from garfield_vae.evaluation.evaluate import Rows, evaluate_run, halves, strip_groups
+from garfield_vae.evaluation.evaluate import evaluate_run
 from garfield_vae.evaluation.factors import factor_figures
 from garfield_vae.evaluation.reconstructions import reconstruction_figures, reconstruction_values
+from garfield_vae.evaluation.sample_measures import Rows, halves, strip_groups
 from garfield_vae.evaluation.sample_sets import Describer, compare_sets, plain_figures
 from garfield_vae.latent.codec import encode
 from garfield_vae.util.errors import UserError

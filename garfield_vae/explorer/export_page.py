@@ -146,6 +146,7 @@ def model_data(explorer: Explorer) -> dict[str, Any]:
     strip_height = join_panels(np.zeros((PANELS, CHANNELS, height, width), np.uint8)).shape[0]
     return {
         "info": {**explorer.info(), "strips": None, "can": ["detail"], "seeds": SAMPLES},
+        "suggestions": explorer.suggest_names(),
         "height": height,
         "width": width,
         "gutter": (strip_height - height) // 2,

@@ -3,7 +3,7 @@
     GET  /                    the page; /page.css and the scripts beside it
     GET  /api/info            the sliders, the strip to begin with, what this model can do
     POST /api/picture         a state → PNG; → BMP for a page's next picture in a drag
-    POST /api/ends.png        a state → what the two ends of each slider do: one small strip each
+    POST /api/ends.png        a state → what the two ends of some sliders do: one small strip each
     POST /api/draw            seed, temperature → a new strip's state
     POST /api/refine          a state → a likelier one near it
     POST /api/complete        a state with some panels drawn anew
@@ -126,7 +126,11 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
     def ends() -> Response:
         asked = body()
         page, turn = text(asked, "page", ""), whole(asked, "turn", 0, 2**53, 0)
-        return Response(explorer.ends_png(state_of(asked), page, turn), mimetype="image/png")
+        first = whole(asked, "first", 0, positions.sliders - 1, 0)
+        count = whole(asked, "count", 1, positions.sliders, positions.sliders)
+        sliders = range(first, min(first + count, positions.sliders))
+        painted = explorer.ends_png(state_of(asked), sliders, page, turn)
+        return Response(painted, mimetype="image/png")
 
     @app.post("/api/draw")
     def draw() -> Response:

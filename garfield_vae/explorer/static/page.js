@@ -154,9 +154,17 @@ class Page {
     try {
       await this.backend.ends(state, (...end) => this.sliders.drawEnd(...end));
       this.ended = state;
-    } catch (error) {
+      await this.suggestNames();
+    } catch {
       // the page has moved on, or says already that the server is gone
     }
+  }
+
+  // Once, and after what is waited for.
+  async suggestNames() {
+    if (this.suggested) return;
+    this.sliders.suggest(await this.backend.suggestions());
+    this.suggested = true;
   }
 
   writeLink() {
@@ -424,5 +432,4 @@ async function fill(backend) {
   };
   page.readLink();
   page.map.fill(await backend.map());
-  if (can("name")) page.sliders.suggest(await backend.suggestions());
 }

@@ -40,6 +40,7 @@ PAGE_SCRIPTS = (
     "walk.js",
     "map.js",
     "real_strips.js",
+    "saving.js",
     "controls.js",
     "page.js",
     "offline/backend.js",

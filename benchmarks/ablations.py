@@ -265,7 +265,7 @@ def train_and_measure(
     else:
         values |= lever
     settings = TrainOptions(**values)
-    trained = train_torch.make_module(settings, resumed=None)
+    trained = train_torch.make_module(settings)
     clock = ProcessorTime(options.seconds)
     trainer = Trainer(
         accelerator="cpu",

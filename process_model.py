@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from garfield_vae.latent import samplers
     from garfield_vae.latent.files import encoded_strips
     from garfield_vae.run_folder import choose_device, find_run_folder
-    from garfield_vae.util.pictures import explained_variance, save_png
+    from garfield_vae.util.charts import as_picture, explained_variance
+    from garfield_vae.util.pictures import save_png
 
     # -------------------------------------------------------------- 2. the model
     folder = find_run_folder(options.experiment_dir, Path(options.log_dir))
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.evaluate:
         from garfield_vae.evaluation.evaluate import evaluate_run
 
-        told(evaluate_run(run, space, store, output, iwae=options.iwae, seed=options.seed))
+        told(evaluate_run(run, space, store, means, output, seed=options.seed))
     if options.export:
         from garfield_vae.export.folder import WITHOUT_ONNX, export_model
 
@@ -110,7 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told(gallery.write_samples(run, latents, output))
     if store is not None:
         told(gallery.write_reconstructions(run, store, output))
-    told(save_png(output / "explained_variance.png", explained_variance(space.explained, shown)))
+    chart = as_picture(explained_variance(space.explained[:shown]))
+    told(save_png(output / "explained_variance.png", chart))
     told(*gallery.write_walks(run, space, latents[0], shown, output))
     return 0
 

@@ -38,6 +38,7 @@ from garfield_vae.latent.codec import reconstruct
 from garfield_vae.model import networks
 from garfield_vae.training import augment, module
 from garfield_vae.training.data_module import StripData
+from garfield_vae.training.trainer import choose_precision, make_module, quieten_lightning
 
 Lever = dict[str, Any] | Callable[[], None]  # options of train_torch.py, or a change of its code
 
@@ -256,7 +257,7 @@ def train_and_measure(
     options: argparse.Namespace, training: PanelStore, held_out: PanelStore
 ) -> None:
     torch.set_num_threads(1)
-    train_torch.quieten_lightning()
+    quieten_lightning()
     values: dict[str, Any] = {"accelerator": "cpu", "batch_size": train_torch.BATCH_ON_CPU}
     values |= {"c_hidden": options.c_hidden, "seed": options.seed}
     lever = LEVERS[options.levers]
@@ -265,12 +266,12 @@ def train_and_measure(
     else:
         values |= lever
     settings = TrainOptions(**values)
-    trained = train_torch.make_module(settings)
+    trained = make_module(settings)
     clock = ProcessorTime(options.seconds)
     trainer = Trainer(
         accelerator="cpu",
         devices=1,
-        precision=train_torch.choose_precision(settings),
+        precision=choose_precision(settings),
         max_epochs=-1,
         max_steps=-1 if options.seconds else options.steps,
         callbacks=[clock],

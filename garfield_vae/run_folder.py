@@ -4,9 +4,7 @@ options.json       what it was asked for         environment.json   what it was 
 metrics.csv        a row of figures an epoch     checkpoints/       see checkpoints.py
 """
 
-import csv
 import datetime
-import io
 import json
 import os
 import platform
@@ -22,9 +20,8 @@ from garfield_vae import __version__
 from garfield_vae.cli.options import TrainOptions, train_options
 from garfield_vae.util.commands import command
 from garfield_vae.util.errors import UserError
-from garfield_vae.util.files import read_json, read_text, replacing
+from garfield_vae.util.files import read_json, replacing
 
-METRICS = "metrics.csv"
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "Pillow", "scikit-learn")
 
 
@@ -114,35 +111,6 @@ def read_options(folder: Path) -> TrainOptions:
     if not isinstance(values, dict):
         raise UserError(f"{path} is damaged: it holds no options")
     return train_options(values, path)
-
-
-def read_metrics(folder: Path) -> list[dict[str, str]]:
-    """The rows of a run's metrics.csv as they are written there; a figure that an epoch has not is
-    empty. Raises UserError where there is no such table or it is damaged."""
-    path = folder / METRICS
-    try:
-        rows = list(csv.DictReader(read_text(path).splitlines(), strict=True))
-        for row in rows:
-            if None in row or None in row.values() or int(row["epoch"]) < 1:
-                raise ValueError(row)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, csv.Error) as error:
-        raise UserError(
-            f"{path} is damaged, it holds no row an epoch: take it out of the folder to go on "
-            f"without the figures so far"
-        ) from error
-    return rows
-
-
-def write_metrics(folder: Path, rows: list[dict[str, str]]) -> None:
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    with replacing(folder / METRICS, "w") as file:
-        file.write(text.getvalue())
 
 
 def write_json(path: Path, values: Any) -> None:

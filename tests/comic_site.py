@@ -282,6 +282,16 @@ def body(content: bytes, kind: str = "image/gif", **headers: str) -> Callable[[R
     return lambda request: request.send(200, content, kind, **headers)
 
 
+def status_line(line: bytes) -> Callable[[Request], None]:
+    """An answer that begins, and ends, with this line."""
+
+    def fault(request: Request) -> None:
+        request.wfile.write(line + b"\r\n\r\n")
+        request.close_connection = True
+
+    return fault
+
+
 def redirect(where: str) -> Callable[[Request], None]:
     return lambda request: request.redirect(where)
 

@@ -118,15 +118,17 @@ def typed(namespace: argparse.Namespace, options: type) -> dict[str, Any]:
     return {name: value for name, value in vars(namespace).items() if name in names}
 
 
-def refuse_idle_flags(given: Collection[str], options: type, asked: Collection[str]) -> None:
-    """Raises UserError for a flag in `given` that has no effect on anything in `asked`: its field's
-    `needs` name none of it. A field without `needs` always has an effect."""
+def refuse_idle_flags(
+    given: Collection[str], options: type, asked: Collection[str], needs: tuple[str, ...] = ()
+) -> None:
+    """Raises UserError for a flag in `given` that has no effect on anything in `asked`: what it
+    needs is none of it. A field without `needs` of its own needs those given here, or nothing."""
     for item in fields(options):
-        needs = item.metadata["needs"]
-        if item.name in given and needs and not set(needs) & set(asked):
+        needed = item.metadata["needs"] or needs
+        if item.name in given and needed and not set(needed) & set(asked):
             raise UserError(
                 f"--{item.name} has no effect on {' and '.join(asked)}, only on "
-                f"{' or '.join(needs)}: leave it out"
+                f"{' or '.join(needed)}: leave it out"
             )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from garfield_vae.checkpoints import LoadedModel
-from garfield_vae.evaluation.report import read_metrics
+from garfield_vae.util.metrics_table import read_metrics
 
 CARD = """\
 ---

@@ -6,9 +6,7 @@ another name in the same place, read again, and then renamed.
 """
 
 import glob
-import secrets
 import shutil
-import time
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -36,13 +34,12 @@ from garfield_vae.latent.files import LATENT, write_space
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.run_folder import write_json
 from garfield_vae.util.errors import UserError
-from garfield_vae.util.files import replacing
+from garfield_vae.util.files import remedy, remove_abandoned, replacing, temporary_name
 from garfield_vae.util.pictures import save_png, sheet
 
 SAMPLES = 8  # in the card's picture
 SHARED = (DATA, MODEL, OBJECTIVE, TRAINING)  # groups of options
 WITHOUT_ONNX = "without ONNX files: for those, pip install -r requirements-export.txt first"
-ABANDONED_AFTER = 3600.0  # seconds: what killed exports left is cleared by then
 
 
 def export_model(run: LoadedModel, space: LatentSpace, directory: Path) -> list[str]:
@@ -52,10 +49,10 @@ def export_model(run: LoadedModel, space: LatentSpace, directory: Path) -> list[
     """
     directory = directory.resolve()
     check_new_folder(directory)
-    temporary = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_name(directory)
     try:
         temporary.mkdir(parents=True)
-        clear_abandoned(directory)
+        remove_abandoned(directory.parent, glob.escape(directory.name))
         fill(run, space, temporary, directory.name)
         names = sorted(path.name for path in temporary.iterdir())
         if directory.exists():
@@ -65,17 +62,11 @@ def export_model(run: LoadedModel, space: LatentSpace, directory: Path) -> list[
         shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(error, OSError):
             raise UserError(
-                f"the model cannot be written to {directory} ({error.strerror or error}): make "
-                f"room, or choose another folder"
+                f"the model cannot be written to {directory} ({error.strerror or error}): "
+                f"{remedy(error)}"
             ) from error
         raise
     return names
-
-
-def clear_abandoned(directory: Path) -> None:
-    for path in directory.parent.glob(f".{glob.escape(directory.name)}.????????.tmp"):
-        if time.time() - path.stat().st_mtime > ABANDONED_AFTER:
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def fill(run: LoadedModel, space: LatentSpace, folder: Path, name: str) -> None:

@@ -25,7 +25,7 @@ from garfield_vae.latent.codec import encode_batches
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
 from garfield_vae.util.errors import UserError
-from garfield_vae.util.files import replacing
+from garfield_vae.util.files import open_regular, remedy, replacing
 from garfield_vae.util.tensors import metadata, read_tensor_file
 
 LATENT = "latent.safetensors"
@@ -130,8 +130,7 @@ def encoded_strips(
         write_space(folder / LATENT, space, key, list(store.names))
     except OSError as error:
         raise UserError(
-            f"the latents cannot be written to {folder} ({error.strerror}): "
-            f"make room or make the folder writable"
+            f"the latents cannot be written to {folder} ({error.strerror}): {remedy(error)}"
         ) from error
     for old in (*folder.glob("latents-*.npy"), folder / OLD_LATENT):
         if old != latents_path:
@@ -147,6 +146,7 @@ def read_encoded(folder: Path, key: str, count: int, z_dim: int) -> EncodedStrip
         space, found = read_space(folder / LATENT, z_dim)
         if found != key or not latents_path.is_file():
             return None
+        open_regular(latents_path).close()
         means = np.load(latents_path, mmap_mode="r", allow_pickle=False)
     except (DamagedLatents, OSError, ValueError, TypeError, EOFError, tokenize.TokenError):
         return None
@@ -156,7 +156,7 @@ def read_encoded(folder: Path, key: str, count: int, z_dim: int) -> EncodedStrip
 
 def latent_key(checkpoint: Path, strips: str) -> str:
     """A digest of a checkpoint file and of the strips' own digest."""
-    with checkpoint.open("rb") as file:
+    with open_regular(checkpoint) as file:
         digest = hashlib.file_digest(file, "sha256")
     digest.update(strips.encode())
     return digest.hexdigest()[:16]

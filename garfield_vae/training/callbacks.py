@@ -17,9 +17,11 @@ from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode, encode, reconstruct
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.elbo import calibrated_beta, selection_loss
-from garfield_vae.run_folder import METRICS, environment, read_metrics, write_json, write_metrics
+from garfield_vae.run_folder import environment, write_json
 from garfield_vae.training.interruption import Stopped, StopSignals
+from garfield_vae.util.metrics_table import METRICS, read_rows, write_rows
 from garfield_vae.util.pictures import pairs, save_png, sheet
+from garfield_vae.util.progress import clock
 
 SAVE_EVERY_SECONDS = 60.0
 SHOWN_STRIPS = 6
@@ -34,7 +36,8 @@ class EpochRecord(Checkpoint):
 
     def __init__(self, folder: Path, options: TrainOptions, strips: str, printed: bool):
         self.folder, self.options, self.strips, self.printed = folder, options, strips, printed
-        self.rows = read_metrics(folder) if (folder / METRICS).exists() else []
+        self.path = folder / METRICS
+        self.rows = read_rows(self.path) if self.path.exists() else []
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         device = str(trainer.strategy.root_device)
@@ -50,7 +53,7 @@ class EpochRecord(Checkpoint):
         del figures["step"]  # that of TensorBoard's axis
         row = {"epoch": epoch, "step": trainer.global_step} | dict(sorted(figures.items()))
         self.rows.append({name: f"{value:.8g}" for name, value in row.items()})
-        write_metrics(self.folder, self.rows)
+        write_rows(self.path, self.rows)
         if self.printed:
             left = time_left(trainer, self.options, self.began, self.first_step)
             print(
@@ -302,10 +305,3 @@ def time_left(trainer: Trainer, options: TrainOptions, began: float, first_step:
     to_do = trainer.num_training_batches * options.epochs - trainer.global_step
     left = seconds / max(1, trainer.global_step - first_step) * to_do
     return left if options.minutes is None else min(left, 60 * options.minutes - seconds)
-
-
-def clock(seconds: float) -> str:
-    """1:02:03, or 2:03 under an hour."""
-    hours, rest = divmod(max(0, round(seconds)), 3600)
-    minutes, seconds = divmod(rest, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -22,11 +22,17 @@ def tell(text: str) -> None:
     """
     from tqdm import tqdm
 
-    if sys.stdout is None:
-        return
+    if sys.stdout is not None:
+        with suppress(OSError):
+            tqdm.write(text)
+        flush_output()
+
+
+def flush_output() -> None:
+    """Flushes standard output; where that fails, what is printed from here on is dropped."""
     try:
-        tqdm.write(text)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError:
         with suppress(OSError, ValueError):  # a stream without a descriptor
             nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from garfield_vae.util.console import flush_output
+
 FAULT, INTERRUPTED, TERMINATED = 2, 130, 143  # the last two: the shell's for SIGINT and SIGTERM
 
 # How libraries say it where they raise neither MemoryError nor OSError(ENOMEM).
@@ -45,9 +47,10 @@ def run_script(main: Callable[[], int]) -> NoReturn:
     """Runs a script's `main` and ends the process with its status; a UserError is one line.
 
     SIGTERM unwinds the program as Ctrl-C does, so that no temporary file is left. A console or a
-    pipe whose encoding has no − or ×, as on Windows, shows ? in its place.
+    pipe whose encoding has no − or ×, as on Windows, shows ? in its place; output that nobody reads
+    any more is no error.
     """
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it is closed
         stream.reconfigure(errors="replace")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
@@ -64,3 +67,5 @@ def run_script(main: Callable[[], int]) -> NoReturn:
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(FAULT)
+    finally:
+        flush_output()

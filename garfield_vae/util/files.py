@@ -86,7 +86,7 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO]:
     missing = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(path)
+        remove_abandoned(path.parent, glob.escape(path.name))
         with temporary.open(mode.replace("w", "x"), encoding=encoding) as file:
             yield file
             file.flush()
@@ -110,9 +110,10 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
-def remove_abandoned(path: Path) -> None:
-    """Removes temporary files and folders for `path` that nothing has written to for an hour."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
+def remove_abandoned(folder: Path, name: str = "*", age: float = ABANDONED_AFTER) -> None:
+    """Removes the temporary files and folders that killed processes left in `folder`, for files of
+    that name (a glob pattern): those that nothing has written to for `age` seconds."""
+    for left in folder.glob(f".{name}.????????.tmp"):
         with suppress(OSError):  # another process was faster, or it is not ours to remove
-            if left.stat().st_mtime < time.time() - ABANDONED_AFTER:
+            if left.lstat().st_mtime <= time.time() - age:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()

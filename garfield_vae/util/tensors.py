@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from garfield_vae.util.files import open_regular
+
 LARGEST_HEADER = 2**23  # bytes that name a file's tensors: about a hundred each
 
 
@@ -13,9 +15,7 @@ def read_tensor_file(path: Path) -> bytes:
     Windows renames no folder in which a file is mapped. Raises OSError, and ValueError for a header
     that is too long to be one of ours.
     """
-    if path.exists() and not path.is_file():
-        raise ValueError("it is not a regular file")
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if int.from_bytes(file.read(8), "little") > LARGEST_HEADER:
             raise ValueError("its header is too long")
         file.seek(0)

@@ -15,8 +15,7 @@ from pytorch_lightning import Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim.swa_utils import AveragedModel
 
-import train_torch
-from garfield_vae.training import interruption
+from garfield_vae.training import interruption, trainer
 from garfield_vae.training.callbacks import EpochRecord, RunCheckpoints, RunPictures
 from garfield_vae.training.checkpoint_io import WholeCheckpoints
 from garfield_vae.training.data_module import StripData
@@ -172,7 +171,7 @@ def test_an_error_within_a_step_leaves_nothing_of_it_behind(train, monkeypatch):
 
 def test_ctrl_c_before_training_leaves_no_run(train):
     with (
-        signal_at(train_torch, "make_trainer", 1, True, signal.SIGINT),
+        signal_at(trainer, "make_trainer", 1, True, signal.SIGINT),
         pytest.raises(KeyboardInterrupt),
     ):
         train(*FLAGS)

@@ -244,7 +244,6 @@ def test_a_page_replaces_pages_and_nothing_else(run_folder, tmp_path):
     ("flags", "sentence"),
     [
         (["--explore", "--num_samples", "3"], "--num_samples has no effect on --explore, only on"),
-        (["--iwae", "5"], "--iwae has no effect on the usual pictures, only on --evaluate"),
         (["--port", "80"], "--port has no effect on the usual pictures, only on --explore"),
         (["--open"], "--open has no effect"),
         (["--reconstruct", "x.png", "--sampler", "normal"], "--sampler has no effect on --recon"),
@@ -276,7 +275,6 @@ def test_flags_that_cannot_work_together_are_refused_before_anything_is_read(
         ["--temperature", "inf"],
         ["--components", "0"],
         ["--explore", "--port", "65536"],
-        ["--evaluate", "--iwae", "1e9"],
         ["--export", ""],
         ["--export_page", " "],
         ["--reconstruct", ""],

@@ -55,7 +55,7 @@ def download(
     days = options.days(today)
     report = DownloadReport(folder, len(days), options.min_share)
     try:
-        with _one_run(folder) as writable, Manifest(folder, writable) as manifest:
+        with one_run(folder) as writable, Manifest(folder, writable) as manifest:
             try:
                 _complete(manifest, days, today, options, clock, report)
             except KeyboardInterrupt:
@@ -75,7 +75,7 @@ def download(
 
 
 @contextmanager
-def _one_run(folder: Path) -> Iterator[bool]:
+def one_run(folder: Path) -> Iterator[bool]:
     """Holds `folder` for this process; whether it can be written in. Raises UserError when another
     process holds it."""
     folder.mkdir(parents=True, exist_ok=True)

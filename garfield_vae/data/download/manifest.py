@@ -22,8 +22,7 @@ from PIL import Image
 
 from garfield_vae.data.download.record import MAX_LINE, Entry, read_line
 from garfield_vae.data.images import BrokenImage, open_strip, read_strip
-from garfield_vae.util.errors import UserError
-from garfield_vae.util.files import replacing
+from garfield_vae.util.files import open_regular, remove_abandoned, replacing
 
 SUFFIXES = (".gif", ".jpg", ".png", ".webp")
 SHAPES = {"daily": (2.4, 6.0), "Sunday": (0.5, 6.0)}  # width / height
@@ -213,12 +212,10 @@ class Manifest:
 
     def _tidy(self) -> None:
         """Reads the manifest; if need be writes it anew: a line a day, in order, none torn."""
-        if self.path.exists() and not self.path.is_file():
-            raise UserError(f"{self.path} is no file: move it away.")
         last: dict[date, bytes] = {}
         count = 0
         whole = True
-        with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
+        with contextlib.suppress(FileNotFoundError), open_regular(self.path) as file:
             while line := file.readline(MAX_LINE):
                 count += 1
                 whole = line.endswith(b"\n")
@@ -235,13 +232,13 @@ class Manifest:
     def _find_files(self) -> None:
         """Lists the strips, and removes what a killed run left half written."""
         if self.writable:
-            remove_leftovers(self.folder)
+            remove_abandoned(self.folder, age=0)
         for part in ("strips", "sundays"):
             for year in sorted((self.folder / part).glob("*")):
                 if not year.is_dir():
                     continue
                 if self.writable:
-                    remove_leftovers(year)
+                    remove_abandoned(year, age=0)
                 with os.scandir(year) as entries:
                     for entry in sorted(entries, key=lambda entry: entry.name):
                         self._find_file(part, year.name, entry)
@@ -263,12 +260,3 @@ class Manifest:
     def _place(self, day: date, suffix: str) -> Path:
         part = "sundays" if day.weekday() == 6 else "strips"
         return self.folder / part / f"{day:%Y}" / f"{day}{suffix}"
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Removes the temporary files that killed runs left in a folder; nothing else is touched."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            leftover = entry.name.startswith(".") and entry.name.endswith(".tmp")
-            if leftover and entry.is_file(follow_symlinks=False):
-                Path(entry).unlink()

@@ -108,6 +108,28 @@ def test_the_crawl_delay_of_the_site_is_kept(client, site, clock):
     assert clock.naps[-1] == pytest.approx(9, abs=0.01)
 
 
+def test_a_long_crawl_delay_is_said_once(client, site, said):
+    site.robots = "User-agent: *\nCrawl-delay: 120"
+    get(client)
+    get(client)
+    assert said == [f"{site.url[7:]} asks for 120 s between two requests, which is obeyed."]
+
+
+def test_the_group_with_our_name_replaces_the_group_for_all(client, site):
+    site.robots = (
+        "\ufeffUser-agent: *\nDisallow: /\n\nUser-agent: Garfield-VAE # us\nDisallow: /*.gif$"
+    )
+    assert get(client) == b"hello"
+    with pytest.raises(Forbidden):
+        get(client, f"{ORIGIN}/comics/ga/1985/ga850312.gif")
+
+
+def test_a_hostile_rule_takes_no_time(client, site):
+    site.robots = "User-agent: *\nDisallow: /" + "*a" * 5000 + "$"
+    with pytest.raises(Missing):
+        get(client, f"{ORIGIN}/" + "a" * 4000)
+
+
 def test_an_absurd_crawl_delay_means_leaving_the_site_alone(client, site, clock):
     site.robots = "User-agent: *\nCrawl-delay: 86400"
     with pytest.raises(Blocked, match="86400 s between"):

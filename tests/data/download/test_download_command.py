@@ -15,6 +15,8 @@ from garfield_vae.data.download.__main__ import main
 from garfield_vae.data.download.sites import SITES
 from garfield_vae.util.errors import UserError, run_script
 
+MODULE = "garfield_vae.data.download"
+
 
 def ended(arguments: list[str]) -> int:
     """The status with which the command's process would end."""
@@ -173,3 +175,29 @@ def test_kill_9_in_the_middle_of_a_request_loses_nothing(site, tmp_path):
     assert there(folder) == NAMES
     assert [path[-6:-4] for path in site.log[1:]] == ["13", "14", "15", "16"]
     assert sorted(path.name for path in folder.iterdir()) == [".lock", "manifest.jsonl", "strips"]
+
+
+@pytest.mark.parametrize("out", ["closed pipe", "full disk", "closed"])
+def test_nobody_reading_what_it_says_does_not_end_the_download(site, tmp_path, out):
+    """`| true`, `> /dev/full` and `>&-`; the reasons are said while it runs."""
+    site.fail(BAD_PATH, html)
+    shell = {"closed pipe": "| true", "full disk": "> /dev/full", "closed": ">&-"}[out]
+    arguments = " ".join(command(site, tmp_path))
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{sys.executable} -m {MODULE} {arguments} {shell}"],
+        cwd=Path(__file__).parents[3],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert there(tmp_path / "garfield") == WITHOUT_BAD
+    assert done.stderr == ""
+    assert done.returncode == 1  # less than the share that --min_share asks
+
+
+def test_flags_are_read_without_the_http_client_and_the_parser_of_pages():
+    code = f"import sys, {MODULE}.__main__; print({{'requests', 'bs4', 'PIL'}} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[3], capture_output=True, text=True
+    )
+    assert done.stdout == "set()\n"

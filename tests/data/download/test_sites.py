@@ -277,7 +277,11 @@ def test_another_comic_is_its_name_first_day_and_weekdays():
 
 
 @pytest.mark.parametrize(
-    "text", ["foxtrot", "../etc:1988-04-10", "foxtrot:April", "foxtrot:1988-04-10:sun", "", "A:1"]
+    "text",
+    [
+        *("foxtrot", "../etc:1988-04-10", "foxtrot:April", "foxtrot:1988-04-10:sun", "", "A:1"),
+        "foxtrot:1988-04-10:sat-mon",
+    ],
 )
 def test_a_comic_that_is_not_understood_is_explained(text):
     with pytest.raises(UserError, match=r"--comic .* such as foxtrot"):

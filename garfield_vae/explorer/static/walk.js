@@ -1,12 +1,12 @@
 // Two pinned strips and the way between them.
 
+import { fillTrack, ignoreSwipes } from "./sliders.js";
 import { between } from "./state.js";
-import { fillTrack } from "./sliders.js";
 
 const ONE_WAY = 3000; // milliseconds from A to B while playing
 const byId = (id) => document.getElementById(id);
 
-export class Between {
+export class Walk {
   #on; #playing = 0;
 
   // on: { move(state), commit(), pinned(), gif(a, b) }
@@ -15,6 +15,7 @@ export class Between {
     this.a = this.b = null;
     this.mix = byId("mix");
     fillTrack(this.mix);
+    ignoreSwipes(this.mix);
     this.mix.addEventListener("input", () => { this.stop(); this.#move(); });
     this.mix.addEventListener("change", () => on.commit());
     byId("play").addEventListener("click", () => this.toggle());
@@ -53,13 +54,15 @@ export class Between {
     this.#on.pinned();
   }
 
+  get playing() { return this.#playing !== 0; }
+
   toggle() {
     if (this.#playing) this.stop();
     else if (this.a && this.b) this.#play();
   }
 
   #play() {
-    byId("play").ariaPressed = "true";
+    byId("play").setAttribute("aria-pressed", "true");
     byId("play").textContent = "Stop";
     // from where the slider stands, towards B; then there and back until stopped
     const begin = performance.now() - ONE_WAY * this.mix.value;
@@ -76,7 +79,7 @@ export class Between {
     if (!this.#playing) return;
     cancelAnimationFrame(this.#playing);
     this.#playing = 0;
-    byId("play").ariaPressed = "false";
+    byId("play").setAttribute("aria-pressed", "false");
     byId("play").textContent = "Play";
     this.#on.commit();
   }

@@ -129,3 +129,33 @@ export function compile(shapes, pages) {
     ...section(10, vector(shapes.map(convolution))),
   ]);
 }
+
+// The same convolution in plain JavaScript, for browsers without WebAssembly's vectors: exact, and
+// several times as slow. `floats` is the memory; input, weights, bias and output count floats.
+export function convolve(floats, shape, input, weights, bias, output) {
+  const { height, width, rowIn, rowOut, inputs, outputs, taps } = shape;
+  const run = taps * inputs;
+  for (let block = 0; block < outputs; block += LANES) {
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        let a = floats[bias + block], b = floats[bias + block + 1], c = floats[bias + block + 2];
+        let d = floats[bias + block + 3], e = floats[bias + block + 4], f = floats[bias + block + 5];
+        let g = floats[bias + block + 6], h = floats[bias + block + 7];
+        let weight = weights + block * taps * run;
+        for (let tap = 0; tap < taps; tap++) {
+          let at = input + (y + tap) * rowIn + x * inputs;
+          for (let i = 0; i < run; i++, weight += LANES) {
+            const value = floats[at++];
+            a += value * floats[weight]; b += value * floats[weight + 1];
+            c += value * floats[weight + 2]; d += value * floats[weight + 3];
+            e += value * floats[weight + 4]; f += value * floats[weight + 5];
+            g += value * floats[weight + 6]; h += value * floats[weight + 7];
+          }
+        }
+        const to = output + y * rowOut + x * outputs + block;
+        floats[to] = a; floats[to + 1] = b; floats[to + 2] = c; floats[to + 3] = d;
+        floats[to + 4] = e; floats[to + 5] = f; floats[to + 6] = g; floats[to + 7] = h;
+      }
+    }
+  }
+}

@@ -14,10 +14,10 @@ export function download(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-export class Shelf {
+export class Favourites {
   #list; #template; #info; #on; #key; #kept = [];
 
-  // on: { jump(state), say(text, bad), picture(state) → promise of a data: URL }
+  // on: { jump(state), say(text, kind), picture(state) → promise of a data: URL }
   constructor(list, template, info, on) {
     this.#list = list;
     this.#template = template;
@@ -25,7 +25,7 @@ export class Shelf {
     this.#on = on;
     this.#key = `strip explorer ${info.model}`; // a state means nothing to another model
     this.#read();
-    // another page of this browser has changed the shelf
+    // another page of this browser has changed them
     window.addEventListener("storage", (event) => { if (event.key === this.#key) this.#read(); });
   }
 
@@ -34,7 +34,7 @@ export class Shelf {
       const kept = JSON.parse(localStorage.getItem(this.#key) ?? "[]");
       this.#kept = kept.flatMap((entry) => this.#valid(entry));
     } catch {
-      this.#kept = []; // storage is off, or not ours: the shelf is empty
+      this.#kept = []; // storage is off, or not ours: there are none
     }
     this.#show();
   }
@@ -57,15 +57,16 @@ export class Shelf {
     try {
       localStorage.setItem(this.#key, JSON.stringify(this.#kept));
     } catch {
-      this.#on.say("This browser keeps no more: save the shelf as JSON.", true);
+      this.#on.say("This browser keeps no more: save the favourites as JSON.", "bad");
     }
   }
 
   #show() {
-    document.getElementById("shelf-empty").hidden = this.#kept.length > 0;
+    document.getElementById("favourites-empty").hidden = this.#kept.length > 0;
     this.#list.replaceChildren(...this.#kept.map((entry, index) => {
       const item = this.#template.content.firstElementChild.cloneNode(true);
       const button = item.querySelector(".picture");
+      item.querySelector(".drop-it").setAttribute("aria-label", `Remove ${entry.name}`);
       button.querySelector("img").src = entry.picture;
       button.querySelector("span").textContent = button.title = entry.name;
       button.addEventListener("click", () => this.#on.jump(entry.state));
@@ -89,7 +90,7 @@ export class Shelf {
     return new Blob([JSON.stringify(content, null, 1)], { type: "application/json" });
   }
 
-  // Puts a saved file's strips on the shelf and gives the strip it was saved with.
+  // Adds a saved file's strips to the favourites and gives the strip it was saved with.
   // Throws an Error that says what is wrong with the file.
   async load(file) {
     if (file.size > 4e6) throw new Error("it is too large");

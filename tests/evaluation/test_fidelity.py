@@ -9,8 +9,8 @@ from sklearn.decomposition import PCA
 from strip_pictures import random_strips
 
 from garfield_vae.evaluation.metrics.baselines import mean_image, mosaic, pca_reconstructions
+from garfield_vae.evaluation.metrics.fidelity import KernelDistance, manifold_measures
 from garfield_vae.evaluation.metrics.intervals import weighted_estimate
-from garfield_vae.evaluation.metrics.samples import KernelDistance, NearestStrips, manifold_measures
 from garfield_vae.evaluation.metrics.wasserstein import (
     PATCH,
     SlicedWasserstein,
@@ -187,26 +187,6 @@ def test_blurred_strips_are_further_away_at_the_finest_scale_than_real_ones():
     assert far > 5 * near
 
 
-# ---- nearest ------------------------------------------------------------------------------------
-
-
-def test_a_copy_of_a_training_strip_is_found_with_its_exact_distance():
-    training = random_strips(70)
-    noisy = training[[66, 3]].astype(int)
-    noisy[0, 0, 0, 0, 0] += 5 if noisy[0, 0, 0, 0, 0] < 128 else -5
-    places, errors = NearestStrips(training)(noisy.astype(np.uint8))
-    np.testing.assert_array_equal(places, [66, 3])
-    np.testing.assert_allclose(errors, [(5 / 127.5) ** 2 / noisy[0].size, 0], rtol=1e-5)
-
-
-def test_nearest_strips_agree_with_the_whole_table_of_distances():
-    strips, training = random_strips(5, seed=1), random_strips(30)
-    table = np.square(strips[:, None].astype(float) - training[None]).mean(axis=(2, 3, 4, 5))
-    places, errors = NearestStrips(training, candidates=30)(strips)
-    np.testing.assert_array_equal(places, table.argmin(axis=1))
-    np.testing.assert_allclose(errors, table.min(axis=1) / 127.5**2, rtol=1e-5)
-
-
 # ---- lines to compare with ----------------------------------------------------------------------
 
 
@@ -231,6 +211,9 @@ def test_pca_reconstructions_are_those_of_scikit_learn():
     found, kept = pca_reconstructions(training, strips, 7)
     assert kept == 7
     assert np.abs(found - expected.clip(0, 255)).max() < 0.6
+    more = np.concatenate([random_strips(5, seed=2), training])
+    again, _ = pca_reconstructions(more, strips, 7, np.arange(5, 35))
+    np.testing.assert_array_equal(again, found)
 
 
 def test_pca_has_no_more_components_than_strips_less_one_and_then_returns_them_exactly():

@@ -3,10 +3,10 @@
 const PATIENCE = 250; // milliseconds of rest before the nearest strip is looked for
 const byId = (id) => document.getElementById(id);
 
-export class Strips {
+export class RealStrips {
   #backend; #info; #on; #here = null; #nearestTimer = 0; #copyUrl = "";
 
-  // on: { jump(state), say(text, bad) }
+  // on: { jump(state), complain(text), finish(panels) }
   constructor(backend, info, on) {
     this.#backend = backend;
     this.#info = info;
@@ -25,7 +25,7 @@ export class Strips {
     const { first, last, count } = this.#info.strips;
     const name = byId("name");
     name.placeholder = first;
-    name.title = `one of ${count} strips, ${first} to ${last}`;
+    byId("name-note").textContent = `${count.toLocaleString()} strips, ${first} to ${last}.`;
     const suggest = async () => {
       const names = await this.#try(this.#backend.names(name.value.trim()));
       byId("names").replaceChildren(...(names ?? []).map((text) => new Option(text, text)));
@@ -48,6 +48,13 @@ export class Strips {
       if (file.files.length) this.encode(file.files[0]);
       file.value = ""; // so that the same file can be chosen again
     });
+    document.addEventListener("paste", (event) => {
+      const pasted = [...(event.clipboardData?.files ?? [])];
+      const picture = pasted.find(({ type }) => type.startsWith("image/"));
+      if (!picture) return;
+      event.preventDefault();
+      this.encode(picture);
+    });
     const dropping = byId("dropping");
     const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
     document.addEventListener("dragover", (event) => {
@@ -62,12 +69,13 @@ export class Strips {
       if (!carriesFile(event)) return;
       event.preventDefault();
       dropping.hidden = true;
-      this.encode(event.dataTransfer.files[0]);
+      if (event.dataTransfer.files.length) this.encode(event.dataTransfer.files[0]);
     });
   }
 
   #listenToCompare() {
     byId("return").addEventListener("click", () => this.#on.jump(this.#here.state));
+    byId("finish").addEventListener("click", () => this.#on.finish(this.#here.empty));
     const peek = byId("peek");
     peek.addEventListener("pointerdown", () => this.peek(true));
     for (const end of ["pointerup", "pointerleave", "pointercancel", "blur"]) {
@@ -88,7 +96,7 @@ export class Strips {
     try {
       return await promise;
     } catch (error) {
-      this.#on.say(error.message, true);
+      this.#on.complain(error.message);
       return null;
     }
   }
@@ -96,24 +104,24 @@ export class Strips {
   async go(name) {
     const found = await this.#try(this.#backend.strip(name));
     if (!found) return;
-    this.#arrive({ ...found, name, original: this.#backend.stripPicture(name) });
+    this.#arrive({ ...found, original: this.#backend.stripPicture(found.name) });
     this.#on.jump(found.state);
   }
 
   async encode(file) {
     const found = await this.#try(this.#backend.encode(file));
     if (!found) return;
-    this.#arrive({ ...found, name: file.name });
+    this.#arrive({ ...found, name: file.name || "the pasted picture" });
     this.#on.jump(found.state);
   }
 
   // After a reload, or when a link is opened: the original beside the strip it shows.
   async #recall(state) {
     const [weight, source] = state.base.length === 1 ? state.base[0] : [0, ""];
-    const name = source.startsWith("strip:") ? source.slice("strip:".length) : null;
-    if (weight !== 1 || name === null || name === this.#here?.name) return;
-    const found = await this.#try(this.#backend.strip(name));
-    if (found) this.#arrive({ ...found, name, original: this.#backend.stripPicture(name) });
+    const [, name] = source.match(/^(?:strip:|given:[\w-]+:strip )(.+)$/) ?? [];
+    if (weight !== 1 || name === undefined || name === this.#here?.name) return;
+    const found = await this.#backend.strip(name).catch(() => null); // another run's strip
+    if (found) this.#arrive({ ...found, original: this.#backend.stripPicture(found.name) });
   }
 
   async #arrive(strip) {
@@ -123,6 +131,7 @@ export class Strips {
     byId("compare-original").src = byId("original").src = strip.original;
     byId("compare-original").alt = `The original: ${strip.name}`;
     byId("compare-name").textContent = strip.name;
+    byId("finish").hidden = !(strip.empty?.length && this.#info.can.includes("complete"));
     const copy = await this.#try(this.#backend.png(strip.state));
     if (!copy || this.#here !== strip) return;
     URL.revokeObjectURL(this.#copyUrl);
@@ -141,7 +150,7 @@ export class Strips {
       byId("nearest-picture").alt = `The strip ${nearest.name}`;
       byId("nearest-name").textContent = nearest.name;
       byId("nearest-distance").textContent = nearest.distance < 0.02 ? "this very strip"
-        : `${nearest.distance.toFixed(2)} away (a strip is about 1 from the mean)`;
+        : `${nearest.distance.toFixed(2)} away (a strip is about 1 from the average)`;
       byId("nearest").hidden = false;
       byId("nearest-none").hidden = true;
     }, PATIENCE);

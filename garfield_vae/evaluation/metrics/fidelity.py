@@ -1,7 +1,7 @@
-"""Sets of drawn strips against sets of real ones.
+"""Sets of drawn strips against sets of real ones, on features.
 
-Precision and recall, density and coverage, and kernel distance (KID) say on features how far a set
-is from another; the nearest training strip says whether a drawn strip is a copy.
+Precision and density say how far a drawn set is faithful, recall and coverage how much of the real
+one it reaches, kernel distance (KID) how far the two lie apart as a whole.
 """
 
 import math
@@ -10,8 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-
-from garfield_vae.evaluation.metrics.features import small_strips
 
 
 @dataclass(frozen=True)
@@ -75,8 +73,10 @@ def _distances(a: Tensor, b: Tensor) -> Tensor:
 class KernelDistance:
     """Squared maximum mean discrepancy with the kernel (x·y / F + 1)³ (KID, Bińkowski et al. 2018).
 
-    Unbiased: two sets of the same kind give 0 on average, and may give less. Called with how often
-    each strip counts, it gives the distance of a resampled set; a strip never meets itself.
+    Features are expected to have a mean square of 1, as those of Inception have about: with much
+    smaller ones the kernel is nearly linear and sees only the difference of means. Unbiased: two
+    sets of the same kind give 0 on average, and may give less. Called with how often each strip
+    counts, it gives the distance of a resampled set; a strip never meets itself.
     """
 
     def __init__(self, real: Tensor, drawn: Tensor) -> None:
@@ -98,39 +98,6 @@ class KernelDistance:
 
 def _mean_of_pairs(kernel: np.ndarray, counts: np.ndarray) -> float:
     pairs = counts.sum() ** 2 - (counts**2).sum()
-    if pairs == 0:  # one strip, however often: it has nobody to meet
+    if pairs == 0:  # one strip, however often, has no pair
         return math.nan
     return (counts @ kernel @ counts - counts**2 @ np.diagonal(kernel)) / pairs
-
-
-class NearestStrips:
-    """Finds the training strip that is nearest in pixels.
-
-    The `candidates` nearest at an eighth of the resolution are compared at full resolution, so the
-    strip that is named is the exact nearest among those.
-    """
-
-    def __init__(self, training: np.ndarray, candidates: int = 8) -> None:
-        """training: uint8 [M, 3, 3, H, W], read in pieces: a memory map will do."""
-        self._training, self._small = training, small_strips(training).flatten(1)
-        self._candidates = min(candidates, len(training))
-
-    def __call__(self, strips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 [N, 3, 3, H, W] → rows [N] of the training strips, and MSE [N] in [-1, 1]."""
-        places, errors = [], []
-        for start in range(0, len(strips), 64):
-            chunk = torch.as_tensor(np.asarray(strips[start : start + 64]))
-            far = torch.cdist(small_strips(chunk).flatten(1), self._small)  # [64, M]
-            nearest = far.topk(self._candidates, largest=False).indices.sort(dim=1).values.numpy()
-            for strip, rows in zip(chunk.flatten(1).float(), nearest, strict=True):
-                mse = [self._squares(strip, row) for row in rows]
-                best = int(np.argmin(mse))
-                places.append(int(rows[best]))
-                errors.append(mse[best] / 127.5**2 / len(strip))
-        return np.array(places), np.array(errors)
-
-    def _squares(self, strip: Tensor, row: int) -> float:
-        """Sum of squared differences of a strip's values (float [D]) and a training strip's."""
-        difference = torch.from_numpy(np.array(self._training[row])).flatten(0, -2).float()
-        squares = difference.sub_(strip.view_as(difference)).square_()
-        return float(squares.sum(dim=1).double().sum())  # whole numbers: a line's sum is exact

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from garfield_vae.evaluation.comparison import Nearest
+from garfield_vae.evaluation.metrics.memorisation import Nearest
 from garfield_vae.latent.codec import decode
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
 
-SHOWN_SAMPLES, SHOWN_PRIOR, SHOWN_WALKS, SHOWN_NEAREST = 12, 4, 6, 4
+SHOWN_SAMPLES, SHOWN_OTHERS, SHOWN_WALKS, SHOWN_NEAREST = 12, 4, 6, 4
 WALK_STEPS = (-3.0, -1.5, 0.0, 1.5, 3.0)  # standard deviations
 LEAST_EXPLAINED = 0.001  # a component below it moves nothing that could be seen
 MORPH_STEPS = 7
@@ -36,18 +36,22 @@ class Walk:
 
 
 @dataclass(frozen=True)
-class Exhibits:
-    """All pictures of a report. Pairs are (strip, its reconstruction), (sample, training strip)."""
+class Pictures:
+    """All pictures of a report.
+
+    reconstructions   pairs (strip, its reconstruction): the best, the median and the worst
+    samples           by sampler, the first that were drawn
+    nearest           pairs (sample, training strip): those of the first sampler that come nearest
+    """
 
     reconstructions: list[tuple[Picture, Picture]]
-    samples: list[Picture]
-    prior: list[Picture]
+    samples: dict[str, list[Picture]]
     walks: list[Walk]
     morph: list[Picture]
     nearest: list[tuple[Picture, Picture]]
 
 
-def gather_exhibits(
+def choose_pictures(
     model: StripVAE,
     space: LatentSpace,
     *,
@@ -56,49 +60,57 @@ def gather_exhibits(
     reconstructions: np.ndarray,
     errors: np.ndarray,
     means: np.ndarray,
-    samples: np.ndarray,
-    prior: np.ndarray,
-    nearest: Nearest,
+    samples: dict[str, np.ndarray],
+    nearest: dict[str, Nearest],
     training: Any,
     training_names: Sequence[str],
-) -> Exhibits:
+) -> Pictures:
     """Chooses from what was measured, and decodes walks and a morph.
 
-    held_out, reconstructions, samples, prior are uint8 [·, 3, 3, H, W]; errors [N] and means [N, z]
-    belong to the held-out strips, `nearest` to the samples.
+    held_out, reconstructions, samples of each sampler are uint8 [·, 3, 3, H, W]; errors [N] and
+    means [N, z] belong to the held-out strips, `nearest` to the samples.
     """
     order = np.argsort(errors)
-    return Exhibits(
+    first = next(iter(samples))
+    shown = {name: SHOWN_SAMPLES if name == first else SHOWN_OTHERS for name in samples}
+    return Pictures(
         reconstructions=[
             _reconstruction(word, row, held_out, reconstructions, errors, names)
             for word, row in _best_median_worst(order)
         ],
-        samples=[
-            Picture(strip, f"sample {i + 1}", f"Strip {i + 1} drawn by the network")
-            for i, strip in enumerate(samples[:SHOWN_SAMPLES])
-        ],
-        prior=[
-            Picture(strip, f"sample {i + 1}", f"Strip {i + 1} drawn by the network from N(0, I)")
-            for i, strip in enumerate(prior[:SHOWN_PRIOR])
-        ],
+        samples={
+            name: [
+                Picture(strip, f"sample {i + 1}", f"Sample {i + 1} of the {name} sampler")
+                for i, strip in enumerate(strips[: shown[name]])
+            ]
+            for name, strips in samples.items()
+        },
         walks=[
             _walk(model, space, component)
             for component, share in enumerate(space.explained[:SHOWN_WALKS])
             if share >= LEAST_EXPLAINED
         ],
         morph=_morph(model, means, names, order),
-        nearest=[
-            (
-                Picture(samples[i], f"sample {i + 1}", f"Strip {i + 1} drawn by the network"),
-                Picture(
-                    training[[nearest.rows[i]]][0],
-                    f"{training_names[nearest.rows[i]]}, MSE {nearest.mse[i]:.3f} away",
-                    f"Training strip {training_names[nearest.rows[i]]}",
-                ),
-            )
-            for i in np.argsort(nearest.mse)[:SHOWN_NEAREST]
-        ],
+        nearest=_nearest(samples[first], nearest[first], training, training_names),
     )
+
+
+def _nearest(
+    samples: np.ndarray, nearest: Nearest, training: Any, names: Sequence[str]
+) -> list[tuple[Picture, Picture]]:
+    """The samples with the panels most like a training panel, and the strips that those are of."""
+    pairs = []
+    for i in np.argsort(nearest.relative.min(axis=1))[:SHOWN_NEAREST]:
+        panel = int(nearest.relative[i].argmin())
+        row = int(nearest.panel_row[i, panel])
+        label = f"sample {i + 1}, panel {panel + 1}: {nearest.relative[i, panel]:.2f}"
+        pairs.append(
+            (
+                Picture(samples[i], label, f"Sample {i + 1} of the sampler"),
+                Picture(training[[row]][0], names[row], f"Training strip {names[row]}"),
+            )
+        )
+    return pairs
 
 
 def _best_median_worst(order: np.ndarray) -> list[tuple[str, int]]:
@@ -112,7 +124,7 @@ def _best_median_worst(order: np.ndarray) -> list[tuple[str, int]]:
 def _reconstruction(word, row, held_out, reconstructions, errors, names) -> tuple[Picture, Picture]:
     name = names[row]
     return (
-        Picture(held_out[row], f"{word}: {name}", f"Held-out strip {name}"),
+        Picture(held_out[row], f"{word}: {name}", f"Test strip {name}"),
         Picture(
             reconstructions[row],
             f"reconstruction, MSE {errors[row]:.3f}",

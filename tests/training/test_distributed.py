@@ -2,6 +2,7 @@
 
 import csv
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,7 @@ def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch_also_wh
             assert float(double[name]) == pytest.approx(float(single[name]), rel=0.002), name
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("flags", "started", "sentence"),
     [
@@ -103,3 +105,23 @@ def test_that_other_processes_do_not_come_is_told(monkeypatch, capsys):
     with told_of_waiting(4) as timer:
         timer.join()
     assert "still waiting for all of 4 processes" in capsys.readouterr().out
+=======
+def test_two_machines_without_a_common_disk_each_build_their_own_store(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, str(ROOT / "train_torch.py"), "--source", "drawn", "--count", "20"]
+    command += [flag for flag in SMALL if flag not in ("--source", "folder")]
+    command += ["--num_nodes", "2", "--strategy", "ddp", "--epochs", "1", "--run_name", "run"]
+    machines = []
+    for rank in (0, 1):
+        folder = tmp_path / f"machine_{rank}"
+        folder.mkdir()
+        place = {"NODE_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        environment = {k: v for k, v in os.environ.items() if k != "LOCAL_RANK"} | place
+        machines.append(subprocess.Popen(command, cwd=folder, env=environment))
+    assert [machine.wait() for machine in machines] == [0, 0]
+    stores = [tmp_path / f"machine_{rank}/data/drawn-20/panels-32x40.npy" for rank in (0, 1)]
+    assert stores[0].read_bytes() == stores[1].read_bytes()
+    assert not (tmp_path / "machine_1" / "logs").exists()
+>>>>>>> model

@@ -44,10 +44,6 @@ AVERAGE_GAMMA = 6.94  # the average's width is a tenth of the steps so far (EDM2
 WEIGHT_DECAY = 0.01
 CLIP_NORM = 1.0
 RUNNING_SHARE = 0.01  # weight of the newest batch in the running distortion that sets auto beta
-<<<<<<< HEAD
-FIGURES = ("loss", "distortion", "rate", "beta")  # averaged over the strips of an epoch
-=======
->>>>>>> model
 
 
 class Diverged(UserError):

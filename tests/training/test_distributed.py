@@ -66,7 +66,6 @@ def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch_also_wh
             assert float(double[name]) == pytest.approx(float(single[name]), rel=0.002), name
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("flags", "started", "sentence"),
     [
@@ -105,7 +104,8 @@ def test_that_other_processes_do_not_come_is_told(monkeypatch, capsys):
     with told_of_waiting(4) as timer:
         timer.join()
     assert "still waiting for all of 4 processes" in capsys.readouterr().out
-=======
+
+
 def test_two_machines_without_a_common_disk_each_build_their_own_store(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -124,4 +124,3 @@ def test_two_machines_without_a_common_disk_each_build_their_own_store(tmp_path)
     stores = [tmp_path / f"machine_{rank}/data/drawn-20/panels-32x40.npy" for rank in (0, 1)]
     assert stores[0].read_bytes() == stores[1].read_bytes()
     assert not (tmp_path / "machine_1" / "logs").exists()
->>>>>>> model

@@ -1,71 +1,56 @@
 """One lever at a time: what does each choice in the network and its training bring?
 
-    python benchmarks/ablations.py --strips DIR --levers "as it is,GroupNorm,ReLU"
-    python benchmarks/ablations.py --strips DIR --levers "as it is,c_hidden 12" --steps 200
     python benchmarks/ablations.py --list
+    python benchmarks/ablations.py --strips DIR --levers "as shipped,GroupNorm,ReLU" --steps 300
+    python benchmarks/ablations.py --strips DIR --levers "as shipped,c_hidden 12" --seconds 120
 
-Each lever is a process of its own: the network as it is with that one thing changed, the same
-strips, the same processor time with one thread (so that two can run side by side, and a lever that
-costs time pays for it), measured on held-out weeks as benchmarks/quality.py splits them. With
---steps every lever gets the same number of steps instead. The results with what follows from them
-are in ablations.md.
+A lever is one change of what train_torch.py does: another option, or another value of a constant
+or part of the code. Each is trained by the product's own StripModule and StripData, in a process
+of its own with one thread, for the same number of steps, or with --seconds for the same processor
+time, so that a lever that costs time pays for it. MSE and SSIM are of reconstructions from the
+posterior mean of held-out weeks, split as benchmarks/quality.py does. Results: ablations.md.
 """
 
 import argparse
 import itertools
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pytorch_lightning import Callback, Trainer
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.quality import draw, split_weeks
+import train_torch
+from benchmarks.quality import draw, reconstruction_row, split_weeks
 from garfield_vae.cli.options import TrainOptions
-from garfield_vae.data.panels import to_unit
 from garfield_vae.data.store import PanelStore
+from garfield_vae.latent.codec import reconstruct
 from garfield_vae.model import networks
-from garfield_vae.model.elbo import calibrated_beta, distortion, ramp, rate
-from garfield_vae.training import augment as augmenting
-from garfield_vae.training.augment import augment, augmented_share
-from garfield_vae.training.module import LEARNING_RATE_PER_WIDTH, WARMUP_STEPS, power_average
-from train_torch import BATCH_ON_CPU, choose_precision
+from garfield_vae.training import augment, module
+from garfield_vae.training.data_module import StripData
+from garfield_vae.training.trainer import choose_precision, make_module, quieten_lightning
 
-# What a lever can change; `networks.…` are changed in place, since each lever has its own process.
-RECIPE = {
-    "lr": LEARNING_RATE_PER_WIDTH / 6,
-    "beta": "auto",
-    "beta_warmup": 0,
-    "precision": "auto",
-    "memory_format": torch.channels_last,
-    "warmup": WARMUP_STEPS,
-    "cosine": False,
-    "clip": 1.0,
-    "average": True,
-    "adam": (0.9, 0.99),
-    "augment": augment,
-    "c_hidden": 6,
-    "num_blocks": 2,
-    "z_dim": 1024,
-    "batch": BATCH_ON_CPU,
-}
+Lever = dict[str, Any] | Callable[[], None]  # options of train_torch.py, or a change of its code
 
 
-class GroupNormBlock(nn.Module):
+# -------------------------------------------------------------------------------------------------
+# Other parts for the network
+
+
+class GroupNormBlock(networks.ResNetBlock):
     def __init__(self, channels: int):
-        super().__init__()
+        super().__init__(channels)
         self.norm1, self.norm2 = self.norm(channels), self.norm(channels)
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
 
     def norm(self, channels: int) -> nn.Module:
         return nn.GroupNorm(min(32, channels // 4), channels)
@@ -79,8 +64,8 @@ class BatchNormBlock(GroupNormBlock):
         return nn.BatchNorm2d(channels)
 
 
-class ShufflingDecoder(networks.PanelDecoder):
-    """Doubles by convolving to four times the channels and laying those out as 2×2 pixels."""
+class PixelShuffleDecoder(networks.PanelDecoder):
+    """Doubles the resolution by a convolution to four times the channels and a pixel shuffle."""
 
     def upsampling(self, wide: int, narrow: int) -> nn.Module:
         return nn.Sequential(nn.Conv2d(wide, 4 * narrow, 3, padding=1), nn.PixelShuffle(2))
@@ -97,17 +82,9 @@ class ShufflingDecoder(networks.PanelDecoder):
         return networks.to_panels(torch.tanh(self.paint(F.silu(x))))
 
 
-class TransposingDecoder(ShufflingDecoder):
-    """Doubles by transposed convolutions, as the published network does."""
-
+class TransposedConvolutionDecoder(PixelShuffleDecoder):
     def upsampling(self, wide: int, narrow: int) -> nn.Module:
         return nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1)
-
-
-def put(name: str, value: object) -> Callable[[], None]:
-    """Replaces a name of garfield_vae.model.networks, or one of torch's functions that it calls."""
-    owner, attribute = (F, name[2:]) if name.startswith("F.") else (networks, name)
-    return lambda: setattr(owner, attribute, value)
 
 
 def identity(shape: tuple[int, ...], count: int) -> Tensor:
@@ -118,92 +95,113 @@ def random_rotation(shape: tuple[int, ...], count: int) -> Tensor:
     return nn.init.orthogonal_(torch.empty(count, int(np.prod(shape))))
 
 
-def torchs_own_start() -> None:
-    """Convolutions as torch starts them, a third of the size; blocks still as the identity."""
-    ours = networks.StripVAE.initialise
-
-    def initialise(model: networks.StripVAE) -> None:
-        ours(model)
-        for name, module in model.named_modules():
-            if isinstance(module, nn.Conv2d) and not name.endswith("conv2"):
-                module.reset_parameters()
-
-    networks.StripVAE.initialise = initialise
+# -------------------------------------------------------------------------------------------------
+# Levers
 
 
-def blocks_start_active() -> None:
-    ours = networks.StripVAE.initialise
+def constants(owner: ModuleType, **values: Any) -> Callable[[], None]:
+    """Replaces names of a module; each lever has its own process."""
 
-    def initialise(model: networks.StripVAE) -> None:
-        ours(model)
-        for module in model.modules():
-            if isinstance(module, networks.ResNetBlock):
-                module.conv2.reset_parameters()
+    def change() -> None:
+        for name, value in values.items():
+            if not hasattr(owner, name):
+                raise AttributeError(f"{owner.__name__} has no {name}")
+            setattr(owner, name, value)
 
-    networks.StripVAE.initialise = initialise
-
-
-def stem(cell: int, stages: int) -> None:
-    networks.STEM, networks.STAGES = cell, stages
+    return change
 
 
-def shuffled_panels(strips: Tensor, share: float) -> Tensor:
-    """Half of the batches get their panels from different strips."""
-    strips = augment(strips, share)
-    if torch.rand(()) < 0.5:
-        return strips
-    return torch.stack([strips[torch.randperm(len(strips)), i] for i in range(3)], dim=1)
+def after_initialising(change: Callable[[nn.Module], None]) -> Callable[[], None]:
+    """Calls `change` with every network whose weights StripVAE has initialised."""
+
+    def lever() -> None:
+        ours = networks.StripVAE.initialise
+
+        def initialise(vae: networks.StripVAE) -> None:
+            ours(vae)
+            change(vae)
+
+        networks.StripVAE.initialise = initialise
+
+    return lever
 
 
-LEVERS: dict[str, Callable[[], None] | dict] = {
-    "as it is": {},
-    "GroupNorm": put("ResNetBlock", GroupNormBlock),
-    "BatchNorm": put("ResNetBlock", BatchNormBlock),
-    "dense layers at full speed": put("DENSE_SPEED", 1.0),
-    "dense layers at a tenth": put("DENSE_SPEED", 0.1),
-    "dense layers at a fiftieth": put("DENSE_SPEED", 0.02),
-    "dense layers at a thousandth": put("DENSE_SPEED", 0.001),
-    "dense layers start as identity": put("low_frequencies", identity),
-    "dense layers start as random rotation": put("low_frequencies", random_rotation),
-    "convolutions start as torch's": torchs_own_start,
-    "blocks start active": blocks_start_active,
-    "log std starts at -3": put("INITIAL_LOG_STD", -3.0),
-    "stem 4; three stages": lambda: stem(4, 3),
-    "stem 8; three stages": lambda: stem(8, 3),
-    "stem 2; four stages": lambda: stem(2, 4),
-    "full resolution; five stages": lambda: stem(1, 5),
-    "transposed convolutions": put("PanelDecoder", TransposingDecoder),
-    "pixel shuffle": put("PanelDecoder", ShufflingDecoder),
-    "linear output": lambda: setattr(torch, "tanh", lambda x: x),
-    "ReLU": put("F.silu", F.relu),
-    "GELU": put("F.silu", lambda x: F.gelu(x, approximate="tanh")),
+def torchs_initialisation(vae: networks.StripVAE) -> None:
+    for name, part in vae.named_modules():
+        if isinstance(part, nn.Conv2d) and not name.endswith("conv2"):
+            part.reset_parameters()
+
+
+def active_blocks(vae: networks.StripVAE) -> None:
+    for part in vae.modules():
+        if isinstance(part, networks.ResNetBlock):
+            part.conv2.reset_parameters()
+
+
+def shipped_augment_then_shuffled_panels() -> None:
+    """In half of the batches, the three panels of a strip come from three different strips."""
+    ours = module.augment
+
+    def shuffled(strips: Tensor, share: float) -> Tensor:
+        strips = ours(strips, share)
+        if torch.rand(()) < 0.5:
+            return strips
+        return torch.stack([strips[torch.randperm(len(strips)), i] for i in range(3)], dim=1)
+
+    module.augment = shuffled
+
+
+LEVERS: dict[str, Lever] = {
+    "as shipped": {},
+    # the network
+    "GroupNorm": constants(networks, ResNetBlock=GroupNormBlock),
+    "BatchNorm": constants(networks, ResNetBlock=BatchNormBlock),
+    "first cell 4; three stages": constants(networks, CELL=4, STAGES=3),
+    "first cell 8; three stages": constants(networks, CELL=8, STAGES=3),
+    "full resolution; five stages": constants(networks, CELL=1, STAGES=5),
+    "transposed convolutions": constants(networks, PanelDecoder=TransposedConvolutionDecoder),
+    "pixel shuffle": constants(networks, PanelDecoder=PixelShuffleDecoder),
+    "linear output": constants(torch, tanh=lambda x: x),
+    "ReLU": constants(F, silu=F.relu),
+    "num_blocks 1": {"num_blocks": 1},
+    "num_blocks 4": {"num_blocks": 4},
+    "c_hidden 4": {"c_hidden": 4},
+    "c_hidden 8": {"c_hidden": 8},
+    "c_hidden 12": {"c_hidden": 12},
+    # how it starts
+    "dense layers start as identity": constants(networks, cosine_basis=identity),
+    "dense layers start as random rotation": constants(networks, cosine_basis=random_rotation),
+    "convolutions start as torch's": after_initialising(torchs_initialisation),
+    "blocks start active": after_initialising(active_blocks),
+    "log std starts at -3": constants(networks, INITIAL_LOG_STD=-3.0),
+    # the objective
     "beta 1e-6": {"beta": 1e-6},
     "beta 1e-5": {"beta": 1e-5},
     "beta 1e-4": {"beta": 1e-4},
-    "learning rate 1e-3": {"lr": 1e-3},
-    "learning rate 4e-3": {"lr": 4e-3},
-    "no warm-up": {"warmup": 1},
-    "cosine to zero": {"cosine": True},
-    "no averaging of weights": {"average": False},
-    "Adam's second moment over 1,000 steps": {"adam": (0.9, 0.999)},
-    "beta rises over 60 steps": {"beta_warmup": 60},
-    "no clipping": {"clip": float("inf")},
+    "KL warm-up over 60 steps": {"beta_warmup": 60},
+    # the optimizer
+    "dense layers at full learning rate": constants(module, DENSE_LEARNING_RATE=1.0),
+    "dense layers at a fiftieth": constants(module, DENSE_LEARNING_RATE=0.02),
+    "dense layers at a thousandth": constants(module, DENSE_LEARNING_RATE=0.001),
+    "half the learning rate": constants(module, LEARNING_RATE_PER_WIDTH=0.005),
+    "twice the learning rate": constants(module, LEARNING_RATE_PER_WIDTH=0.02),
+    "no learning-rate warm-up": constants(module, WARMUP_STEPS=1),
+    "no learning-rate decay": constants(module, DECAY_FROM_STEP=float("inf")),
+    "no weight decay": constants(module, WEIGHT_DECAY=0.0),
+    "no clipping": constants(module, CLIP_NORM=float("inf")),
+    "weights not averaged": constants(module, AVERAGE_GAMMA=float("inf")),
+    "batch 4": {"batch_size": 4},
+    "batch 16": {"batch_size": 16},
     "float32": {"precision": "32-true"},
-    "bf16": {"precision": "bf16-mixed"},
-    "contiguous memory": {"memory_format": torch.contiguous_format},
-    "batch 4": {"batch": 4},
-    "batch 16": {"batch": 16},
-    "batch 64": {"batch": 64},
-    "c_hidden 4": {"c_hidden": 4, "lr": LEARNING_RATE_PER_WIDTH / 4},
-    "c_hidden 8": {"c_hidden": 8, "lr": LEARNING_RATE_PER_WIDTH / 8},
-    "c_hidden 12": {"c_hidden": 12, "lr": LEARNING_RATE_PER_WIDTH / 12},
-    "c_hidden 16": {"c_hidden": 16, "lr": LEARNING_RATE_PER_WIDTH / 16},
-    "num_blocks 1": {"num_blocks": 1},
-    "num_blocks 4": {"num_blocks": 4},
-    "not augmented": {"augment": lambda strips, share: strips},
-    "mirrored and shifted only": lambda: setattr(augmenting, "LEAST_SHOWN", 1.0),
-    "panels of different strips": {"augment": shuffled_panels},
+    # augmentation
+    "not augmented": {"augment": 0.0},
+    "mirrored and shifted only": constants(augment, SMALLEST_WINDOW=1.0),
+    "panels of different strips": shipped_augment_then_shuffled_panels,
 }
+
+
+# -------------------------------------------------------------------------------------------------
+# Training and measuring
 
 
 def main() -> None:
@@ -212,97 +210,88 @@ def main() -> None:
     )
     parser.add_argument("--list", action="store_true", help="print the levers and stop")
     parser.add_argument("--levers", default=",".join(LEVERS), help="which, with commas")
-    parser.add_argument("--strips", type=Path, help="folder of strips; 1,000 drawn if not given")
-    parser.add_argument("--seconds", type=float, default=120, help="processor time (default: 120)")
-    parser.add_argument("--steps", type=int, help="steps of training, instead of seconds")
+    parser.add_argument("--strips", type=Path, help="folder of strips; drawn ones if not given")
+    parser.add_argument("--count", type=int, default=1000, help="strips to draw (default: 1000)")
+    parser.add_argument("--steps", type=int, default=300, help="of training (default: 300)")
+    parser.add_argument("--seconds", type=float, help="processor time, in place of --steps")
+    parser.add_argument("--c_hidden", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stores", type=Path, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.list:
         print("\n".join(LEVERS))
-    elif options.stores:
-        training, held_out = (PanelStore.open(path) for path in options.stores)
-        run_lever(options, training, held_out)
-    else:
-        with tempfile.TemporaryDirectory(prefix="ablations-") as name:
-            strips = options.strips or draw(Path(name), 1000)
-            stores = [str(store.path) for store in split_weeks(strips.resolve(), Path(name))]
-            for lever in options.levers.split(","):
-                command = [sys.executable, __file__, "--levers", lever, "--stores", *stores]
-                command += ["--seconds", str(options.seconds), "--seed", str(options.seed)]
-                command += ["--steps", str(options.steps)] if options.steps else []
-                subprocess.run(command, check=False)
+        return
+    if unknown := set(options.levers.split(",")) - set(LEVERS):
+        parser.error(f"no such lever: {', '.join(sorted(unknown))}; --list prints them")
+    if options.stores:
+        train_and_measure(options, *(PanelStore.open(path) for path in options.stores))
+        return
+    with tempfile.TemporaryDirectory(prefix="ablations-") as name:
+        strips = options.strips or draw(Path(name), options.count)
+        stores = [str(store.path) for store in split_weeks(strips.resolve(), Path(name))]
+        for lever in options.levers.split(","):
+            command = [sys.executable, __file__, "--levers", lever, "--stores", *stores]
+            command += ["--steps", str(options.steps), "--seed", str(options.seed)]
+            command += ["--c_hidden", str(options.c_hidden)]
+            command += ["--seconds", str(options.seconds)] if options.seconds else []
+            if subprocess.run(command, check=False).returncode:
+                print(f"{lever:40} failed", flush=True)
 
 
-def run_lever(options: argparse.Namespace, training: PanelStore, held_out: PanelStore) -> None:
-    recipe, change = dict(RECIPE), LEVERS[options.levers]
-    recipe |= change if isinstance(change, dict) else {}
-    if callable(change):
-        change()
+class ProcessorTime(Callback):
+    """Stops training after so many seconds of processor time."""
+
+    def __init__(self, seconds: float | None):
+        self.seconds = seconds
+
+    def on_train_start(self, *_: Any) -> None:
+        self.began = time.process_time()
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        self.spent = time.process_time() - self.began
+        if self.seconds is not None:
+            trainer.should_stop |= self.spent > self.seconds
+
+
+def train_and_measure(
+    options: argparse.Namespace, training: PanelStore, held_out: PanelStore
+) -> None:
     torch.set_num_threads(1)
-    torch.manual_seed(options.seed)
-    sizes = {name: recipe[name] for name in ("z_dim", "c_hidden", "num_blocks")}
-    precision = choose_precision(TrainOptions(precision=recipe["precision"], accelerator="cpu"))
-    model = networks.StripVAE(**sizes).to(memory_format=recipe["memory_format"])
-    averaged = AveragedModel(model, multi_avg_fn=power_average, use_buffers=True)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=1.0, betas=recipe["adam"], weight_decay=0.01, fused=True
+    quieten_lightning()
+    values: dict[str, Any] = {"accelerator": "cpu", "batch_size": train_torch.BATCH_ON_CPU}
+    values |= {"c_hidden": options.c_hidden, "seed": options.seed}
+    lever = LEVERS[options.levers]
+    if callable(lever):
+        lever()
+    else:
+        values |= lever
+    settings = TrainOptions(**values)
+    trained = make_module(settings)
+    clock = ProcessorTime(options.seconds)
+    trainer = Trainer(
+        accelerator="cpu",
+        devices=1,
+        precision=choose_precision(settings),
+        max_epochs=-1,
+        max_steps=-1 if options.seconds else options.steps,
+        callbacks=[clock],
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
     )
-    rng, share = np.random.default_rng(options.seed), augmented_share(len(training))
-    running, order, step, began = 0.3, [], 0, time.process_time()
-
-    def progress() -> float:
-        if options.steps:
-            return step / options.steps
-        return (time.process_time() - began) / options.seconds
-
-    while (done := progress()) < 1:
-        cosine = np.cos(np.pi * done) / 2 + 0.5 if recipe["cosine"] else 1.0
-        warmth = min(1, (step + 1) / recipe["warmup"])
-        optimizer.param_groups[0]["lr"] = recipe["lr"] * warmth * cosine
-        if len(order) < recipe["batch"]:
-            order = rng.permutation(len(training)).tolist()
-        rows, order = order[: recipe["batch"]], order[recipe["batch"] :]
-        strips = recipe["augment"](to_unit(torch.from_numpy(training.panels[rows])), share)
-        with autocast(precision):
-            reconstruction, mean, log_std = model(strips)
-        error = distortion(strips, reconstruction)
-        running += 0.05 * (error.item() - running)
-        beta = recipe["beta"]
-        if beta == "auto":
-            beta = calibrated_beta(running, strips[0].numel())
-        beta *= ramp(step, recipe["beta_warmup"])
-        (error + beta * rate(mean, log_std).mean()).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), recipe["clip"])
-        optimizer.step()
-        optimizer.zero_grad()
-        averaged.update_parameters(model)
-        step += 1
-    seconds = (time.process_time() - began) / (step * recipe["batch"])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    chosen = averaged.module if recipe["average"] else model
-    mse = held_out_mse(chosen.eval(), held_out, precision)
+    trainer.fit(trained, StripData(training, settings.batch_size, settings.seed))
+    originals = np.array(held_out.panels)
+    row = reconstruction_row(originals, reconstruct(trained.averaged.module.eval(), originals))
+    strips_seen = trainer.global_step * settings.batch_size
     print(
-        f"{options.levers:40} held-out {mse:.4f}   training {running:.4f}   {step:5} steps   "
-        f"{1000 * seconds:4.0f} ms/strip   {peak:.2f} GB",
+        f"{options.levers:40} MSE {row['MSE']:.4f}   SSIM {row['SSIM']:.4f}   "
+        f"training {trained.running_distortion:.4f}   {trainer.global_step:5} steps   "
+        f"{1000 * clock.spent / strips_seen:4.0f} ms/strip",
         flush=True,
     )
-
-
-@torch.no_grad()
-def held_out_mse(model: networks.StripVAE, held_out: PanelStore, precision: str) -> float:
-    """Of reconstructions from the posterior mean, over all pixel values in [-1, 1]."""
-    total = 0.0
-    for start in range(0, len(held_out), 16):
-        strips = to_unit(torch.from_numpy(np.array(held_out.panels[start : start + 16])))
-        with autocast(precision):
-            reconstruction = model.decode(model.encode(strips)[0])
-        total += distortion(strips, reconstruction).item() * len(strips)
-    return total / len(held_out)
-
-
-def autocast(precision: str) -> torch.autocast:
-    return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed")
 
 
 if __name__ == "__main__":

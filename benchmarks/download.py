@@ -19,7 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from garfield_vae.data.download import DownloadOptions, download  # noqa: E402
+from garfield_vae.cli.download_options import DownloadOptions  # noqa: E402
+from garfield_vae.data.download import download  # noqa: E402
 
 STEP = 1000
 
@@ -41,7 +42,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         for limit in range(STEP, args.days + 1, STEP):
             wall, cpu = time.perf_counter(), time.process_time()
-            options = DownloadOptions(("uclick",), limit=limit, delay=0, base_url=base_url)
+            options = DownloadOptions(source="uclick", limit=limit, delay=0, base_url=base_url)
             report = download(Path(folder), options)
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,6 +1,6 @@
-"""What does an evaluation cost? Time, processor time and memory for 1,000 + 1,000 strips, by stage.
+"""What does an evaluation cost? Time, processor time and memory for 1,000 test strips, by stage.
 
-    python benchmarks/evaluation.py [--held_out 1000] [--samples 1000] [--z_dim 1024]
+    python benchmarks/evaluation.py [--held_out 1000] [--samples 500] [--z_dim 1024]
 
 Measures an untrained network (its figures mean nothing, its cost is that of a trained one) on
 strips of coloured blocks and noise, whose factors are known. Processor time is that of all
@@ -35,7 +35,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--held_out", type=int, default=1000)
-    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--samples", type=int, default=500)
     parser.add_argument("--training", type=int, default=2000)
     parser.add_argument("--z_dim", type=int, default=1024)
     options = parser.parse_args()
@@ -50,10 +50,12 @@ def main() -> None:
             Path(folder) / "best.ckpt",
             0,
         )
-        means, _ = encode(model, store.panels[store.split("train")[:256]])
-        space = LatentSpace.fit(means)
+        means, _ = encode(model, store.panels)
+        space = LatentSpace.fit(means[store.split("train")])
         stages = Stages(STAGES)
-        evaluate_run(run, space, store, Path(folder), num_samples=options.samples, stages=stages)
+        evaluate_run(
+            run, space, store, means, Path(folder), num_samples=options.samples, stages=stages
+        )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB on Linux
     print(
         f"{options.held_out:,} held-out strips, {options.samples:,} samples, "

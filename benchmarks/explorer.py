@@ -1,12 +1,15 @@
-"""How fast does the explorer's strip follow a drag?
+"""How fast does the explorer's page come, and how fast does its strip follow a drag?
 
     python benchmarks/explorer.py [--experiment_dir logs/RUN] [--seconds 8]
 
 Drives the real page in a real Chromium against the real server, in a process of its own, on one
-machine. Prints frames a second and the time from an input event to the picture that shows it (or
-a newer one): a drag with the mouse in one page, then eight visible pages turned at once. Most of
-the latter is the browser's work: on two cores without a GPU, the server is busy a tenth of the
-time. Without --experiment_dir the model is the default network, untrained: it costs the same.
+machine. Prints, for a desktop window, a phone-sized one with the processor slowed four times, and
+eight pages at once: seconds from opening the page to its first picture, pictures a second in a
+drag, and the time from an input event to the picture that shows it (or a newer one). Then what a
+pointer over a map of 11,000 strips costs the page, the exported page's size, and the server's
+memory before and after a hundred animations and samples. On a machine that does other work too,
+look at the processor times. Without --experiment_dir the model is the default network, untrained:
+it costs the same.
 """
 
 import argparse
@@ -24,15 +27,21 @@ import garfield_vae  # noqa: F401  (before torch: it settles how torch's threads
 
 # isort: split
 import numpy as np
+import requests
 import torch
 from playwright.sync_api import Page, sync_playwright
 
-from garfield_vae.explorer.explorer import Explorer
+from garfield_vae.explorer.export_page import export_page
 from garfield_vae.explorer.server import make_server
+from garfield_vae.explorer.service import Explorer
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
 
 PAGES = 8
+STRIPS = 11_000
+MADE = 100  # animations and samples between two looks at the server's memory
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+DESKTOP = {"viewport": {"width": 1440, "height": 900}}
 INPUTS_PER_SECOND = 60  # as many as a mouse sends
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -70,6 +79,15 @@ TURN = """([seconds, rate, offset]) => new Promise((done) => {
 
 
 def serve(experiment_dir: str | None, folder: str, pipe) -> None:
+    model, space, store, means = parts(experiment_dir)
+    explorer = Explorer(SimpleNamespace(model=model), space, store, means, Path(folder))
+    server, address = make_server(explorer, "127.0.0.1", 0)
+    pipe.send(address)
+    server.run()
+
+
+def parts(experiment_dir: str | None) -> tuple:
+    """A model with a latent space, and a library of strips that nobody has drawn."""
     if experiment_dir:
         from garfield_vae.checkpoints import load_run
 
@@ -77,14 +95,11 @@ def serve(experiment_dir: str | None, folder: str, pipe) -> None:
     else:
         torch.manual_seed(0)
         model = StripVAE().eval()
-    z = model.config["z_dim"]
-    means = np.random.default_rng(0).standard_normal((200, z)).astype(np.float32)
-    space = LatentSpace.fit(means)
-    loaded = SimpleNamespace(model=model)
-    explorer = Explorer(loaded, space, None, None, Path(folder))
-    server, address = make_server(explorer, "127.0.0.1", 0)
-    pipe.send(address)
-    server.run()
+    means = np.random.default_rng(0).standard_normal((STRIPS, model.config["z_dim"]), np.float32)
+    height, width = model.config["panel_height"], model.config["panel_width"]
+    panels = np.broadcast_to(np.uint8(255), (STRIPS, 3, 3, height, width))
+    store = SimpleNamespace(names=[f"strip {i}" for i in range(STRIPS)], panels=panels)
+    return model, LatentSpace.fit(means), store, means
 
 
 def memory(process: int) -> float:
@@ -99,12 +114,50 @@ def processor_time(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def opened(browser, address: str) -> Page:
-    page = browser.new_page(viewport={"width": 1280, "height": 860})
+def opened(browser, address: str, device: dict = DESKTOP, slowed: int = 1) -> tuple[Page, float]:
+    """The page, and seconds until its first picture."""
+    page = browser.new_page(**device)
     page.add_init_script(STOPWATCH)
+    if slowed > 1:
+        page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": slowed})
     page.goto(address)
     page.wait_for_selector("#figure[aria-busy=false]")
-    return page
+    return page, page.evaluate("marks.frames[0]") / 1000  # performance.now() counts from opening
+
+
+def map_hover(page: Page) -> tuple[float, float]:
+    """Milliseconds of the page's script for one movement over the map: median and the slowest."""
+    page.wait_for_function("document.getElementById('map-note').textContent.includes('dot')")
+    times = page.evaluate(
+        """async () => {
+          const map = document.getElementById("map");
+          map.scrollIntoView();
+          const { left, top, width, height } = map.getBoundingClientRect();
+          const times = [];
+          for (let i = 0; i < 200; i++) {
+            const at = { clientX: left + width * (0.5 + 0.4 * Math.sin(i / 9)),
+              clientY: top + height * (0.5 + 0.4 * Math.cos(i / 7)), bubbles: true };
+            const begin = performance.now();
+            map.dispatchEvent(new PointerEvent("pointermove", at));
+            await new Promise((done) => requestAnimationFrame(() => {
+              times.push(performance.now() - begin); done();
+            }));
+          }
+          return times;
+        }"""
+    )
+    return float(np.median(times)), float(np.max(times))
+
+
+def play(address: str, count: int) -> None:
+    """Animations and samples, `count` of them, asked for as a page does."""
+    session = requests.Session()
+    info = session.get(f"{address}api/info").json()
+    for seed in range(count):
+        asked = {"seed": seed, "temperature": 1}
+        other = session.post(f"{address}api/draw", json=asked).json()["state"]
+        walk = {"a": info["start"], "b": other, "frames": 6}
+        session.post(f"{address}api/walk.gif", json=walk).raise_for_status()
 
 
 def marks(page: Page) -> tuple[np.ndarray, np.ndarray]:
@@ -127,9 +180,10 @@ def drag(page: Page, seconds: float) -> None:
     page.wait_for_selector("#figure[aria-busy=false]")
 
 
-def line(name: str, latencies: np.ndarray, frames_per_second: float) -> str:
+def line(name: str, first: float, latencies: np.ndarray, frames_per_second: float) -> str:
     median, high = np.percentile(latencies, [50, 95])
-    return f"{name:28} {frames_per_second:10.1f} {median:12.0f} {high:12.0f} {len(latencies):8}"
+    figures = f"{frames_per_second:10.1f} {median:10.0f} {high:10.0f} {len(latencies):8}"
+    return f"{name:30} {first:12.2f} {figures}"
 
 
 def main() -> None:
@@ -145,20 +199,23 @@ def main() -> None:
         address = ours.recv()
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores before the start")
-        print(f"{'':28} {'frames/s':>10} {'median ms':>12} {'95 % ms':>12} {'inputs':>8}")
-        page = opened(browser, address)
-        drag(page, 1)  # warm
-        marks(page)
-        spent = processor_time(server.pid)
-        drag(page, flags.seconds)
-        spent = processor_time(server.pid) - spent
-        latencies, frames = marks(page)
-        print(line("a drag in one page", latencies, len(frames) / flags.seconds))
-        print(f"server's processor time: {1000 * spent / len(frames):.1f} ms a frame")
-        page.close()
+        columns = f"{'frames/s':>10} {'median ms':>10} {'95 % ms':>10} {'inputs':>8}"
+        print(f"{'':28} {'first paint s':>14} {columns}")
+        for name, device, slowed in (("desktop", DESKTOP, 1), ("phone, 4 times slower", PHONE, 4)):
+            page, first = opened(browser, address, device, slowed)
+            drag(page, 1)  # warm
+            marks(page)
+            spent = processor_time(server.pid)
+            drag(page, flags.seconds)
+            spent = processor_time(server.pid) - spent
+            latencies, frames = marks(page)
+            print(line(f"a drag, {name}", first, latencies, len(frames) / flags.seconds))
+            print(f"  server's processor time: {1000 * spent / len(frames):.1f} ms a frame")
+            median, slowest = map_hover(page)
+            print(f"  a move over the map of {STRIPS:,}: {median:.1f} ms, at most {slowest:.1f} ms")
+            page.close()
 
-        pages = [opened(browser, address) for _ in range(PAGES)]
-        before = memory(server.pid)
+        pages, firsts = zip(*(opened(browser, address) for _ in range(PAGES)), strict=True)
         for number, page in enumerate(pages):
             # without waiting: all are to turn at once
             page.evaluate(
@@ -169,11 +226,21 @@ def main() -> None:
         found = [marks(page) for page in pages]
         rates = [len(frames) / flags.seconds for _, frames in found]
         latencies = np.concatenate([latencies for latencies, _ in found])
-        print(line(f"{PAGES} pages, each", latencies, float(np.mean(rates))))
-        after = memory(server.pid)
-        print(f"slowest page {min(rates):.1f} frames/s; server {before:.0f} MB → {after:.0f} MB")
+        print(line(f"{PAGES} pages, each", max(firsts), latencies, float(np.mean(rates))))
+        print(f"  slowest page {min(rates):.1f} frames/s")
         browser.close()
+
+        play(address, 5)  # warm
+        before = memory(server.pid)
+        play(address, MADE)
+        print(
+            f"server's memory: {before:.0f} MB, {memory(server.pid):.0f} MB after {MADE} animations"
+        )
         server.terminate()
+        model, space, _, _ = parts(flags.experiment_dir)
+        file = Path(folder) / "page.html"
+        size = export_page(SimpleNamespace(model=model), space, Path(folder), file)
+        print(f"the exported page: {size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

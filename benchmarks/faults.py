@@ -133,7 +133,9 @@ class Processing(Using):
     again = work
 
     def state(self) -> State:
-        return files(Path("run/processed")) | {"latent": Path("run/latent.npz").read_bytes()}
+        return files(Path("run/processed")) | {
+            "latent": Path("run/latent.safetensors").read_bytes()
+        }
 
 
 class Exporting(Using):

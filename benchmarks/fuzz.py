@@ -36,7 +36,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from garfield_vae.checkpoints import (
     CONFIG,
     CONFIG_FORMAT,
-    LATENT,
     WEIGHTS,
     exported_space,
     load_exported,
@@ -51,8 +50,8 @@ from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels
 from garfield_vae.data.store import open_store
 from garfield_vae.explorer.states import Positions
+from garfield_vae.latent.files import LATENT, write_space
 from garfield_vae.latent.space import LatentSpace
-from garfield_vae.latent.space_file import write_space
 from garfield_vae.model.networks import StripVAE
 from garfield_vae.run_folder import read_options, write_json
 from garfield_vae.util.errors import UserError

@@ -18,8 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from garfield_vae.checkpoints import load_run
 from garfield_vae.data.panels import join_panels
 from garfield_vae.data.sources import present_strips
+from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode, encode, reconstruct
-from garfield_vae.latent.encoded import encoded_strips
+from garfield_vae.latent.files import encoded_strips
 from garfield_vae.run_folder import find_run_folder
 from garfield_vae.util.pictures import pairs, save_gif, save_png, sheet
 
@@ -40,7 +41,7 @@ def main() -> None:
     store = present_strips(run.options)
     space = encoded_strips(run.model, run.checkpoint, run.folder, store).space
 
-    latents = space.sample(options.samples, np.random.default_rng(options.seed))
+    latents = samplers.draw(space, options.samples, np.random.default_rng(options.seed))
     page = sheet(join_panels(decode(run.model, latents)), columns=2, width=WIDTH)
     print(save_png(PLACE / "samples.png", light(page)))
 

@@ -33,9 +33,9 @@ from garfield_vae.data.build import build_store
 from garfield_vae.data.drawn import draw_folder
 from garfield_vae.data.panels import join_panels
 from garfield_vae.data.store import PanelStore, iso_date
-from garfield_vae.evaluation.comparison import reconstruction_figures, reconstruction_values
-from garfield_vae.evaluation.evidence import bound_figures
+from garfield_vae.evaluation.compression import compression_figures
 from garfield_vae.evaluation.metrics.baselines import mean_image, mosaic, pca_reconstructions
+from garfield_vae.evaluation.reconstructions import reconstruction_figures, reconstruction_values
 from garfield_vae.latent.codec import decode, encode
 from garfield_vae.util.pictures import save_png, sheet
 
@@ -174,7 +174,7 @@ def train_ours(
 def measure(model: torch.nn.Module, strips: np.ndarray, beta: float) -> tuple[dict, np.ndarray]:
     means, variances = encode(model, strips)
     reconstructions = decode(model, means)
-    bound = bound_figures(model, strips, means, variances, beta, np.random.default_rng(0))
+    bound = compression_figures(model, strips, means, variances, beta, np.random.default_rng(0))
     row = {
         "rate": bound["rate"].value,
         "active": bound["active units"],

@@ -26,11 +26,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import train_torch
 from garfield_vae.checkpoints import load_run
 from garfield_vae.data.sources import present_strips
-from garfield_vae.evaluation.charts import Series, line_chart, standalone
-from garfield_vae.evaluation.comparison import reconstruction_values
-from garfield_vae.evaluation.metrics.bounds import elbo_bits
+from garfield_vae.evaluation.metrics.likelihood import elbo_bits
+from garfield_vae.evaluation.reconstructions import reconstruction_values
 from garfield_vae.latent.codec import decode, encode
 from garfield_vae.model.elbo import active_units, calibrated_beta, rate
+from garfield_vae.util.charts import Series, as_svg, line_chart
 from garfield_vae.util.files import replacing
 
 DEFAULTS = ["--source", "drawn", "--count", "600", "--epochs", "20", "--z_dim", "128"]
@@ -63,7 +63,7 @@ def main() -> None:
     with replacing(options.output / "rate_distortion.json", "w") as file:
         json.dump({"points": points, "area": area}, file, indent=2)
     with replacing(options.output / "rate_distortion.svg", "w") as file:
-        file.write(standalone(chart(points)))
+        file.write(as_svg(chart(points)))
     print(f"wrote {options.output / 'rate_distortion.svg'} and .json")
 
 
@@ -116,9 +116,8 @@ def table(points: list[dict[str, float]]) -> list[str]:
 def chart(points: list[dict[str, float]]):
     curve = [(max(point["rate"], 1.0), point["distortion"]) for point in points]
     names = [f"{point['multiple']:g}×" for point in points]
-    title = "Held-out distortion over rate, one point a beta, in multiples of the calibrated one"
     labels = ("rate, nats a strip; points: beta over the calibrated one", "mean squared error")
-    return line_chart(title, [Series("test strips", curve, names)], *labels, dots=True, log_x=True)
+    return line_chart([Series("test strips", curve, names)], *labels, dots=True, log_x=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,21 @@
-"""Which way of drawing latents gives the best strips? Fitted density, N(0, I), temperatures.
+"""Which sampler draws the best strips? Fitted densities, N(0, I), temperatures, and what is real.
 
     python benchmarks/sampling.py --experiment_dir logs/RUN --pictures /tmp/sampling.png
 
-Draws --samples strips by each way from one trained run and compares each set with its held-out
-(validation and test) strips: KID on lines and layout (0 is as good as real), precision (shares of
-the samples that look like strips), recall and coverage (share of the strips that samples look
-like). `nearest` is the mean squared error to the nearest training strip, in [-1, 1]; samples that
-come much nearer than held-out strips do are copies. The picture shows a row of each, from the same
-seed.
+Draws --samples strips by each sampler from one trained run and compares each set with its test
+strips, and with their reconstructions, which takes the decoder's blur out: kernel distance (KID,
+0 for one kind of strips), precision and density (how far samples lie within the real set), recall
+and coverage (how much of the real set samples reach), on both kinds of features; and how often a
+real strip is told from a sample by its story (0.5 is chance: panels that belong together, in their
+order). The first rows are what real strips, and their reconstructions, score at the same sizes.
+
+Novelty is the distance to the nearest training strip over that of test strips, 1 for a strip as new
+as a real one and 0 for a copy: of latents in the leading 64 components, of latents in all, and of
+decoded pictures against the nearest training strip's reconstruction. `copies` is the share of
+samples with a panel that is a near copy of a training panel, and the last column the verdict.
+
+The picture has a row a sampler, from the same seed: samples, each above the training strip whose
+latent is nearest.
 """
 
 import argparse
@@ -21,26 +29,29 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from garfield_vae.checkpoints import load_run
 from garfield_vae.data.panels import join_panels
 from garfield_vae.data.sources import present_strips
-from garfield_vae.evaluation.comparison import Describer
-from garfield_vae.evaluation.metrics.samples import KernelDistance, NearestStrips, manifold_measures
-from garfield_vae.latent.codec import decode, reconstruct
-from garfield_vae.latent.encoded import encoded_strips
+from garfield_vae.evaluation.copying import Control, CopyingMeasure, copies
+from garfield_vae.evaluation.evaluate import Rows, halves, strip_groups
+from garfield_vae.evaluation.metrics.memorisation import novelty
+from garfield_vae.evaluation.sample_sets import FEATURES, Describer, plain_figures
+from garfield_vae.latent import samplers
+from garfield_vae.latent.codec import decode, encode, reconstruct
+from garfield_vae.latent.files import encoded_strips
 from garfield_vae.run_folder import find_run_folder
 from garfield_vae.util.pictures import save_png, sheet
 
-FEATURES = "lines and layout"
-MOST_TRAINING = 1500
+MOST_FITTED, CONTROLS = 1000, 500
 SHOWN = 4
-WAYS = {
-    "N(0, I)": {"prior": True},
-    "one Gaussian": {"novelty": 1.0},
-    "novelty 0.75": {"novelty": 0.75},
-    "novelty 0.5": {"novelty": 0.5},
-    "novelty 0.25": {"novelty": 0.25},
-    "novelty 0: the strips": {"novelty": 0.0},
-    "novelty 0.5, temperature 0.7": {"temperature": 0.7},
-    "novelty 0.5, temperature 0.85": {"temperature": 0.85},
-    "novelty 0.5, temperature 1.2": {"temperature": 1.2},
+MEASURES = (("KID", 9), ("precision", 6), ("density", 6), ("recall", 6), ("coverage", 6))
+SAMPLERS = {
+    "normal, N(0, I)": (samplers.normal, {}),
+    "gaussian": (samplers.gaussian, {}),
+    "kernel, bandwidth 0.75": (samplers.kernel, {"bandwidth": 0.75}),
+    "kernel, bandwidth 0.5": (samplers.kernel, {}),
+    "kernel, bandwidth 0.25": (samplers.kernel, {"bandwidth": 0.25}),
+    "kernel, bandwidth 0: the strips": (samplers.kernel, {"bandwidth": 0.0}),
+    "kernel, temperature 0.7": (samplers.kernel, {"temperature": 0.7}),
+    "kernel, temperature 0.85": (samplers.kernel, {"temperature": 0.85}),
+    "kernel, temperature 1.2": (samplers.kernel, {"temperature": 1.2}),
 }
 
 
@@ -49,39 +60,109 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--experiment_dir", required=True, help="a run's folder, or last")
-    parser.add_argument("--samples", type=int, default=500, help="by each way (default: 500)")
-    parser.add_argument("--pictures", type=Path, help="PNG: some strips of each way")
+    parser.add_argument("--samples", type=int, default=500, help="by each sampler (default: 500)")
+    parser.add_argument("--test", type=int, default=1000, help="test strips at most")
+    parser.add_argument("--pictures", type=Path, help="PNG: samples and their nearest strips")
     options = parser.parse_args()
 
     run = load_run(find_run_folder(options.experiment_dir, Path("logs")))
     store = present_strips(run.options)
-    space = encoded_strips(run.model, run.checkpoint, run.folder, store).space
-    train = store.split("train")
-    training = store.panels[train[:: -(-len(train) // MOST_TRAINING)]]
-    held_out = store.panels[np.concatenate([store.split("validation"), store.split("test")])]
-    describe, nearest = Describer(training), NearestStrips(training)
-    real = describe(held_out).features[FEATURES]
-
-    def row(name: str, strips: np.ndarray) -> None:
-        drawn = describe(strips).features[FEATURES]
-        distance = KernelDistance(real, drawn)(np.ones(len(real)), np.ones(len(drawn)))
-        sets = manifold_measures(real, drawn)
-        figures = (sets.precision.mean(), sets.recall.mean(), sets.coverage.mean())
-        cells = "".join(f"{figure:10.2f}" for figure in figures)
-        print(f"{name:30}{distance:9.3f}{cells}{nearest(strips)[1].mean():9.3f}", flush=True)
-
-    print(f"{'':30}{'KID':>9}{'precision':>10}{'recall':>10}{'coverage':>10}{'nearest':>9}")
-    print(f"{'held-out strips':30}{'':39}{nearest(held_out)[1].mean():9.3f}")
-    row("their reconstructions", reconstruct(run.model, held_out))
+    encoded = encoded_strips(run.model, run.checkpoint, run.folder, store)
+    space = encoded.space
+    table = SamplerTable(run.model, space, store, encoded.means, options.samples, options.test)
+    table.print_head()
     shown, labels = [], []
-    for name, way in WAYS.items():
-        strips = decode(run.model, space.sample(options.samples, np.random.default_rng(0), **way))
-        row(name, strips)
-        shown.append(strips[:SHOWN])
-        labels += [name] * SHOWN
+    for name, (sampler, settings) in SAMPLERS.items():
+        latents = sampler(space, options.samples, np.random.default_rng(0), **settings)
+        samples, rows = table.print_row(name, latents)
+        shown += [samples[:SHOWN], reconstruct(run.model, table.training[rows[:SHOWN]])]
+        labels += [name] * SHOWN + [f"nearest: {table.names[row]}" for row in rows[:SHOWN]]
     if options.pictures:
         page = sheet(join_panels(np.concatenate(shown)), columns=SHOWN, width=400, labels=labels)
         save_png(options.pictures, page)
+
+
+class SamplerTable:
+    """Prints a row a sampler, all against the same test strips. Any sampler's latents will do."""
+
+    def __init__(self, model, space, store, means, samples: int, most: int = 1000) -> None:
+        rng, groups = np.random.default_rng(0), strip_groups(store)
+        train, test = store.split("train"), store.split("test")
+        test = np.sort(rng.permutation(test)[:most])
+        fitted, others = halves(train, groups[train], MOST_FITTED, rng)
+        others = np.sort(rng.permutation(others)[:samples])
+        self.model, self.space, self.weeks = model, space, groups[test]
+        self.training = Rows(store.panels, train)
+        self.names = [store.names[row] for row in train]
+        self._coordinates = Rows(means, train, space.coordinates)
+        self._describe = Describer(store.panels[fitted])
+        self.strips = store.panels[test]
+        latents, _ = encode(model, self.strips)
+        redrawn = decode(model, latents)
+        self._held_out = space.coordinates(latents)
+        self._real, self._redrawn = self._describe(self.strips), self._describe(redrawn)
+        self._ceilings = {
+            "real strips": (store.panels[others], means[others]),
+            "their reconstructions": (reconstruct(model, store.panels[others]), means[others]),
+        }
+        further = np.sort(rng.permutation(train)[: max(CONTROLS - len(test), 0)])
+        control = Control(
+            redrawn,
+            self.weeks,
+            reconstruct(model, store.panels[further]) if len(further) else redrawn[:0],
+            groups[further],
+            groups[train],
+        )
+        self._copying = CopyingMeasure(control, self.training)
+        print(f"{len(train):,} training strips, {len(test):,} test strips, {samples:,} samples")
+
+    def print_head(self) -> None:
+        kinds = "".join(
+            f"{f'{kind}, against {against}':^34}"
+            for kind in FEATURES
+            for against in ("test strips", "reconstructions")
+        )
+        print(f"{'':32}{kinds}{'story':^16}{'novelty':^18}")
+        measures = "".join(f"{name[:5]:>{width}}" for name, width in MEASURES) + " "
+        tail = f"{'toget.':>8}{'order':>8}{'64':>6}{'all':>6}{'pixels':>7}{'copies':>8}  copied"
+        print(f"{'':32}{measures * 4}{tail}")
+        for name, (strips, _) in self._ceilings.items():
+            print(f"{name:32}{self._distances(strips)}", flush=True)
+
+    def print_row(self, name: str, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Latents [M, z] → their strips, and the row of the training strip nearest to each."""
+        strips = decode(self.model, latents)
+        new = novelty(
+            self.space.coordinates(latents),
+            self._held_out,
+            self._coordinates,
+            self.space.std,
+            self._decode,
+            groups=self.weeks,
+        )
+        figures, _ = self._copying(strips)
+        ratios = f"{new.leading.value:6.2f}{new.latents.value:6.2f}{new.pixels.value:7.2f}"
+        verdict = "yes" if copies(figures) else "no"
+        share = figures["near copies"].value
+        print(f"{name:32}{self._distances(strips)}{ratios}{share:8.1%}  {verdict}", flush=True)
+        return strips, new.row
+
+    def _decode(self, coordinates: np.ndarray) -> np.ndarray:
+        return decode(self.model, self.space.latents(coordinates).astype(np.float32))
+
+    def _distances(self, strips: np.ndarray) -> str:
+        drawn, cells = self._describe(strips), []
+        pairs = [plain_figures(real, drawn) for real in (self._real, self._redrawn)]
+        for kind in FEATURES:
+            for figures in pairs:
+                for name, width in MEASURES:
+                    value = figures[f"{kind}: {name}"]
+                    digits = 4 if name == "KID" else 2
+                    cells.append(f"{value:{width}.{digits}f}")
+                cells.append(" ")
+        story = pairs[0]
+        cells += [f"{story['story: together']:8.2f}{story['story: order']:8.2f}"]
+        return "".join(cells)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ import train_torch
 from garfield_vae.data.drawn import draw_folder
 from garfield_vae.data.sources import present_strips
 from garfield_vae.data.store import iso_date
+from garfield_vae.training import trainer
 
 BATCH = 16
 SMALL = [
@@ -109,9 +110,7 @@ def draw(count: int, different: int) -> None:
 
 def train(trained: int) -> None:
     """An epoch that ends after so many strips, or with the last one."""
-    train_torch.Trainer = functools.partial(
-        train_torch.Trainer, limit_train_batches=-(-trained // BATCH)
-    )
+    trainer.Trainer = functools.partial(trainer.Trainer, limit_train_batches=-(-trained // BATCH))
     train_torch.main(SMALL)
 
 

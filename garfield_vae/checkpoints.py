@@ -4,19 +4,19 @@ A run's folder has checkpoints/best.ckpt and last.ckpt. An exported model has
 
     model.safetensors   the averaged weights, float32
     config.json         format, version, the network's sizes, how it was trained
-    latent.npz          the latent space that samples, walks and sliders need
+    latent.safetensors  the latent space that samples, walks and sliders need
 
 There are no strips in it, and none are needed. Nothing in either can run, whoever made it.
 """
 
-import json
+import os
 import pickle
 import warnings
 import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from PIL import Image
@@ -28,17 +28,20 @@ from garfield_vae.cli.options import TrainOptions, train_options
 from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels, join_panels
 from garfield_vae.latent.codec import reconstruct
+from garfield_vae.latent.files import LATENT, read_space
 from garfield_vae.latent.space import LatentSpace
-from garfield_vae.latent.space_file import read_space
 from garfield_vae.model.networks import StripVAE
+from garfield_vae.old_formats import convert_checkpoint, convert_weights
 from garfield_vae.run_folder import find_checkpoint
 from garfield_vae.util.errors import UserError
+from garfield_vae.util.files import open_regular, read_json
+from garfield_vae.util.tensors import read_tensor_file
 
-CHECKPOINT_FORMAT = 2  # of a checkpoint's entry "garfield_vae"; another one is refused
-CONFIG_FORMAT = 2  # of config.json; another one is refused
+CHECKPOINT_FORMAT = 3  # of a checkpoint's entry "garfield_vae"; 2 is converted, others are refused
+CONFIG_FORMAT = 3  # of config.json; the same
+OLD_FORMAT = 2  # of both
 LARGEST_CONFIG = 2**20  # bytes; one that is written here has a thousand
-LARGEST_HEADER = 2**23  # bytes of a safetensors file that name its tensors: about a hundred each
-WEIGHTS, CONFIG, LATENT = "model.safetensors", "config.json", "latent.npz"
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,10 @@ def load_run(folder: Path, device: str | torch.device = "cpu") -> LoadedModel:
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Reads a checkpoint without running anything in it. Raises UserError if it is no good."""
     try:
-        check_archive(path)
-        with warnings.catch_warnings():
+        with open_regular(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's remarks on a file that it then refuses
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            check_archive(file)
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is refused: it is damaged or holds more than weights and plain values"
@@ -91,13 +94,20 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:  # a damaged archive fails in as many ways as it has bytes
         raise UserError(f"{path} cannot be read, it is damaged or cut off") from error
     for value in values_in(checkpoint):
-        # one number may be declared to be 10^12, which anything computed from it would be
-        if torch.is_tensor(value) and value.untyped_storage().nbytes() < value.nbytes:
+        if not torch.is_tensor(value):
+            continue
+        # A sparse one, or one number that is declared to be 10^12, could be of any size.
+        if value.layout != torch.strided or value.untyped_storage().nbytes() < value.nbytes:
             raise UserError(f"{path} is refused: it declares more than it holds")
     record = checkpoint.get("garfield_vae") if isinstance(checkpoint, dict) else None
     if not isinstance(record, dict):
         raise UserError(f"{path} is no checkpoint of this project")
-    if record.get("format") != CHECKPOINT_FORMAT:
+    if record.get("format") == OLD_FORMAT:
+        try:
+            convert_checkpoint(checkpoint)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise UserError(f"{path} is damaged: it does not hold what a run writes") from error
+    elif record.get("format") != CHECKPOINT_FORMAT:
         raise UserError(
             f"{path} was written in format {record.get('format')} and this version reads "
             f"{CHECKPOINT_FORMAT}: use the version that wrote it ({record.get('version')})"
@@ -105,16 +115,41 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def check_archive(path: Path) -> None:
+@dataclass(frozen=True)
+class Progress:
+    """How far a run was at a checkpoint: its steps, its whole epochs, and whether it has begun
+    another one."""
+
+    steps: int
+    epochs: int
+    mid_epoch: bool
+
+
+def read_progress(checkpoint: dict[str, Any], path: Path) -> Progress:
+    """Raises UserError where Lightning's counters are not all counters."""
+    try:
+        loop = checkpoint["loops"]["fit_loop"]
+        if not all(isinstance(n, int) and 0 <= n < 2**53 for n in values_in(loop)):
+            raise TypeError("a counter is no number")
+        epochs = loop["epoch_progress"]["current"]
+        optimizer = loop["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]
+        steps = optimizer["step"]["total"]["completed"]
+        return Progress(steps, epochs["processed"], epochs["ready"] > epochs["processed"])
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged: it does not say how far the run was") from error
+
+
+def check_archive(file: IO[bytes]) -> None:
     """Raises an exception unless a file is a zip that unpacks to no more than its own size.
 
     `torch.save` writes such a zip; what packs a bomb, or is in one of torch's older formats (which
     are read without knowing how much is to come), is refused.
     """
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         declared = sum(member.file_size for member in archive.infolist())
-        if declared > path.stat().st_size:
-            raise pickle.UnpicklingError(f"it declares {declared} bytes")
+    if declared > file.seek(0, os.SEEK_END):
+        raise pickle.UnpicklingError(f"it declares {declared} bytes")
+    file.seek(0)
 
 
 def values_in(checkpoint: Any) -> Iterator[Any]:
@@ -180,7 +215,10 @@ def load_exported(folder: Path, device: str | torch.device = "cpu") -> LoadedMod
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{path} is damaged: it does not say which model it describes") from error
     options = train_options(trained, path)
-    model = build(network, read_weights(folder / WEIGHTS), folder / WEIGHTS).to(device)
+    weights = read_weights(folder / WEIGHTS)
+    if config["format"] == OLD_FORMAT:
+        weights = convert_weights(weights)
+    model = build(network, weights, folder / WEIGHTS).to(device)
     return LoadedModel(model, options, folder, folder / WEIGHTS, epoch)
 
 
@@ -191,15 +229,14 @@ def exported_space(run: LoadedModel) -> LatentSpace:
 
 def read_config(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            config = json.loads(file.read(LARGEST_CONFIG))
+        config = read_json(path, LARGEST_CONFIG)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"{path} is damaged: it is no JSON") from error
     if not isinstance(config, dict) or "format" not in config:
         raise UserError(f"{path} describes no model of this project")
-    if config["format"] != CONFIG_FORMAT:
+    if config["format"] not in (OLD_FORMAT, CONFIG_FORMAT):
         raise UserError(
             f"{path} was written in another format than this version reads ({CONFIG_FORMAT}): "
             f"use the version that wrote it"
@@ -208,16 +245,9 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file, which declares no more than it holds.
-
-    They are read, not mapped: a file that another program cuts off would end this one, and
-    Windows renames no folder in which a file is mapped.
-    """
+    """The tensors of a safetensors file, which declares no more than it holds."""
     try:
-        with path.open("rb") as file:
-            if int.from_bytes(file.read(8), "little") > LARGEST_HEADER:
-                raise ValueError("its header is too long")
-        return load(path.read_bytes())
+        return load(read_tensor_file(path))
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:

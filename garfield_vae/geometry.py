@@ -1,4 +1,4 @@
-"""A strip's shape: three panels, each a picture of three colours."""
+"""The shape of a strip: three panels, each an RGB picture."""
 
 PANELS = 3
 CHANNELS = 3

@@ -1,4 +1,8 @@
-"""A run's folder: how a new one is made and an old one found, its options and environment."""
+"""A run's folder: how a new one is made and an old one found, and the small files in it.
+
+options.json       what it was asked for         environment.json   what it was made with
+metrics.csv        a row of figures an epoch     checkpoints/       see checkpoints.py
+"""
 
 import datetime
 import json
@@ -14,8 +18,9 @@ import torch
 
 from garfield_vae import __version__
 from garfield_vae.cli.options import TrainOptions, train_options
+from garfield_vae.util.commands import command
 from garfield_vae.util.errors import UserError
-from garfield_vae.util.files import replacing
+from garfield_vae.util.files import read_json, replacing
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "Pillow", "scikit-learn")
 
@@ -35,9 +40,10 @@ def new_run_folder(log_dir: Path, run_name: str | None) -> Path:
             return folder
         except FileExistsError:
             if run_name is not None:
+                go_on = command("train_torch.py", "--continue_from", folder)
                 raise UserError(
-                    f"{folder} exists already: give another --run_name, "
-                    f"or go on with that run by --continue_from {folder}"
+                    f"{folder} exists already: give another --run_name"
+                    + (f", or go on with that run: {go_on}" if is_run(folder, "last") else "")
                 ) from None
         except OSError as error:
             raise UserError(
@@ -47,13 +53,23 @@ def new_run_folder(log_dir: Path, run_name: str | None) -> Path:
     raise UserError(f"{log_dir} has a hundred runs of this second: give a --run_name")
 
 
-def find_run_folder(name: str, log_dir: Path) -> Path:
-    """The folder that --continue_from or --experiment_dir means; `last` is the newest run."""
+def is_run(folder: Path, *names: str) -> bool:
+    """Whether there are options and one of `checkpoints/<name>.ckpt`."""
+    files = (folder / "checkpoints" / f"{name}.ckpt" for name in names)
+    return (folder / "options.json").is_file() and any(file.is_file() for file in files)
+
+
+def find_run_folder(name: str, log_dir: Path, *checkpoints: str) -> Path:
+    """The folder that --continue_from or --experiment_dir means; `last` is the newest run that has
+    one of these checkpoints (best or last, if none is named)."""
     if name == "last":
+        names = checkpoints or ("best", "last")
         runs = [path.parent for path in log_dir.glob("*/options.json")]
-        if not runs:
-            raise UserError(f"there is no run in {log_dir} to go on with")
-        return max(runs, key=lambda run: ((run / "options.json").stat().st_mtime, run.name))
+        whole = [run for run in runs if is_run(run, *names)]
+        if not whole:
+            kind = "run" if not runs else "run that has written a checkpoint"
+            raise UserError(f"there is no {kind} in {log_dir} to go on with")
+        return max(whole, key=lambda run: ((run / "options.json").stat().st_mtime, run.name))
     folder = Path(name)
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}: give a run's folder, such as one in logs/")
@@ -85,10 +101,12 @@ def read_options(folder: Path) -> TrainOptions:
     """The options a run was started with, from its options.json."""
     path = folder / "options.json"
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+        values = read_json(path)
+    except FileNotFoundError as error:
         raise UserError(f"{folder} is no run's folder: it has no options.json") from error
-    except (ValueError, RecursionError) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from error
+    except ValueError as error:
         raise UserError(f"{path} is damaged: it is no JSON") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} is damaged: it holds no options")
@@ -113,6 +131,14 @@ def environment(store_digest: str, device: str) -> dict[str, Any]:
         "git_commit": git_commit(),
         "strips": store_digest,
     }
+
+
+def trained_on(folder: Path) -> str | None:
+    """The digest of the strips that a run has seen, or None where that is not known."""
+    try:
+        return read_json(folder / "environment.json")["strips"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def git_commit() -> str | None:

@@ -1,4 +1,4 @@
-"""A web site on 127.0.0.1 that imitates four comic sites, with drawn strips, and fails on request.
+"""A web site on 127.0.0.1 that imitates six comic sites, with drawn strips, and fails on request.
 
     with ComicSite() as site:
         site.fail("/comics/ga/1985/ga850312.gif", forbidden)
@@ -12,6 +12,7 @@ python tests/comic_site.py prints its address and serves until its standard inpu
 import gzip
 import hashlib
 import io
+import json
 import re
 import socket
 import struct
@@ -23,6 +24,7 @@ from datetime import date, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+from urllib.parse import parse_qs
 
 from PIL import Image
 
@@ -113,6 +115,13 @@ class ComicSite:
             self._day(request, date(*map(int, found.groups())))
         elif (name := path.partition("?")[0]) in self._assets:
             self._picture(request, self._assets[name])
+        elif found := re.fullmatch(r"/api/service/v2/assets/recent/garfield\?date=(.*)", path):
+            self._json(request, self.service_answer(date.fromisoformat(found[1])))
+        elif path.startswith("/api.php?"):
+            titles = parse_qs(path.partition("?")[2])["titles"][0].split("|")
+            self._json(request, self.wiki_answer(titles))
+        elif found := re.fullmatch(r"/garfield/images/([\d-]+)\.gif/revision/latest\?.*", path):
+            self._picture(request, date.fromisoformat(found[1]))
         elif found := re.fullmatch(r"/thefunnies/garfield/(?:s-(\d+))?", path):
             day = date.fromordinal(int(found[1])) if found[1] else self.latest
             request.send(200, self.arcamax_page(day).encode(), "text/html")
@@ -126,6 +135,9 @@ class ComicSite:
             request.send(200, picture(day), "image/gif")
         else:
             request.send(404, b"not found")
+
+    def _json(self, request: "Request", value: object) -> None:
+        request.send(200, json.dumps(value).encode(), "application/json")
 
     def _day(self, request: "Request", day: date) -> None:
         if self.has(day):
@@ -174,6 +186,35 @@ class ComicSite:
             f'<link rel="canonical" href="https://www.gocomics.com/garfield/{shown:%Y/%m/%d}"/>'
             f'</head><body><div class="Comic_x_{day:%d}">{scripts}</div></body></html>'
         )
+
+    def service_answer(self, day: date) -> list[dict]:
+        """gocomics' JSON service: a few strips around the date, each with its own."""
+        days = [day + timedelta(days=n) for n in (-1, 0, 1) if self.has(day + timedelta(days=n))]
+        self._assets.update({asset(each): each for each in days})
+        return [
+            {
+                "id": each.toordinal(),
+                "url": f"https://featureassets.gocomics.com{asset(each)}",
+                "date": f"{each}T00:00:00",
+                "issueDate": f"{each}T00:00:00",
+                "isRerun": False,
+            }
+            for each in days
+        ]
+
+    def wiki_answer(self, titles: list[str], dash: str = "-") -> dict:
+        """MediaWiki's imageinfo for titles such as File:1985-03-12.gif; `dash` is in its names."""
+        pages = []
+        for title in titles:
+            found = re.fullmatch(rf"File:(\d{{4}}){dash}(\d\d){dash}(\d\d)\.gif", title)
+            day = date(*map(int, found.groups())) if found else None
+            if day and self.has(day):
+                address = f"https://static.wikia.nocookie.net/garfield/images/{day}.gif"
+                info = [{"url": f"{address}/revision/latest?cb=2011", "mime": "image/gif"}]
+                pages.append({"pageid": day.toordinal(), "title": title, "imageinfo": info})
+            else:
+                pages.append({"title": title, "missing": True})
+        return {"batchcomplete": True, "query": {"pages": pages}}
 
     def arcamax_page(self, day: date) -> str:
         reach = self.latest - timedelta(days=30)
@@ -239,6 +280,16 @@ def status(code: int, **headers: str) -> Callable[[Request], None]:
 
 def body(content: bytes, kind: str = "image/gif", **headers: str) -> Callable[[Request], None]:
     return lambda request: request.send(200, content, kind, **headers)
+
+
+def status_line(line: bytes) -> Callable[[Request], None]:
+    """An answer that begins, and ends, with this line."""
+
+    def fault(request: Request) -> None:
+        request.wfile.write(line + b"\r\n\r\n")
+        request.close_connection = True
+
+    return fault
 
 
 def redirect(where: str) -> Callable[[Request], None]:

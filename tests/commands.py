@@ -18,6 +18,9 @@ ROOM = 256 * 2**20  # bytes
 SERVER = """
 import json, os, resource, sys, traceback
 import process_model, train_torch
+# The scripts load these late; here they are loaded once for all commands.
+import garfield_vae.evaluation.evaluate, garfield_vae.explorer, garfield_vae.gallery
+import garfield_vae.export.folder, garfield_vae.training.trainer
 from garfield_vae.util.errors import run_script
 mains = {"train_torch.py": train_torch.main, "process_model.py": process_model.main}
 for line in sys.stdin:

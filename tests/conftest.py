@@ -14,7 +14,7 @@ from explorer_model import make_explorer, served
 
 import train_torch
 from garfield_vae.data.drawn import draw_folder
-from garfield_vae.explorer.explorer import Explorer
+from garfield_vae.explorer.service import Explorer
 
 # A shell that runs the tests in the background has told them to ignore Ctrl-C, and every program
 # that they start would inherit that.

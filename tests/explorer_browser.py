@@ -17,14 +17,17 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
+AVERAGE = "#v=1"  # the link to the average strip, with all sliders at 0
 PIXELS = """() => {
   const canvas = document.getElementById("strip");
-  const { width, height } = canvas;
-  const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
-  copy.drawImage(canvas, 0, 0);
-  const data = copy.getImageData(0, 0, width, height).data;
+  const copy = document.createElement("canvas");
+  const { width, height } = Object.assign(copy, { width: canvas.width, height: canvas.height });
+  const context = copy.getContext("2d", { willReadFrequently: true });
+  context.drawImage(canvas, 0, 0);
   let text = "";
-  for (const value of data) text += String.fromCharCode(value);
+  for (const value of context.getImageData(0, 0, width, height).data) {
+    text += String.fromCharCode(value);
+  }
   return [width, height, btoa(text)];
 }"""
 

@@ -17,8 +17,10 @@ from PIL import Image
 
 from garfield_vae.data.drawn import draw_strip
 from garfield_vae.data.panels import cut_panels, join_panels, to_uint8, to_unit
-from garfield_vae.explorer.explorer import Explorer
 from garfield_vae.explorer.server import make_server
+from garfield_vae.explorer.service import Explorer
+from garfield_vae.explorer.states import as_json
+from garfield_vae.latent import samplers
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
 
@@ -31,7 +33,11 @@ TURNED = {"knobs": [3.0] + [0.0] * (SLIDERS - 1), "panels": None, "base": []}
 
 
 def make_explorer(
-    folder: Path, with_strips: bool = True, panels: tuple[int, int] = (48, 56), c_hidden: int = 2
+    folder: Path,
+    with_strips: bool = True,
+    panels: tuple[int, int] = (48, 56),
+    c_hidden: int = 2,
+    with_prior: bool = False,
 ) -> Explorer:
     torch.manual_seed(0)
     height, width = panels
@@ -47,9 +53,33 @@ def make_explorer(
     space = LatentSpace.fit(means.numpy())
     store = SimpleNamespace(panels=panels, names=[day.isoformat() for day in days])
     loaded = SimpleNamespace(model=model, folder=folder)
+    prior = SmallPrior(space) if with_prior else None
     if not with_strips:
-        return Explorer(loaded, space, None, None, folder, SLIDERS)
-    return Explorer(loaded, space, store, means.numpy(), folder, SLIDERS)
+        return Explorer(loaded, space, None, None, folder, SLIDERS, prior)
+    return Explorer(loaded, space, store, means.numpy(), folder, SLIDERS, prior)
+
+
+class SmallPrior:
+    """One Gaussian, with the interface of a learned prior. What is likelier lies nearer to the
+    mean; a panel drawn anew moves the component of the panel's number."""
+
+    def __init__(self, space: LatentSpace):
+        self.space = space
+
+    def sample(self, n: int, seed: int) -> np.ndarray:
+        return samplers.gaussian(self.space, n, np.random.default_rng(seed))
+
+    def refine(self, latent: np.ndarray, held) -> np.ndarray:
+        coordinates = self.space.coordinates(latent[None])
+        likelier = coordinates / 2
+        likelier[:, list(held)] = coordinates[:, list(held)]
+        return self.space.latents(likelier)[0]
+
+    def complete(self, latent: np.ndarray, panels, seed: int) -> np.ndarray:
+        coordinates = self.space.coordinates(latent[None])
+        new = np.random.default_rng(seed).standard_normal(coordinates.shape)
+        coordinates[:, list(panels)] = new[:, list(panels)]
+        return self.space.latents(coordinates)[0].astype(np.float32)
 
 
 @contextmanager
@@ -91,6 +121,11 @@ def ask(address, method, path, body=None, headers=None):
 
 def picture(content: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+def start_of(explorer) -> dict:
+    """The state of the strip that the page opens on."""
+    return as_json(explorer.start())
 
 
 def rendered(explorer, state: dict) -> np.ndarray:

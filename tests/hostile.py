@@ -5,8 +5,6 @@ import struct
 import zipfile
 from pathlib import Path
 
-import numpy as np
-
 
 class Bomb:
     """What a hostile file might hold: unpickling it makes a file."""
@@ -24,29 +22,15 @@ def packed(path: Path) -> None:
         archive.writestr(f"{path.stem}/data/999", bytes(2**30))
 
 
-def declared_tensor(folder: Path) -> None:
+def declared_tensor(folder: Path, name: str = "model.safetensors") -> None:
     """A safetensors file that declares 10¹² numbers and holds none."""
     header = {"a": {"dtype": "F32", "shape": [10**6, 10**6], "data_offsets": [0, 4 * 10**12]}}
     content = json.dumps(header).encode()
-    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(content)) + content)
+    (folder / name).write_bytes(struct.pack("<Q", len(content)) + content)
 
 
-def long_header(folder: Path) -> None:
-    with (folder / "model.safetensors").open("wb") as file:
+def long_header(folder: Path, name: str = "model.safetensors") -> None:
+    """A safetensors file with a header of 100 MB, which takes no room on the disk."""
+    with (folder / name).open("wb") as file:
         file.write(struct.pack("<Q", 10**8))
-        file.truncate(2 * 10**8)  # takes no room on the disk
-
-
-def packed_space(folder: Path) -> None:
-    """An .npz of half a megabyte that unpacks to half a gigabyte."""
-    np.savez_compressed(folder / "new.npz", mean=np.zeros(2**27, np.float32))
-    (folder / "new.npz").replace(folder / "latent.npz")
-
-
-def declared_array(folder: Path) -> None:
-    """An .npz whose array declares 10¹² numbers and holds none."""
-    header = str({"descr": "<f4", "fortran_order": False, "shape": (10**12,)}).encode()
-    header += b" " * (-len(header) - 11 & 63) + b"\n"
-    content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
-    with zipfile.ZipFile(folder / "latent.npz", "w") as archive:
-        archive.writestr("mean.npy", content)
+        file.truncate(2 * 10**8)

@@ -1,59 +1,81 @@
 """What a flag is: a field of a dataclass that says its default, its help and what it takes.
 
-What a person typed is kept apart from what they did not (`typed`), because a continued run and the
-demo change the defaults but never what was typed.
+What was typed is kept apart from what was not (`typed`), because a continued run and the demo
+change the defaults but never what was typed. Nothing heavy is imported here: --help and a wrong
+flag are answered before torch is loaded.
 """
 
 import argparse
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, field, fields
+from types import MappingProxyType
 from typing import Any
+
+from garfield_vae.util.errors import UserError
 
 LONGEST_VALUE = 4096  # characters of an option in a file: a folder's path
 
 
-def option(default: Any, group: str, help: str, **argument: Any) -> Any:
-    """A dataclass field that is a flag; `argument` goes to `add_argument` (type, metavar …)."""
-    return field(default=default, metadata={"group": group, "help": help, "argument": argument})
+def option(
+    default: Any, group: str, help: str, needs: tuple[str, ...] = (), **argument: Any
+) -> Any:
+    """A dataclass field that is a flag; `argument` goes to `add_argument` (type, metavar …).
+
+    `needs` names what the flag has an effect on; see `refuse_idle_flags`.
+    """
+    metadata = {"group": group, "help": help, "needs": needs, "argument": argument}
+    return field(default=default, metadata=metadata)
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """Reads a whole number of at least `least`."""
+def whole(least: int, most: int = 2**63 - 1) -> Callable[[str], int]:
+    """Reads a whole number from `least` to `most`."""
 
     def number(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-        if value < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, got {value}")
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number") from None
+        check_range(value, least, most, text)
         return value
 
     return number
 
 
-def decimal(least: float, open_end: bool = False) -> Callable[[str], float]:
-    """Reads a finite number of at least `least` (above it, with `open_end`)."""
+def decimal(
+    least: float, most: float = sys.float_info.max, open_end: bool = False
+) -> Callable[[str], float]:
+    """Reads a number from `least` (above it, with `open_end`) to `most`."""
 
     def number(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-        if not (least < value if open_end else least <= value) or value == float("inf"):
-            bound = "above" if open_end else "at least"
-            raise argparse.ArgumentTypeError(f"must be {bound} {least:g}, got {text}")
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number") from None
+        if open_end and value == least:
+            raise argparse.ArgumentTypeError(f"must be above {least:g}, got {text[:40]}")
+        check_range(value, least, most, text)
         return value
 
     return number
 
 
-def share(text: str) -> float:
-    """Reads a number from 0 to 1."""
-    value = decimal(0.0)(text)
-    if value > 1:
-        raise argparse.ArgumentTypeError(f"must be at most 1, got {text}")
-    return value
+def check_range(value: float, least: float, most: float, text: str) -> None:
+    """Raises ArgumentTypeError outside of the range, which nan is."""
+    if not value >= least:
+        raise argparse.ArgumentTypeError(f"must be at least {least:,g}, got {text[:40]}")
+    if value > most:
+        raise argparse.ArgumentTypeError(f"must be at most {most:,g}, got {text[:40]}")
+
+
+share = decimal(0.0, 1.0)
+
+
+def path(text: str) -> str:
+    """Reads the name of a file or folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must be the name of a file or folder, got none")
+    return text
 
 
 def auto_or(read: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -61,14 +83,25 @@ def auto_or(read: Callable[[str], Any]) -> Callable[[str], Any]:
     return lambda text: text if text == "auto" else read(text)
 
 
-def add_options(parser: argparse.ArgumentParser, options: type) -> None:
-    """Adds a flag for each field of a dataclass, under its group. Flags that are not typed leave
-    nothing in the namespace, so that `typed` tells them apart from typed defaults."""
+def add_options(
+    parser: argparse.ArgumentParser,
+    options: type,
+    without: Collection[str] = (),
+    about: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Adds a flag for each field of a dataclass but those in `without`, under its group; `about`
+    has sentences that stand below a group's name.
+
+    Flags that are not typed leave nothing in the namespace, so that `typed` tells them from typed
+    defaults.
+    """
     groups: dict[str, Any] = {}
     for item in fields(options):
+        if item.name in without:
+            continue
         group, text = item.metadata["group"], item.metadata["help"]
         if group not in groups:
-            groups[group] = parser.add_argument_group(group)
+            groups[group] = parser.add_argument_group(group, about.get(group))
         argument = dict(item.metadata["argument"])
         if item.type is bool:
             argument["action"] = "store_true"
@@ -83,6 +116,20 @@ def typed(namespace: argparse.Namespace, options: type) -> dict[str, Any]:
     """The flags of `options` that were given on the command line, by name."""
     names = {item.name for item in fields(options)}
     return {name: value for name, value in vars(namespace).items() if name in names}
+
+
+def refuse_idle_flags(
+    given: Collection[str], options: type, asked: Collection[str], needs: tuple[str, ...] = ()
+) -> None:
+    """Raises UserError for a flag in `given` that has no effect on anything in `asked`: what it
+    needs is none of it. A field without `needs` of its own needs those given here, or nothing."""
+    for item in fields(options):
+        needed = item.metadata["needs"] or needs
+        if item.name in given and needed and not set(needed) & set(asked):
+            raise UserError(
+                f"--{item.name} has no effect on {' and '.join(asked)}, only on "
+                f"{' or '.join(needed)}: leave it out"
+            )
 
 
 def fits(item: Field, value: Any) -> bool:

@@ -4,14 +4,23 @@ Each script's options are a frozen dataclass; a field's `option(...)` says every
 flag.
 """
 
+import argparse
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from garfield_vae.cli.flags import auto_or, decimal, fits, option, share, whole
+from garfield_vae.cli.flags import auto_or, decimal, fits, option, path, share, whole
+from garfield_vae.data.download.sites import SITES
 from garfield_vae.geometry import PANEL_HEIGHT, PANEL_WIDTH
-from garfield_vae.latent.space import NOVELTY
 from garfield_vae.util.errors import UserError
+
+# Beyond these a machine has no room or a run no end: a slip of the keyboard, refused at once.
+MOST_PIXELS, MOST_Z, MOST_CHANNELS, MOST_BLOCKS = 1024, 65_536, 512, 64
+MOST_STRIPS = 1_000_000
+MOST_SEED = 2**63 - 1  # torch's generators take no more
+
+WEB = "--source web"  # what flags of the downloader need
+SAMPLERS = ("kernel", "gaussian", "normal")  # of latent/samplers.py
 
 DATA, MODEL, OBJECTIVE, TRAINING, MACHINE, RUN = (
     "strips",
@@ -23,6 +32,24 @@ DATA, MODEL, OBJECTIVE, TRAINING, MACHINE, RUN = (
 )
 
 
+def strip_source(text: str) -> str:
+    """Reads what --source takes: web, drawn, folder, or names of comic sites with commas."""
+    names = text.split(",")
+    if text in ("web", "drawn", "folder") or (
+        set(names) <= set(SITES) and len(set(names)) == len(names)
+    ):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{text[:40]!r} is not known: choose web, drawn, folder, or one or more of "
+        f"{', '.join(SITES)}, with commas, each once"
+    )
+
+
+def source_flag(source: str) -> str:
+    """What a flag's `needs` call a source: --source web for all comic sites."""
+    return f"--source {source}" if source in ("drawn", "folder") else WEB
+
+
 @dataclass(frozen=True)
 class TrainOptions:
     """What `train_torch.py` can be told. JSON-able values only: checkpoints carry them."""
@@ -32,25 +59,38 @@ class TrainOptions:
         DATA,
         "where strips come from: web (downloads what is missing), drawn (strips that the project "
         "draws itself, no network), folder (any pictures of strips under --data_dir), or one or "
-        "more comic sites in the order to try them, with commas: uclick,jikos,gocomics,arcamax",
+        f"more comic sites in the order to try them, with commas: {','.join(SITES)}",
+        type=strip_source,
+        metavar="NAME",
     )
-    comic: str = option("garfield", DATA, "which comic to download", metavar="NAME")
-    data_dir: str = option("data", DATA, "folder of the strips", metavar="DIR")
+    comic: str = option("garfield", DATA, "which comic to download", needs=(WEB,), metavar="NAME")
+    data_dir: str = option("data", DATA, "folder of the strips", type=path, metavar="DIR")
     count: int = option(
-        4000, DATA, "strips to draw with --source drawn", type=whole(20), metavar="N"
+        4000,
+        DATA,
+        "strips to draw with --source drawn",
+        needs=("--source drawn",),
+        type=whole(20, MOST_STRIPS),
+        metavar="N",
     )
     panel_height: int = option(
-        PANEL_HEIGHT, DATA, "height of a panel in pixels", type=whole(1), metavar="PX"
+        PANEL_HEIGHT, DATA, "height of a panel in pixels", type=whole(1, MOST_PIXELS), metavar="PX"
     )
     panel_width: int = option(
-        PANEL_WIDTH, DATA, "width of a panel in pixels", type=whole(1), metavar="PX"
+        PANEL_WIDTH, DATA, "width of a panel in pixels", type=whole(1, MOST_PIXELS), metavar="PX"
     )
 
-    z_dim: int = option(1024, MODEL, "latent dimensions", type=whole(1), metavar="N")
+    z_dim: int = option(1024, MODEL, "latent dimensions", type=whole(1, MOST_Z), metavar="N")
     c_hidden: int = option(
-        8, MODEL, "channels at full resolution, doubled at each halving", type=whole(1), metavar="N"
+        8,
+        MODEL,
+        "channels at full resolution, doubled at each halving",
+        type=whole(1, MOST_CHANNELS),
+        metavar="N",
     )
-    num_blocks: int = option(2, MODEL, "ResNet blocks per resolution", type=whole(1), metavar="N")
+    num_blocks: int = option(
+        2, MODEL, "ResNet blocks per resolution", type=whole(1, MOST_BLOCKS), metavar="N"
+    )
 
     beta: float | str = option(
         "auto",
@@ -58,45 +98,53 @@ class TrainOptions:
         "weight of the KL term in MSE + beta·KL: a number, or auto for the calibrated value "
         "2·MSE/D, which follows the training error (1e-4 blurs heavily: it says that pixels are "
         "off by 4 on a scale of −1 to 1)",
-        type=auto_or(decimal(0.0)),
+        type=auto_or(decimal(0.0, 1e6)),
         metavar="B",
     )
     beta_warmup: int = option(
-        0, OBJECTIVE, "steps over which beta rises from 0", type=whole(0), metavar="STEPS"
+        0,
+        OBJECTIVE,
+        "steps over which beta rises linearly from 0",
+        type=whole(0, 10**9),
+        metavar="STEPS",
     )
 
     batch_size: int | str = option(
         "auto",
         TRAINING,
-        "strips per step and device; auto is 8 on a processor, whose time is best spent on many "
-        "small steps, and 32 on a GPU, which takes hardly longer for them than for 8",
-        type=auto_or(whole(1)),
+        "strips per step and device; auto is 8 on a CPU, which learns most from many small steps, "
+        "and 32 on a GPU, where a step of 32 takes hardly longer than one of 8",
+        type=auto_or(whole(1, 65_536)),
         metavar="N",
     )
-    epochs: int = option(400, TRAINING, "passes over the strips", type=whole(1), metavar="N")
+    epochs: int = option(
+        400, TRAINING, "passes over the training strips", type=whole(1, 10**6), metavar="N"
+    )
     minutes: float | None = option(
         None,
         TRAINING,
         "stop after this long, if that comes before --epochs",
-        type=decimal(0, open_end=True),
+        type=decimal(0, 10**7, open_end=True),
         metavar="M",
     )
     lr: float | str = option(
         "auto",
         TRAINING,
         "peak learning rate; auto is 0.01 / c_hidden, near the most that trains stably",
-        type=auto_or(decimal(0, open_end=True)),
+        type=auto_or(decimal(0, 1000, open_end=True)),
         metavar="LR",
     )
     augment: float | str = option(
         "auto",
         TRAINING,
-        "share of the strips that are mirrored, shifted and stretched at each step, 0 to 1; auto: "
-        "many of a few hundred strips, few of many thousands",
+        "data augmentation: share of the strips that are mirrored, shifted and stretched at each "
+        "step, 0 to 1; auto: most where there are a few hundred strips, few of many thousands",
         type=auto_or(share),
         metavar="SHARE",
     )
-    seed: int = option(0, TRAINING, "seed of everything random", type=whole(0), metavar="N")
+    seed: int = option(
+        0, TRAINING, "seed of everything random", type=whole(0, MOST_SEED), metavar="N"
+    )
 
     accelerator: str = option(
         "auto", MACHINE, "what computes", choices=("auto", "cpu", "gpu", "mps")
@@ -104,31 +152,31 @@ class TrainOptions:
     devices: int | str = option(
         "auto", MACHINE, "devices per machine, or auto", type=auto_or(whole(1)), metavar="N"
     )
-    num_nodes: int = option(1, MACHINE, "machines", type=whole(1), metavar="N")
+    num_nodes: int = option(1, MACHINE, "machines", type=whole(1, 10_000), metavar="N")
     strategy: str = option("auto", MACHINE, "Lightning's strategy, such as ddp", metavar="NAME")
     precision: str = option(
         "auto",
         MACHINE,
-        "number format; auto is bf16-mixed where the processor computes in it, else 32-true",
+        "number format; auto is bf16-mixed where the device multiplies in it, else 32-true",
         choices=("auto", "32-true", "bf16-mixed", "16-mixed"),
     )
     num_workers: int = option(
         0,
         MACHINE,
         "processes that load batches; 0 is the fastest, since batches are read whole",
-        type=whole(0),
+        type=whole(0, 256),
         metavar="N",
     )
     compile: bool = option(
         False, MACHINE, "torch.compile the network: pays on a GPU, costs minutes on a CPU"
     )
 
-    log_dir: str = option("logs", RUN, "folder of the runs", metavar="DIR")
+    log_dir: str = option("logs", RUN, "folder of the runs", type=path, metavar="DIR")
     run_name: str | None = option(
         None, RUN, "name of the run's folder; the time of day if not given", metavar="NAME"
     )
     continue_from: str | None = option(
-        None, RUN, "a run's folder to go on with, or last for the newest", metavar="DIR"
+        None, RUN, "a run's folder to go on with, or last for the newest", type=path, metavar="DIR"
     )
     demo: bool = option(
         False, RUN, "two minutes on a thousand drawn strips: pictures at once, without a network"
@@ -136,13 +184,15 @@ class TrainOptions:
     progress_bar: bool = option(False, RUN, "show a progress bar instead of a line an epoch")
 
 
-MODEL_FLAGS, LATENT, PICTURES, MEASURE, EXPLORE = (
+MODEL_FLAGS, SAMPLING, PICTURES, MEASURE, EXPLORE = (
     "model",
-    "latent space",
+    "sampling",
     "pictures",
-    "measures",
+    "measures and export",
     "explorer",
 )
+USUAL = "the usual pictures"  # what is drawn where no flag asks for something else
+LAST = "--experiment_dir last"
 
 
 @dataclass(frozen=True)
@@ -150,99 +200,131 @@ class ProcessOptions:
     """What `process_model.py` can be told."""
 
     experiment_dir: str = option(
-        "", MODEL_FLAGS, "a run's folder under logs/, or an exported model", metavar="DIR"
+        "",
+        MODEL_FLAGS,
+        "a run's folder under logs/, last for the newest, or an exported model",
+        type=path,
+        metavar="DIR",
+    )
+    log_dir: str = option(
+        "logs",
+        MODEL_FLAGS,
+        "where last looks for runs: train_torch.py's --log_dir",
+        needs=(LAST,),
+        type=path,
+        metavar="DIR",
     )
     z_dim: int | None = option(
-        None, MODEL_FLAGS, "checked against the checkpoint's", type=whole(1), metavar="N"
+        None, MODEL_FLAGS, "checked against the checkpoint's", type=whole(1, MOST_Z), metavar="N"
     )
     c_hidden: int | None = option(
-        None, MODEL_FLAGS, "checked against the checkpoint's", type=whole(1), metavar="N"
+        None,
+        MODEL_FLAGS,
+        "checked against the checkpoint's",
+        type=whole(1, MOST_CHANNELS),
+        metavar="N",
     )
     num_blocks: int | None = option(
-        None, MODEL_FLAGS, "checked against the checkpoint's", type=whole(1), metavar="N"
+        None,
+        MODEL_FLAGS,
+        "checked against the checkpoint's",
+        type=whole(1, MOST_BLOCKS),
+        metavar="N",
     )
     data_dir: str | None = option(
-        None, MODEL_FLAGS, "where the run's strips are now, if they moved", metavar="DIR"
+        None, MODEL_FLAGS, "where the run's strips are now, if they moved", type=path, metavar="DIR"
     )
     accelerator: str = option(
         "auto", MODEL_FLAGS, "what computes", choices=("auto", "cpu", "gpu", "mps")
     )
     progress_bar: bool = option(
-        False, MODEL_FLAGS, "accepted for old commands' sake: on a terminal, bars are always shown"
+        False, MODEL_FLAGS, "accepted as train_torch.py's: on a terminal, bars are always shown"
+    )
+
+    num_samples: int = option(
+        24, SAMPLING, "new strips in samples.png", needs=(USUAL,), type=whole(0, 1000), metavar="N"
+    )
+    sampler: str = option(
+        "kernel",
+        SAMPLING,
+        "how latents of new strips are drawn: kernel (a kernel density estimate of the aggregate "
+        "posterior), gaussian (one Gaussian with its mean and covariance), normal (N(0, I), the "
+        "prior of the loss)",
+        needs=(USUAL,),
+        choices=SAMPLERS,
+    )
+    temperature: float = option(
+        1.0,
+        SAMPLING,
+        "factor on the samples' distance from the mean strip: 0 gives the mean strip, above 1 is "
+        "more unusual",
+        needs=(USUAL,),
+        type=decimal(0, 10),
+        metavar="T",
+    )
+    seed: int = option(
+        0,
+        SAMPLING,
+        "seed of everything random",
+        needs=(USUAL, "--evaluate"),
+        type=whole(0, MOST_SEED),
+        metavar="N",
     )
 
     components: int = option(
-        20, LATENT, "principal components that become walks and sliders", type=whole(1), metavar="K"
+        20,
+        PICTURES,
+        "principal components that become latent traversals and sliders",
+        type=whole(1, 1000),
+        metavar="K",
     )
-    prior: bool = option(
-        False, LATENT, "sample from N(0, I) instead of the density fitted to the strips' latents"
-    )
-    temperature: float = option(
-        1.0, LATENT, "spread of the samples: 0 is the average strip", type=decimal(0), metavar="T"
-    )
-    novelty: float = option(
-        NOVELTY,
-        LATENT,
-        "how far samples are from the strips they mix: 0 gives the strips, 1 forgets them",
-        type=share,
-        metavar="H",
-    )
-    seed: int = option(0, LATENT, "seed of the samples", type=whole(0), metavar="N")
-
-    num_samples: int = option(24, PICTURES, "strips to sample", type=whole(0), metavar="N")
     interpolate: tuple[str, str] | None = option(
         None,
         PICTURES,
         "a morph between two strips, each a date (1985-03-12) or a picture file",
         nargs=2,
+        type=path,
         metavar=("A", "B"),
     )
     reconstruct: str | None = option(
-        None, PICTURES, "encode and decode this picture of a strip", metavar="FILE"
+        None, PICTURES, "encode and decode this picture of a strip", type=path, metavar="FILE"
     )
 
     evaluate: bool = option(
-        False, MEASURE, "measure the run on its held-out strips and write processed/report.html"
+        False, MEASURE, "measure the run on its test strips and write processed/report.html"
     )
-    iwae: int = option(
-        0,
-        MEASURE,
-        "with --evaluate: posterior samples of the importance-weighted bound",
-        type=whole(0),
-        metavar="K",
-    )
-
     export: str | None = option(
         None,
         MEASURE,
-        "write the model to a new folder to give away (safetensors, ONNX, a model card); that "
-        "folder can be an --experiment_dir, without any strips",
+        "write the model to a new folder to share (safetensors, ONNX, a model card); that folder "
+        "can be an --experiment_dir, without any strips",
+        type=path,
         metavar="DIR",
     )
 
-    explore: bool = option(False, EXPLORE, "open the page where sliders turn the strip")
-    port: int = option(8176, EXPLORE, "port of that page; 0 picks a free one", type=whole(0))
-    open: bool = option(False, EXPLORE, "open the browser too")
+    explore: bool = option(False, EXPLORE, "serve the page on which sliders change the strip")
+    port: int = option(
+        8176,
+        EXPLORE,
+        "port of that page; 0 picks a free one",
+        needs=("--explore",),
+        type=whole(0, 65_535),
+        metavar="N",
+    )
+    open: bool = option(False, EXPLORE, "open the browser too", needs=("--explore",))
     export_page: str | None = option(
         None,
         EXPLORE,
-        "write the sliders with the decoder inside as one HTML file, which runs without a server",
+        "write the page with the decoder inside as one HTML file, which needs no server",
+        type=path,
         metavar="FILE",
     )
 
     @property
-    def asks_for_something(self) -> bool:
-        """Whether one of the flags that replace the usual pictures was given."""
-        return any(
-            (
-                self.interpolate,
-                self.reconstruct,
-                self.evaluate,
-                self.export,
-                self.export_page,
-                self.explore,
-            )
-        )
+    def asked(self) -> list[str]:
+        """The flags given that replace the usual pictures, as they are typed."""
+        flags = ("interpolate", "reconstruct", "evaluate", "export", "export_page", "explore")
+        return [f"--{flag}" for flag in flags if getattr(self, flag)]
 
 
 def train_options(values: dict[str, Any], origin: str | Path) -> TrainOptions:

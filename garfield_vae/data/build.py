@@ -5,7 +5,6 @@ import io
 import json
 import os
 import stat
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +26,7 @@ from garfield_vae.data.store import (
 )
 from garfield_vae.geometry import PANEL_HEIGHT, PANEL_WIDTH
 from garfield_vae.util.errors import UserError
-from garfield_vae.util.files import replacing
+from garfield_vae.util.files import remedy, replacing
 
 SUFFIXES = {".gif", ".jpg", ".jpeg", ".png"}
 FEWEST_STRIPS = 20
@@ -57,13 +56,12 @@ def build_store(
     if store is None or _stamps(found) != _stamps(known.values()):
         store = None  # Windows puts no file in the place of one that is mapped
         try:
-            _remove_leftovers(npy_path)
             with _one_thread():
                 _write(npy_path, strips, found, known, rows, height, width)
         except OSError as error:
             raise UserError(
-                f"the panel store {npy_path} cannot be written ({error.strerror or error}); "
-                "make room for it or choose another folder"
+                f"the panel store {npy_path} cannot be written ({error.strerror or error}): "
+                f"{remedy(error)}"
             ) from error
         store, known = open_store(npy_path)
     print(f"Panels: {len(store)} strips in {npy_path}{_left_out(known.values())}")
@@ -168,13 +166,6 @@ def _write_header(file: IO[bytes], count: int, height: int, width: int) -> None:
     shape = (count, 3, 3, height, width)
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
-
-
-def _remove_leftovers(npy_path: Path) -> None:
-    """Removes what killed builds left. A build at work has written within the hour."""
-    for path in npy_path.parent.glob(f".{npy_path.stem}.*.tmp"):
-        if path.stat().st_mtime < time.time() - 3600:
-            path.unlink(missing_ok=True)
 
 
 @contextmanager

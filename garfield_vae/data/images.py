@@ -1,19 +1,38 @@
-"""Opens a strip's picture, whoever made it: completely decoded, within limits, as RGB or P."""
+"""Opens a strip's picture, whoever made it: completely decoded, upright, within limits."""
 
 import io
 import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps, ImageSequence
 
 from garfield_vae.util.errors import UserError
+from garfield_vae.util.files import open_regular
+from garfield_vae.util.text import printable
+
+# Pillow's names of the formats that are opened, and how their files are called.
+FORMATS = {
+    "GIF": (".gif",),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "AVIF": (".avif",),
+    "BMP": (".bmp",),
+    "TIFF": (".tif", ".tiff"),
+}
+SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 
 # What is accepted as a strip at all. The largest strips sold are 2,800 pixels wide.
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 16_000_000
 MAX_SIDE = 10_000
 MIN_WIDTH, MIN_HEIGHT = 240, 60
+MAX_FRAMES = 100  # of an animation, looked through for one that shows something
+# A progressive JPEG is decoded once for each of its scans, of which encoders write about ten.
+MAX_SCANS, MAX_SCANNED = 100, 20 * MAX_PIXELS
+
+ORIENTATION = 0x0112  # the EXIF tag
 
 # Pillow's warning about large pictures; they are refused here, with a sentence.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -23,7 +42,7 @@ class BrokenImage(UserError):
     """A picture that is no strip. `reason` says why without the picture's name."""
 
     def __init__(self, name: str, reason: str):
-        super().__init__(f"{name} cannot be used as a strip: {reason}")
+        super().__init__(f"{printable(name)} cannot be used as a strip: {reason}")
         self.name, self.reason = name, reason
 
     def __reduce__(self):
@@ -33,28 +52,30 @@ class BrokenImage(UserError):
 def read_strip(path: Path) -> bytes:
     """The bytes of a picture file. Raises BrokenImage when it cannot be read or is too large."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             # A strip fits the first part: asking for all at once sets 64 MiB aside for each.
             content = file.read(2**20)
             if len(content) == 2**20:
                 content += file.read(MAX_BYTES + 1 - 2**20)
-    except OSError as error:
-        raise BrokenImage(path.name, f"it cannot be read ({error.strerror or error})") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        reason = getattr(error, "strerror", None) or error
+        raise BrokenImage(path.name, f"it cannot be read ({reason})") from error
     if len(content) > MAX_BYTES:
         raise BrokenImage(path.name, f"it is larger than {MAX_BYTES // 2**20} MiB")
     return content
 
 
 def open_strip(source: Path | bytes) -> Image.Image:
-    """Reads a GIF, JPEG or PNG completely and gives it as RGB, transparent parts white.
+    """Reads a picture completely and gives it upright as RGB, transparent parts white.
 
     Or as P, when it has a palette and nothing transparent, as most strips do: `cut_panels` is
-    faster on it, by a quarter of the time that a strip of 1,200 pixels takes from file to panels.
+    faster on it.
 
-    source: a file, or the bytes of one. An animation gives its first frame. Sizes are checked
-    against the header, before a pixel is decoded, with limits far below Pillow's own; Pillow's
-    global limits stay as they are. CMYK is converted without its colour profile, which is a
-    stranger's program for a parser in C.
+    source: a file, or the bytes of one, of any of FORMATS. An animation gives its first frame that
+    shows something. The EXIF orientation is applied. Sizes are checked against the header, before
+    a pixel is decoded, with limits far below Pillow's own; Pillow's global limits stay as they
+    are. CMYK is converted without its colour profile: profiles are parsed by a C library, and
+    these files may come from anywhere.
 
     Raises BrokenImage for whatever stands in the way: no such file, not a picture, truncated,
     too large, too small.
@@ -63,27 +84,67 @@ def open_strip(source: Path | bytes) -> Image.Image:
     if isinstance(source, Path):
         name, source = source.name, read_strip(source)
     try:
-        with Image.open(io.BytesIO(source), formats=["GIF", "JPEG", "PNG"]) as image:
+        with Image.open(io.BytesIO(source), formats=list(FORMATS)) as image:
             width, height = image.size
             if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
                 raise BrokenImage(name, f"{width}×{height} pixels are more than a strip has")
-            if width < MIN_WIDTH or height < MIN_HEIGHT:
+            if max(width, height) < MIN_WIDTH or min(width, height) < MIN_HEIGHT:
                 raise BrokenImage(name, f"{width}×{height} pixels are too few for a strip")
+            if image.format in ("JPEG", "MPO"):
+                scans = source.count(b"\xff\xda")  # this marker cannot stand in coded pixels
+                if scans > MAX_SCANS or scans * width * height > MAX_SCANNED:
+                    raise BrokenImage(name, f"it is coded in {scans} scans, more than any strip")
             image.load()
+            if getattr(image, "is_animated", False) and _shows_nothing(image):
+                image = _first_that_shows(image)
+            image = _upright(image)
+            if image.width < MIN_WIDTH:
+                size = f"{image.width}×{image.height}"
+                raise BrokenImage(name, f"{size} pixels are too few for a strip")
             return _opaque(image)
     except BrokenImage:
         raise
     except Image.DecompressionBombError as error:
         raise BrokenImage(name, "it declares more pixels than a strip has") from error
     except Image.UnidentifiedImageError as error:
-        raise BrokenImage(name, "it is not a GIF, JPEG or PNG picture") from error
+        raise BrokenImage(
+            name, "it is not a GIF, JPEG, PNG, WebP, AVIF, BMP or TIFF picture"
+        ) from error
     except Exception as error:  # Pillow's readers raise a dozen kinds for one cause: a damaged file
-        raise BrokenImage(name, f"it is damaged ({error or type(error).__name__})") from error
+        reason = printable(str(error) or type(error).__name__, 100)
+        raise BrokenImage(name, f"it is damaged ({reason})") from error
+
+
+def _shows_nothing(image: Image.Image) -> bool:
+    grey = np.asarray(_opaque(image).convert("L").reduce(4))
+    return int(grey.max()) - int(grey.min()) < 32
+
+
+def _first_that_shows(image: Image.Image) -> Image.Image:
+    """The first frame that is not blank, or the first of all."""
+    first = image.copy()
+    for number, frame in enumerate(ImageSequence.Iterator(image)):
+        if number == MAX_FRAMES:
+            break
+        if frame.size == first.size and not _shows_nothing(frame):
+            return frame
+    return first
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        turned = image.getexif().get(ORIENTATION, 1) != 1
+    except Exception:  # a damaged note about the picture is no damage to the picture
+        return image
+    return ImageOps.exif_transpose(image) if turned else image
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scaling
-        grey = np.clip(np.asarray(image, dtype=np.int64) // 257, 0, 255).astype(np.uint8)
+    # Deep grey, which Pillow would clip instead of scaling: 16 bits, or floating point.
+    if image.mode.startswith(("I", "F")):
+        deep = np.nan_to_num(np.asarray(image, dtype=np.float64))
+        scale = 257 if "16" in image.mode or deep.max() > 255 else 1 / 255 if deep.max() <= 1 else 1
+        grey = np.clip(deep / scale, 0, 255).astype(np.uint8)
         return Image.fromarray(grey).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")

@@ -3,11 +3,13 @@
 import hashlib
 from pathlib import Path
 
+from garfield_vae.cli.download_options import DownloadOptions
 from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.build import build_store
-from garfield_vae.data.download import Comic, DownloadOptions, download
+from garfield_vae.data.download import Comic, download
 from garfield_vae.data.drawn import draw_folder
 from garfield_vae.data.store import PanelStore
+from garfield_vae.util.console import tell
 from garfield_vae.util.errors import UserError
 
 ENOUGH_STRIPS = 300  # to train on, when a download came to less than was asked for
@@ -44,7 +46,7 @@ def gather_strips(options: TrainOptions, wanted: DownloadOptions | None) -> Pane
 def download_strips(folder: Path, wanted: DownloadOptions) -> None:
     """Completes the comic's folder. Raises UserError when too little came of it to train on."""
     report = download(folder, wanted)
-    print(report, flush=True)
+    tell(str(report))
     if report.interrupted:
         raise KeyboardInterrupt
     if not report.enough and report.there < ENOUGH_STRIPS:
@@ -54,7 +56,7 @@ def download_strips(folder: Path, wanted: DownloadOptions) -> None:
             f"strips that the project draws by --source drawn"
         )
     if not report.enough:
-        print(f"Training goes on with the {report.there} strips that are there.", flush=True)
+        tell(f"Training goes on with the {report.there} strips that are there.")
 
 
 def present_strips(options: TrainOptions) -> PanelStore:

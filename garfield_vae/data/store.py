@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from garfield_vae.util.errors import UserError
+from garfield_vae.util.files import open_regular, read_json
 
 VERSION = 2  # raise it when the cutting changes: stores of another version are built anew
 
@@ -124,14 +125,14 @@ def open_store(npy_path: Path) -> tuple[PanelStore, dict[str, dict]]:
     """The store, and what its index knows of each file, by path. Raises StaleStore."""
     index_path = npy_path.with_suffix(".json")
     try:
-        index = json.loads(index_path.read_text("utf-8"))
+        index = read_json(index_path)
         if index["version"] != VERSION:
             raise StaleStore(f"{index_path} is of another version; build the store again")
         names, digests, height, width = (index[k] for k in ("names", "digests", "height", "width"))
         shape = (len(names), 3, 3, height, width)
         digest = store_digest(names, digests, height, width)
-        panels = np.load(npy_path, mmap_mode="r", allow_pickle=False)
-        with npy_path.open("rb") as file:
+        with open_regular(npy_path) as file:
+            panels = np.load(npy_path, mmap_mode="r", allow_pickle=False)
             file.seek(panels.offset + panels.nbytes)
             end = file.read(65)
         if (panels.shape, panels.dtype, end.hex()) != (shape, np.uint8, digest):

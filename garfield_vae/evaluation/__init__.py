@@ -1,10 +1,12 @@
-"""One run, held against the strips that its training never saw, and the page that shows it.
+"""One run, measured on strips that its training never saw, and the page that shows it.
 
-evaluate.py     the evaluation as a whole: what is measured, in which order, and where it is kept
-comparison.py   the measures of `metrics/` applied to whole sets, with their intervals
-evidence.py     what a strip costs the model: rate, active units, bounds on the evidence
-showcase.py     which strips are shown
-findings.py     the figures in plain sentences
-charts.py       curves and bars as SVG
-report.py       report.html, with all of it inside
+evaluate.py          the evaluation as a whole: what is measured, in which order, where it is kept
+reconstructions.py   errors of test strips' reconstructions
+compression.py       bits a strip: rate, where it goes, ELBO
+sample_sets.py       sets of strips against sets of real ones
+copying.py           do samples repeat training strips?
+factors.py           the latent space against known factors
+summary.py           the figures in plain sentences
+report.py            report.html, with all of it inside; report_pictures.py chooses its pictures
+metrics/             the measures themselves, as pure functions
 """

@@ -4,12 +4,16 @@
     processed/measures.json    the same figures for programs
     events.out.tfevents.*      and for TensorBoard, under evaluation/
 
-Held out are the test strips; training saw neither them nor anything chosen by them.
+All tables are of test strips: training saw neither them nor anything chosen by them (checkpoints
+are chosen by validation strips). Beside every distance between sets stands what real strips score
+in a set of the same size.
 """
 
 import json
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,128 +21,182 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from garfield_vae.checkpoints import LoadedModel
-from garfield_vae.data.store import PanelStore
-from garfield_vae.evaluation.comparison import (
-    Describer,
-    compare_sets,
-    copying_figures,
-    factor_figures,
-    reconstruction_figures,
-    reconstruction_values,
-)
-from garfield_vae.evaluation.evidence import bound_figures, iwae_figures
+from garfield_vae.data.store import PanelStore, iso_date
+from garfield_vae.evaluation.compression import compression_figures
+from garfield_vae.evaluation.copying import Control, CopyingMeasure, copies
+from garfield_vae.evaluation.factors import measure_factors
 from garfield_vae.evaluation.metrics.baselines import mean_image, mosaic, pca_reconstructions
-from garfield_vae.evaluation.metrics.disentanglement import usable_factors
 from garfield_vae.evaluation.metrics.intervals import Estimate
-from garfield_vae.evaluation.report import read_metrics, write_report
-from garfield_vae.evaluation.showcase import SHOWN_PRIOR, gather_exhibits
-from garfield_vae.latent.codec import decode, encode
+from garfield_vae.evaluation.metrics.memorisation import data_copying_test, novelty
+from garfield_vae.evaluation.reconstructions import reconstruction_figures, reconstruction_values
+from garfield_vae.evaluation.report import write_report
+from garfield_vae.evaluation.report_pictures import choose_pictures
+from garfield_vae.evaluation.sample_sets import Describer, compare_sets
+from garfield_vae.latent import samplers as latent_samplers
+from garfield_vae.latent.codec import decode, encode, reconstruct
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import replacing
+from garfield_vae.util.metrics_table import read_metrics
 from garfield_vae.util.progress import Stages
 
-FEWEST_HELD_OUT = 4
+FEWEST_STRIPS = 4  # of test and of training strips
 MOST_HELD_OUT = 1000
-MOST_TRAINING = 1500  # training strips behind PCA and features; nearest strips see all of them
-IWAE_STRIPS = 32
-STAGES = 10
+MOST_FITTED = 1000  # training strips that features are fitted to, at most half of all
+MOST_PCA = 4000  # training strips behind PCA, whose cost grows with their square
+CONTROLS = 500  # real strips that samples' distances to training strips are held against
+Sampler = Callable[[int, np.random.Generator], np.ndarray]  # how many, generator → latents [n, z]
+
+# Seconds for 1,000 test strips and 500 samples of two samplers on two cores.
+STAGES = {
+    "encode and decode test strips": 40.0,
+    "errors of the reconstructions": 10.0,
+    "lines to compare with": 60.0,
+    "compression": 25.0,
+    "describe real strips": 60.0,
+    "draw and compare samples": 60.0,
+    "copies of training strips": 60.0,
+    "known factors": 25.0,
+    "pictures and page": 10.0,
+}
 
 
 class Rows:
-    """Some rows of a store's panels, read when they are asked for: a library exceeds memory."""
+    """Some rows of an array or memory map, read when they are asked for and put through `change`:
+    a library exceeds memory."""
 
-    def __init__(self, panels: np.ndarray, rows: np.ndarray):
-        self._panels, self._rows = panels, rows
-        self.shape = (len(rows), *panels.shape[1:])
+    def __init__(
+        self,
+        values: np.ndarray,
+        rows: np.ndarray,
+        change: Callable[[np.ndarray], np.ndarray] | None = None,
+    ):
+        self._values, self._rows, self._change = values, rows, change
+        self.shape = (len(rows), *values.shape[1:])
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        return self._panels[self._rows[key]]
+        found = self._values[self._rows[key]]
+        return found if self._change is None else self._change(found)
 
 
 def evaluate_run(
     loaded: LoadedModel,
     space: LatentSpace,
     store: PanelStore,
+    means: np.ndarray,
     folder: Path,
     *,
-    iwae: int = 0,
-    num_samples: int = 1000,
+    samplers: Mapping[str, Sampler] | None = None,
+    num_samples: int = 500,
     seed: int = 0,
     stages: Stages | None = None,
 ) -> Path:
-    """Measures a run on its held-out strips and writes the report into `folder`.
+    """Measures a run on its test strips and writes the report into `folder`.
 
-    `space` is the latent space fitted to the run's training strips. `iwae` is the number of
-    posterior samples of the importance-weighted bound (0: none), `num_samples` the size of each
-    set of drawn strips; `stages` keeps what each part costs. Returns the path of report.html. The
-    same seed gives the same figures.
+    `space` is the latent space fitted to the run's training strips, `means` [len(store), z] are the
+    posterior means of all strips (a memory map will do). `samplers` are by name, the one that
+    people use first; without them, those that --sampler names kernel and normal are measured.
+    `num_samples` is the size of each set of samples; it is lowered where half of the training
+    strips are fewer. `stages` keeps what each part costs. Returns the path of report.html. The same
+    seed gives the same figures.
 
-    Raises UserError where there are too few held-out strips to measure anything on.
+    Raises UserError where there are too few test strips to measure anything on.
     """
     began = time.monotonic()
     rng = np.random.default_rng(seed)
     test, train = store.split("test"), store.split("train")
-    if len(test) < FEWEST_HELD_OUT or len(train) < FEWEST_HELD_OUT:
+    if len(test) < FEWEST_STRIPS or len(train) < FEWEST_STRIPS:
         raise UserError(
             f"there are {len(test)} test strips and {len(train)} to train on, and measures need "
-            f"{FEWEST_HELD_OUT} of each: add strips, a few hundred at least"
+            f"{FEWEST_STRIPS} of each: add strips, a few hundred at least"
         )
-    test, some = _some(test, MOST_HELD_OUT, rng), _some(train, MOST_TRAINING, rng)
-    held_out, training = store.panels[test], store.panels[some]
-    num_samples = max(num_samples, FEWEST_HELD_OUT)
-    z_dim = len(space.mean)
+    samplers = samplers or default_samplers(space)
+    groups = strip_groups(store)
+    test = _some(test, MOST_HELD_OUT, rng)
+    fitted, unfitted = halves(train, groups[train], MOST_FITTED, rng)
+    compared = _some(unfitted, max(num_samples, 2), rng)
+    model, weeks, training = loaded.model, groups[test], Rows(store.panels, train)
 
     with stages or Stages(STAGES) as stage:
-        stage("encode and decode held-out strips")
-        means, variances = encode(loaded.model, held_out)
-        reconstructions = decode(loaded.model, means)
+        stage("encode and decode test strips")
+        held_out = store.panels[test]
+        test_means, variances = encode(model, held_out)
+        reconstructions = decode(model, test_means)
 
         stage("errors of the reconstructions")
         values = reconstruction_values(held_out, reconstructions)
 
         stage("lines to compare with")
-        mean = np.broadcast_to(mean_image(Rows(store.panels, train)), held_out.shape)
-        lines = {
-            "this model": reconstruction_figures(values),
-            "8×8 mosaic": _line(held_out, mosaic(held_out)),
-            **_pca_line(training, held_out, z_dim),
-            "mean image": _line(held_out, mean),
-        }
+        pca_rows = _some(train, MOST_PCA, rng)
+        seen, kept = pca_reconstructions(store.panels, held_out, len(space.mean), pca_rows)
+        mean = np.broadcast_to(mean_image(training), held_out.shape)
+        lines = {"this model": reconstruction_figures(values, weeks)}
+        for name, others in {
+            "8×8 mosaic": mosaic(held_out),
+            f"PCA, {kept} components": seen,
+            "mean image": mean,
+        }.items():
+            lines[name] = reconstruction_figures(reconstruction_values(held_out, others), weeks)
+        del seen, mean, others
 
-        stage("rate and evidence")
-        bound = bound_figures(loaded.model, held_out, means, variances, last_beta(loaded), rng)
-        if iwae:
-            chosen = slice(min(len(held_out), IWAE_STRIPS))
-            bound |= iwae_figures(
-                loaded.model, held_out[chosen], means[chosen], variances[chosen], bound, iwae, seed
+        stage("compression")
+        bound = compression_figures(
+            model, held_out, test_means, variances, last_beta(loaded), rng, weeks
+        )
+
+        stage("describe real strips")
+        describe = Describer(store.panels[fitted])
+        real, redrawn = describe(held_out), describe(reconstructions)
+        others = store.panels[compared]
+        sets = {"real strips": others, "reconstructions": reconstruct(model, others)}
+        described = {name: describe(strips) for name, strips in sets.items()}
+        against_test = {name: compare_sets(real, d, weeks, seed) for name, d in described.items()}
+        ceiling = compare_sets(redrawn, described["reconstructions"], weeks, seed)
+        against_reconstructions = {"reconstructions": ceiling}
+        del others, sets, described
+
+        stage("draw and compare samples")
+        latents = {name: draw(len(compared), rng) for name, draw in samplers.items()}
+        samples = {name: decode(model, z) for name, z in latents.items()}
+        for name, strips in samples.items():
+            drawn = describe(strips)
+            against_test[name] = compare_sets(real, drawn, weeks, seed)
+            against_reconstructions[name] = compare_sets(redrawn, drawn, weeks, seed)
+
+        stage("copies of training strips")
+        further = _some(train, max(CONTROLS - len(test), 0), rng)
+        control = Control(
+            reconstructions,
+            weeks,
+            reconstruct(model, store.panels[further]) if len(further) else held_out[:0],
+            groups[further],
+            groups[train],
+        )
+        measure = CopyingMeasure(control, training, seed)
+        coordinates = Rows(means, train, space.coordinates)
+        held_out_coordinates = space.coordinates(test_means)
+        copying, nearest = {}, {}
+        for name, strips in samples.items():
+            figures, nearest[name] = measure(strips, seed)
+            new = novelty(
+                space.coordinates(latents[name]),
+                held_out_coordinates,
+                coordinates,
+                space.std,
+                lambda some: decode(model, space.latents(some).astype(np.float32)),
+                groups=weeks,
+                seed=seed,
             )
-
-        stage("draw samples")
-        samples = decode(loaded.model, space.sample(num_samples, rng))
-        prior = decode(loaded.model, space.sample(num_samples, rng, prior=True))
-
-        stage("describe strips by fixed features")
-        describe = Describer(training)
-        del training
-        real = describe(held_out)
-        halves = np.array_split(rng.permutation(len(held_out)), 2)
-        sets = {
-            "real strips, two halves": (real.take(halves[0]), real.take(halves[1])),
-            "reconstructions": (real, describe(reconstructions)),
-            "samples, fitted density": (real, describe(samples)),
-            "samples, N(0, I)": (real, describe(prior)),
-        }
-        prior = prior[:SHOWN_PRIOR].copy()  # a thousand strips are a third of a gigabyte
-
-        stage("compare sets of strips")
-        compared = {name: compare_sets(*pair, seed) for name, pair in sets.items()}
-
-        stage("nearest training strips")
-        copying, nearest = copying_figures(samples, held_out, Rows(store.panels, train), rng)
+            copying[name] = figures | {
+                "novelty, leading components": new.leading,
+                "novelty, latents": new.latents,
+                "novelty, pixels": new.pixels,
+                "Z_U of latents": data_copying_test(new.held_out_distances, new.sample_distances).z,
+                "verdict": copies(figures),
+            }
 
         stage("known factors")
         factors = measure_factors(loaded, space, store, rng)
@@ -147,68 +205,88 @@ def evaluate_run(
         figures = {
             "run": {"name": loaded.folder.name, "epoch": loaded.epoch + 1, "seed": seed},
             "strips": {
-                "held out": len(held_out),
+                "test": len(held_out),
+                "test weeks": len(np.unique(weeks)),
                 "training": len(train),
-                "samples": num_samples,
-                "PCA fitted on": len(some),
+                "samples": len(compared),
+                "PCA fitted on": len(pca_rows),
             },
+            "samplers": list(samplers),
             "reconstruction": lines,
             "panels": {
-                f"panel {i + 1}": reconstruction_figures({k: v[:, [i]] for k, v in values.items()})
+                f"panel {i + 1}": reconstruction_figures(
+                    {name: panels[:, [i]] for name, panels in values.items()}, weeks
+                )
                 for i in range(3)
             },
-            "bound": bound,
-            "samples": compared,
+            "compression": bound,
+            "samples": {
+                "against test strips": against_test,
+                "against their reconstructions": against_reconstructions,
+            },
             "copying": copying,
         }
         if factors is not None:
             figures["factors"] = factors
-        exhibits = gather_exhibits(
-            loaded.model,
+        pictures = choose_pictures(
+            model,
             space,
             held_out=held_out,
             names=[store.names[row] for row in test],
             reconstructions=reconstructions,
             errors=values["mse"].mean(axis=1),
-            means=means,
+            means=test_means,
             samples=samples,
-            prior=prior,
             nearest=nearest,
-            training=Rows(store.panels, train),
+            training=training,
             training_names=[store.names[row] for row in train],
         )
-        path = write_report(folder / "report.html", loaded, space, figures, exhibits)
+        metrics = read_metrics(loaded.folder)
+        path = write_report(folder / "report.html", loaded, space, figures, pictures, metrics)
         with replacing(folder / "measures.json", "w") as file:
             json.dump(plain(figures), file, indent=2, ensure_ascii=False)
             file.write("\n")
         log_scalars(loaded.folder, figures, loaded.epoch + 1)
     mse = lines["this model"]["mse"]
     print(
-        f"measured {len(held_out):,} held-out strips and {2 * num_samples:,} samples in "
+        f"measured {len(held_out):,} test strips and {len(compared):,} samples of each sampler in "
         f"{time.monotonic() - began:.0f} s: MSE {mse.value:.4f}, rate {bound['rate'].value:.0f} "
-        f"nats, {bound['active units']:.0f} of {z_dim} units active"
+        f"nats"
     )
     return path
 
 
-def measure_factors(
-    loaded: LoadedModel, space: LatentSpace, store: PanelStore, rng: np.random.Generator
-) -> dict[str, Any] | None:
-    """MIG, DCI and SAP where the strips were drawn with known factors, else None."""
-    path = store.path.parent / "factors.jsonl"
-    if not path.is_file():
-        return None
-    records = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        record = json.loads(line)
-        records[record["date"]] = record
-    rows = _some(np.arange(len(store)), MOST_HELD_OUT, rng)
-    rows = np.array([row for row in rows if store.names[row] in records], dtype=int)
-    factors = usable_factors([records[store.names[row]] for row in rows])
-    if not factors:
-        return None
-    means, _ = encode(loaded.model, store.panels[rows])
-    return {"strips": len(rows)} | factor_figures(means, space.coordinates(means), factors)
+def default_samplers(space: LatentSpace) -> dict[str, Sampler]:
+    return {
+        name: partial(latent_samplers.draw, space, sampler=name) for name in ("kernel", "normal")
+    }
+
+
+def strip_groups(store: PanelStore) -> np.ndarray:
+    """What each strip was drawn together with, [len(store)]: its ISO week, or its name."""
+
+    def group(name: str) -> str:
+        day = iso_date(name)
+        return name if day is None else f"{day.isocalendar().year}-W{day.isocalendar().week:02}"
+
+    return np.array([group(name) for name in store.names])
+
+
+def halves(
+    rows: np.ndarray, groups: np.ndarray, most: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [N] in two parts without a common group: at most half of them and at most `most`, and
+    the others. Where all are of one group, the rows are parted all the same."""
+    shuffled = rng.permutation(np.unique(groups))
+    first = np.zeros(len(rows), bool)
+    for group in shuffled:
+        more = first | (groups == group)
+        if more.sum() > min(len(rows) // 2, most):
+            break
+        first = more
+    if first.sum() < 2:
+        first = np.arange(len(rows)) < min(len(rows) // 2, most)
+    return rows[first], rows[~first]
 
 
 def last_beta(loaded: LoadedModel) -> float | None:
@@ -243,19 +321,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, np.ndarray):
-        return [[round(float(x), 5) for x in row] for row in value]
+        return np.round(value.astype(float), 5).tolist()
     return value
-
-
-def _line(strips: np.ndarray, others: np.ndarray) -> dict[str, Estimate]:
-    return reconstruction_figures(reconstruction_values(strips, others))
-
-
-def _pca_line(
-    training: np.ndarray, strips: np.ndarray, components: int
-) -> dict[str, dict[str, Estimate]]:
-    redrawn, kept = pca_reconstructions(training, strips, components)
-    return {f"PCA, {kept} components": _line(strips, redrawn)}
 
 
 def _some(rows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:

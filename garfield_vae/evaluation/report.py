@@ -1,7 +1,6 @@
-"""The report: one HTML page with its pictures, curves and figures inside, to keep or to send."""
+"""The report: one HTML page with its pictures, charts and figures inside, to keep or to send."""
 
 import base64
-import csv
 import io
 import math
 from collections.abc import Sequence
@@ -11,28 +10,39 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from PIL import Image
 
 from garfield_vae.checkpoints import LoadedModel
 from garfield_vae.data.panels import join_panels
-from garfield_vae.evaluation.charts import Series, bar_chart, line_chart
-from garfield_vae.evaluation.findings import BITS_A_NAT, findings, times_apart
 from garfield_vae.evaluation.metrics.intervals import Estimate
-from garfield_vae.evaluation.showcase import Exhibits
+from garfield_vae.evaluation.report_pictures import Pictures
+from garfield_vae.evaluation.summary import FEW_STRIPS, summary
 from garfield_vae.latent.space import LatentSpace
+from garfield_vae.util.charts import Series, as_uri, explained_variance, line_chart
 from garfield_vae.util.files import replacing
 
 PICTURE_QUALITY = 84  # of WebP: a strip is 5 to 30 kB
 SHOWN_FACTORS = 16
 SHOWN_COMPONENTS = 30
-PRIVATE_OPTIONS = ("data_dir", "log_dir", "continue_from")  # whose home it was is nobody's business
+PRIVATE_OPTIONS = ("data_dir", "log_dir", "continue_from")  # they name folders of the machine
 
 RECONSTRUCTION_COLUMNS = (
     ("mse", "MSE", "↓"),
     ("psnr", "PSNR, dB", "↑"),
     ("ssim", "SSIM", "↑"),
     ("ms-ssim", "MS-SSIM", "↑"),
+)
+FEATURE_ROWS = (
+    ("KID", "KID", "↓"),
+    ("precision", "precision", "↑"),
+    ("density", "density", "↑"),
+    ("recall", "recall", "↑"),
+    ("coverage", "coverage", "↑"),
+)
+STORY_ROWS = (
+    ("together", "panels that do not belong together", "→ 0.5"),
+    ("order", "panels in the wrong order", "→ 0.5"),
+    ("facing", "panels that are mirrored", "→ 0.5"),
 )
 
 
@@ -41,27 +51,27 @@ def write_report(
     loaded: LoadedModel,
     space: LatentSpace,
     figures: dict[str, Any],
-    exhibits: Exhibits,
+    pictures: Pictures,
+    metrics: list[dict[str, float]],
 ) -> Path:
-    """Writes the page for the figures of `evaluate_run` and returns its path."""
-    metrics = read_metrics(loaded.folder)
+    """Writes the page for the figures of `evaluate_run` and the rows of metrics.csv; returns its
+    path."""
     page = (
         _environment()
         .get_template("report.html")
         .render(
             figures=figures,
-            findings=findings(figures, metrics),
+            sentences=summary(figures, metrics),
             tiles=tiles(figures),
-            exhibits=exhibits,
+            pictures=pictures,
             charts=training_charts(metrics),
-            explained=bar_chart(
-                "Share of the variance of latents by component",
-                [100 * float(share) for share in space.explained[:SHOWN_COMPONENTS]],
-                "principal component",
-                "variance explained, %",
-            ),
+            explained=as_uri(explained_variance(space.explained[:SHOWN_COMPONENTS])),
+            bits_chart=bits_chart(figures["compression"]["bits by dimension"]),
             factor_table=factor_table(figures["factors"]) if "factors" in figures else None,
             columns=RECONSTRUCTION_COLUMNS,
+            feature_rows=FEATURE_ROWS,
+            story_rows=STORY_ROWS,
+            few=figures["strips"]["test"] < FEW_STRIPS,
             options={
                 name: value
                 for name, value in asdict(loaded.options).items()
@@ -74,83 +84,89 @@ def write_report(
     return path
 
 
-def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """The rows of a run's metrics.csv without empty cells; none where there is no such table."""
-    path = folder / "metrics.csv"
-    rows: list[dict[str, float]] = []
-    try:
-        found = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-    except (OSError, ValueError, csv.Error):
-        return []
-    for row in found:
-        cells = {name: _float(value) for name, value in row.items() if name is not None}
-        rows.append({name: value for name, value in cells.items() if value is not None})
-    return [row for row in rows if "epoch" in row]
-
-
-def training_charts(metrics: list[dict[str, float]]) -> list[tuple[Markup, str]]:
-    """Curves over epochs, each with the sentence that says how to read it."""
+def training_charts(metrics: list[dict[str, float]]) -> list[tuple[str, str, str]]:
+    """Curves over epochs: (address of the picture, what it shows, how to read it)."""
     wanted = (
         (
             "distortion",
-            "mean squared error",
-            "How far drawn pixels are off. Good: both lines fall together. Where they part, strips "
-            "are being learned by heart.",
+            "distortion (mean squared error)",
+            "How far drawn pixels are off. Good: both lines fall together. Where validation stays "
+            "above training, the model overfits.",
         ),
         (
             "rate",
             "rate, nats a strip",
             "How much the latent vector says about a strip. Good: it rises, then levels off. Near "
-            "zero, the decoder ignores it.",
-        ),
-        (
-            "active_units",
-            "active units",
-            "How many latent dimensions say anything. Good: it settles well above a few. A fall to "
-            "a few is a collapse.",
+            "zero, the decoder ignores it: posterior collapse.",
         ),
     )
     charts = []
     for figure, label, reading in wanted:
         series = [
-            Series(
-                name, [(row["epoch"], row[key]) for row in metrics if {"epoch", key} <= set(row)]
-            )
+            Series(name, [(row["epoch"], row[key]) for row in metrics if key in row])
             for name, key in (
                 ("training", f"train/{figure}"),
                 ("validation", f"validation/{figure}"),
             )
         ]
-        if any(math.isfinite(y) for line in series for _, y in line.points):
-            charts.append((line_chart(f"{label} by epoch", series, "epoch", label), reading))
+        if any(line.points for line in series):
+            title = f"{label} by epoch. " + "; ".join(
+                f"{line.name}: {number(line.points[0][1])} to {number(line.points[-1][1])}"
+                for line in series
+                if line.points
+            )
+            charts.append((as_uri(line_chart(series, "epoch", label)), title, reading))
     return charts
 
 
+def bits_chart(by_dimension: np.ndarray) -> str | None:
+    """Bits of each latent dimension, most first, as the address of a picture; None without any."""
+    shown = [(float(i), float(bits)) for i, bits in enumerate(by_dimension, 1) if bits > 1e-4]
+    if not shown:
+        return None
+    line = Series("bits", shown)
+    return as_uri(line_chart([line], "latent dimension, by its bits", "bits a strip", log_y=True))
+
+
 def tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """The four figures at the top: (number, what it is, what to hold it against)."""
-    lines, bound = figures["reconstruction"], figures["bound"]
-    return [
+    """The figures at the top: (number, what it is, what to hold it against).
+
+    Of reconstructions always; of sets of samples only where there are test strips enough.
+    """
+    lines, compression = figures["reconstruction"], figures["compression"]
+    found = [
         (
             number(lines["this model"]["mse"].value),
-            "error on strips it never saw",
-            f"the mean image: {number(lines['mean image']['mse'].value)}",
+            "mean squared error of test strips' reconstructions (MSE)",
+            f"of the mean image: {number(lines['mean image']['mse'].value)}",
         ),
         (
-            f"{bound['rate'].value * BITS_A_NAT / 8:,.0f}",
-            "bytes describe a strip",
-            f"{number(bound['ELBO'].value)} bits a pixel value to send all of it",
-        ),
-        (
-            f"{bound['active units']:,}",
-            "latent dimensions in use",
-            f"of {bound['dimensions']:,}",
-        ),
-        (
-            f"{times_apart(figures['samples'], 'samples, fitted density'):.1f}×",
-            "as far from real strips are its own",
-            "as real ones from each other; 1 would be as good as real",
+            f"{compression['rate, bytes'].value:,.0f}",
+            "bytes a strip in the latent vector (rate)",
+            "what they keep is the reconstruction; sending the strip itself with it takes "
+            f"{number(compression['ELBO, discretised'].value)} bits a pixel value (ELBO)",
         ),
     ]
+    name = figures["samplers"][0]
+    copying = figures["copying"][name]
+    found.append(
+        (
+            f"{copying['novelty, latents'].value:.2f}",
+            f"novelty of samples of the {name} sampler",
+            "latents' distance to the nearest training strip; 1: as far as test strips, 0: copies",
+        )
+    )
+    if figures["strips"]["test"] >= FEW_STRIPS:
+        sets = figures["samples"]["against test strips"]
+        found.append(
+            (
+                number(sets[name]["lines and layout"]["KID"].value),
+                f"kernel distance (KID) of samples of the {name} sampler from test strips",
+                "as many real strips: "
+                f"{number(sets['real strips']['lines and layout']['KID'].value)}",
+            )
+        )
+    return found
 
 
 def factor_table(factors: dict[str, Any]) -> tuple[list[tuple[str, list[float]]], int]:
@@ -202,10 +218,3 @@ def _environment() -> Environment:
     environment.filters |= {"data_uri": data_uri, "number": number, "interval": interval}
     environment.filters |= {"size_of": size_of}
     return environment
-
-
-def _float(text: str | None) -> float | None:
-    try:
-        return float(text or "")
-    except ValueError:
-        return None

@@ -1,8 +1,9 @@
 """One HTML file with the sliders and the decoder inside, which runs in a browser without a server.
 
-The decoder is traced by torch.export; what it does becomes a list of a few kinds of operations, and
-the page's own script runs them (offline/decoder.js), its convolutions as WebAssembly. Weights are
-stored as 16-bit floats, which changes a pixel by at most a grey level or two and halves the file.
+The decoder's layers become a list of a few kinds of operations, which the page's own script runs
+(offline/decoder.js), its convolutions as WebAssembly. Weights are stored as 16-bit floats, which
+changes a pixel by at most a grey level or two and halves the file. A few hundred samples go with
+it, drawn here as the explorer's server draws them, because the page can draw none itself.
 """
 
 import base64
@@ -18,38 +19,49 @@ import torch
 from torch import nn
 
 from garfield_vae.data.panels import join_panels
-from garfield_vae.explorer.explorer import Explorer
-from garfield_vae.geometry import PANELS
-from garfield_vae.latent.space import NOVELTY, LatentSpace
-from garfield_vae.model.networks import StripVAE
+from garfield_vae.explorer.service import Explorer, Prior
+from garfield_vae.explorer.states import Positions
+from garfield_vae.geometry import CHANNELS, PANELS
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.model.networks import CELL, PanelDecoder, ResNetBlock, StripVAE
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import replacing
 
 if TYPE_CHECKING:
     from garfield_vae.checkpoints import LoadedModel
 
+SAMPLES = 300  # that the page holds
 PAGE_SCRIPTS = (
     "state.js",
     "sliders.js",
-    "easel.js",
-    "shelf.js",
-    "between.js",
-    "strips.js",
-    "keys.js",
+    "canvas.js",
+    "notice.js",
+    "favourites.js",
+    "walk.js",
+    "map.js",
+    "real_strips.js",
+    "controls.js",
     "page.js",
-    "offline/offline.js",
+    "offline/backend.js",
 )
-DECODER_SCRIPTS = ("offline/kernel.js", "offline/decoder.js")
+DECODER_SCRIPTS = ("offline/convolution.js", "offline/decoder.js")
 
 
 def export_page(
-    loaded: "LoadedModel", space: LatentSpace, folder: Path, file: Path, *, sliders: int = 20
+    loaded: "LoadedModel",
+    space: LatentSpace,
+    folder: Path,
+    file: Path,
+    *,
+    sliders: int = 20,
+    prior: Prior | None = None,
 ) -> int:
-    """Writes the page to `file` and gives its size in bytes. `folder` has the components' names.
+    """Writes the page to `file` and gives its size in bytes. `folder` has the components' names;
+    `prior` draws the page's samples, or without it the space's kernel density.
 
     Raises UserError when the network does something that the page cannot.
     """
-    explorer = Explorer(loaded, space, None, None, folder, sliders)
+    explorer = Explorer(loaded, space, None, None, folder, sliders, prior)
     try:
         content = page(explorer).encode()
     finally:
@@ -72,11 +84,11 @@ def page(explorer: Explorer) -> str:
     }
     # "</script>" would end the element it stands in; in JSON and scripts "<\/" means the same
     model = json.dumps(model_data(explorer)).replace("</", "<\\/")
-    style = read("page.css")
+    style, too_old = read("page.css"), read("too_old.js")
     policy = "; ".join(
         (
             "default-src 'none'",
-            f"script-src {digest(scripts['page'])} 'wasm-unsafe-eval'",
+            f"script-src {digest(scripts['page'])} {digest(too_old)} 'wasm-unsafe-eval'",
             f"style-src {digest(style)}",
             "img-src blob: data:",
             "worker-src blob:",
@@ -86,6 +98,7 @@ def page(explorer: Explorer) -> str:
     )
     html = read("page.html")
     html = re.sub(r'\s*<link rel="stylesheet".*?>', lambda _: f"\n  <style>{style}</style>", html)
+    html = re.sub(r"\s*<script src=.*?</script>", lambda _: f"\n  <script>{too_old}</script>", html)
     html = re.sub(r'\s*<script type="module".*?</script>', "", html)
     html = html.replace(
         '<meta charset="utf-8">',
@@ -125,20 +138,14 @@ def bundle(modules: dict[str, str]) -> str:
 
 
 def model_data(explorer: Explorer) -> dict[str, Any]:
-    """What offline.js reads."""
+    """What offline/backend.js reads."""
     positions, space = explorer.positions, explorer.positions.space
     k = positions.sliders
     height, width = explorer.panel_size
     operations, weights = operations_of(explorer.painter.model)
-    strip_height = join_panels(np.zeros((PANELS, 3, height, width), np.uint8)).shape[0]
+    strip_height = join_panels(np.zeros((PANELS, CHANNELS, height, width), np.uint8)).shape[0]
     return {
-        # a browser keeps favourites a model, and this one paints without the finer detail
-        "info": {
-            **explorer.info(),
-            "model": f"{positions.fingerprint}-page",
-            "strips": None,
-            "can": [],
-        },
+        "info": {**explorer.info(), "strips": None, "can": ["detail"], "seeds": SAMPLES},
         "height": height,
         "width": width,
         "gutter": (strip_height - height) // 2,
@@ -146,9 +153,22 @@ def model_data(explorer: Explorer) -> dict[str, Any]:
         "weights": halves(weights),
         "mean": halves(space.mean),
         "directions": halves(space.components[:k] * space.std[:k, None]),
-        "kernels": halves(space.kernels[:, :k]),
-        "novelty": NOVELTY,
-        "ends": base64.b64encode(explorer.ends_png()).decode(),
+        **samples(positions),
+    }
+
+
+def samples(positions: Positions) -> dict[str, str]:
+    """The samples of the seeds 1 to SAMPLES, whole: their first k coordinates, and what these leave
+    out, as 8-bit numbers with a scale a sample."""
+    space, k = positions.space, positions.sliders
+    latents = np.stack([positions.sampled(seed) for seed in range(1, SAMPLES + 1)])
+    residuals = space.residual(latents, k)
+    scales = np.maximum(np.abs(residuals).max(1, keepdims=True) / 127, 1e-4)
+    small = (residuals / scales.astype("<f2")).round().clip(-127, 127).astype(np.int8)
+    return {
+        "coordinates": halves(space.coordinates(latents)[:, :k]),
+        "residuals": base64.b64encode(small.tobytes()).decode(),
+        "scales": halves(scales),
     }
 
 
@@ -161,15 +181,6 @@ def halves(values: np.ndarray) -> str:
 # From the network to a list of operations
 
 
-class Decode(nn.Module):
-    def __init__(self, model: StripVAE):
-        super().__init__()
-        self.model = model
-
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        return self.model.decode(z)
-
-
 def operations_of(model: StripVAE) -> tuple[list[dict[str, Any]], np.ndarray]:
     """What `model.decode` does to one latent, for one panel, and the weights it needs [n].
 
@@ -177,90 +188,84 @@ def operations_of(model: StripVAE) -> tuple[list[dict[str, Any]], np.ndarray]:
     its result, [length] or [channels, height, width]; what else its kind needs, where `weights`
     are two positions in the array, of the weight and the bias.
     """
-    example = torch.zeros(1, model.config["z_dim"], device=next(model.parameters()).device)
-    with torch.no_grad():
-        program = torch.export.export(Decode(model), (example,)).run_decompositions({})
-    weights: list[np.ndarray] = []
-    operations: list[dict[str, Any]] = []
-    results = {}  # a node of the graph → the number of the operation that makes it
-    parameters = {**program.state_dict, **program.constants}
-    names = {
-        **program.graph_signature.inputs_to_parameters,
-        **program.graph_signature.inputs_to_buffers,
-    }
-
-    def keep(node: torch.fx.Node) -> int:
-        values = parameters[names[node.name]].detach().float().cpu().numpy().reshape(-1)
-        start = sum(map(len, weights))
-        weights.append(values)
-        return start
-
-    for node in program.graph.nodes:
-        if node.op == "placeholder" and node.name not in names:
-            results[node] = -1
-        if node.op != "call_function":
-            continue
-        kind = str(node.target).removeprefix("aten.").partition(".")[0]
-        shape = list(node.meta["val"].shape)
-        inputs = [results[a] for a in node.args if isinstance(a, torch.fx.Node) and a in results]
-        found = translate(kind, node, keep, shape)
-        if found is None:  # the same values, seen otherwise
-            results[node] = inputs[0]
-            continue
-        operations.append({"inputs": inputs, "shape": shape[1:], **found})
-        results[node] = len(operations) - 1
-    return operations, np.concatenate(weights)
+    return OperationWriter().write(model)
 
 
-def translate(kind: str, node: torch.fx.Node, keep, shape: list[int]) -> dict[str, Any] | None:
-    """An ATen operation as one of the page's; None for one that changes nothing there.
-    Raises UserError for all that the page has no code for."""
-    arguments = [*node.args, *node.kwargs.values()]
-    match kind:
-        case "linear" if len(arguments) == 3:
-            return {"name": "linear", "weights": [keep(arguments[1]), keep(arguments[2])]}
-        case "mul" if isinstance(arguments[1], float | int):
-            return {"name": "scale", "factor": arguments[1]}
-        case "view" | "reshape" if len(shape) == 4 and shape[0] == PANELS:
-            return {"name": "maps"}
-        case "view" | "reshape" | "alias" | "clone" | "contiguous" if kept(node, shape):
-            return None
-        case "conv2d" if plain_convolution(node):
-            taps = arguments[1].meta["val"].shape[-1]
-            return {"name": "conv", "taps": taps, "weights": [keep(a) for a in arguments[1:3]]}
-        case "silu" | "tanh":
-            return {"name": kind}
-        case "add" if len(arguments) == 2 and isinstance(arguments[1], torch.fx.Node):
-            return {"name": "add"}
-        case "upsample_nearest2d" if halved(shape) == list(arguments[0].meta["val"].shape)[-2:]:
-            return {"name": "double"}
-        # networks.to_panels: two views that wait for the copy that moves the pixels
-        case "permute" if arguments[1] in ([0, 2, 3, 1], [0, 3, 1, 4, 2, 5]):
-            return None
-        case "view" | "reshape" if len(shape) == 6:
-            return None
-        case "_unsafe_view" if len(before := arguments[0].meta["val"].shape) == 6:
-            return {"name": "shuffle", "factor": before[3]}
-    raise UserError(
-        f"this network cannot run inside a page: it uses {node.target}, "
-        f"for which garfield_vae/explorer/offline has no code"
-    )
+class OperationWriter:
+    """Follows `StripVAE.decode` and `PanelDecoder.forward` in networks.py, step by step."""
+
+    def __init__(self):
+        self.operations: list[dict[str, Any]] = []
+        self.weights: list[np.ndarray] = []
+
+    def write(self, model: StripVAE) -> tuple[list[dict[str, Any]], np.ndarray]:
+        _, channels, height, width = model.code_shape
+        flat = self.emit("linear", [-1], [PANELS * channels * height * width])
+        self.operations[flat]["weights"] = self.keep(model.spread.weight, model.spread.bias)
+        x = self.emit("maps", [flat], [channels, height, width])
+        self.decoder(model.decoder, x)
+        return self.operations, np.concatenate(self.weights)
+
+    def decoder(self, decoder: PanelDecoder, x: int) -> int:
+        x = self.module(decoder.stages[0], self.module(decoder.widen, x))
+        for narrow, stage, size in zip(
+            decoder.narrow, decoder.stages[1:], decoder.sizes[1:], strict=True
+        ):
+            x = self.emit("double", [x], [self.shape(x)[0], *size])
+            x = self.module(stage, self.module(narrow, x))
+        x = self.emit("tanh", [self.module(decoder.paint, self.emit("silu", [x]))])
+        _, height, width = self.shape(x)
+        shape = [CHANNELS, CELL * height, CELL * width]
+        return self.emit("shuffle", [x], shape, factor=CELL)
+
+    def module(self, module: nn.Module, x: int) -> int:
+        """Writes a layer that is applied to the result of operation `x`; gives its own number.
+        Raises UserError for a layer that the page has no code for."""
+        match module:
+            case nn.Sequential():
+                for part in module:
+                    x = self.module(part, x)
+                return x
+            case ResNetBlock():
+                y = self.module(module.conv1, self.emit("silu", [x]))
+                y = self.module(module.conv2, self.emit("silu", [y]))
+                return self.emit("add", [x, y])
+            case nn.Conv2d() if plain_convolution(module):
+                number = self.emit("conv", [x], [module.out_channels, *self.shape(x)[1:]])
+                self.operations[number] |= {
+                    "taps": module.kernel_size[0],
+                    "weights": self.keep(module.weight, module.bias),
+                }
+                return number
+        raise UserError(
+            f"this network cannot run inside a page: it uses {module}, "
+            f"for which garfield_vae/explorer/offline has no code"
+        )
+
+    def emit(self, name: str, inputs: list[int], shape: list[int] | None = None, **more) -> int:
+        """Adds an operation; without a shape its result has that of its first input."""
+        shape = shape or self.shape(inputs[0])
+        self.operations.append({"name": name, "inputs": inputs, "shape": shape, **more})
+        return len(self.operations) - 1
+
+    def shape(self, number: int) -> list[int]:
+        return self.operations[number]["shape"]
+
+    def keep(self, *tensors: torch.Tensor) -> list[int]:
+        places = []
+        for tensor in tensors:
+            places.append(sum(map(len, self.weights)))
+            self.weights.append(tensor.detach().float().cpu().numpy().reshape(-1))
+        return places
 
 
-def kept(node: torch.fx.Node, shape: list[int]) -> bool:
-    """Whether a view leaves every panel's values where they were: all but the first sizes."""
-    before = list(node.args[0].meta["val"].shape)
-    return before == shape or before[-3:] == shape[-3:]
-
-
-def halved(shape: list[int]) -> list[int]:
-    """Height and width of maps that, doubled and with what was rounded up cut off, are of shape."""
-    return [-(-size // 2) for size in shape[-2:]]
-
-
-def plain_convolution(node: torch.fx.Node) -> bool:
+def plain_convolution(module: nn.Conv2d) -> bool:
     """Whether it has a bias, stride 1, a 1×1 or 3×3 kernel, and a result as large as its input."""
-    before, after = node.args[0].meta["val"].shape, node.meta["val"].shape
-    taps = node.args[1].meta["val"].shape[-2:]
-    plain = len(node.args) >= 3 and node.args[2] is not None
-    return plain and before[-2:] == after[-2:] and tuple(taps) in ((1, 1), (3, 3))
+    taps = module.kernel_size[0]
+    return (
+        module.bias is not None
+        and (module.stride, module.dilation, module.groups) == ((1, 1), (1, 1), 1)
+        and module.kernel_size in ((1, 1), (3, 3))
+        and module.padding in (taps // 2, (taps // 2, taps // 2), "same")
+        and module.padding_mode == "zeros"
+    )

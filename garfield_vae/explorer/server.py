@@ -1,18 +1,24 @@
 """The explorer's server: Flask's routes, behind waitress, on this machine only by default.
 
     GET  /                    the page; /page.css and the scripts beside it
-    GET  /api/info            the sliders, what this model can do
-    GET  /api/ends.png        what the two ends of each slider do: one small strip each
+    GET  /api/info            the sliders, the strip to begin with, what this model can do
     POST /api/picture         a state → PNG; → BMP for a page's next picture in a drag
-    POST /api/draw            seed, temperature → a state drawn from the latent density
-    POST /api/walk.gif        two states → an animation between them
+    POST /api/ends.png        a state → what the two ends of each slider do: one small strip each
+    POST /api/draw            seed, temperature → a new strip's state
+    POST /api/refine          a state → a likelier one near it
+    POST /api/complete        a state with some panels drawn anew
+    POST /api/portable        a state → the same with its numbers in it, for a link
+    POST /api/walk.gif        two states → an animation between them;  /api/progress how far it is
     POST /api/nearest         a state → the strip of the store that is nearest in the latent space
+    GET  /api/map             all strips by their first two coordinates
     GET  /api/strips          names of the store's strips that begin with a text
     GET  /api/strip           a strip of the store → its state;  /api/strip.png its picture
     POST /api/strip           any strip image → its state and how it was cut
     POST /api/name            a name for a component, kept in the run folder
+    GET  /api/suggestions     names for components, by what they change
 
-Every answer but a picture is JSON, errors too: {"error": "a sentence"}.
+Every answer but a picture is JSON, errors too: {"error": "a sentence"}. A picture that its page no
+longer waits for is an empty answer.
 """
 
 import logging
@@ -25,64 +31,61 @@ from typing import TYPE_CHECKING
 import numpy as np
 import waitress
 from flask import Flask, Response, jsonify, request
+from PIL import Image
 from werkzeug.exceptions import HTTPException, NotFound
 
 from garfield_vae.data.panels import join_panels
 from garfield_vae.data.store import PanelStore
-from garfield_vae.explorer import access
-from garfield_vae.explorer.explorer import Explorer
-from garfield_vae.explorer.renderer import Superseded, bmp, png
-from garfield_vae.explorer.states import MAX_TEMPERATURE, BadRequest, as_json
+from garfield_vae.explorer import security
+from garfield_vae.explorer.renderer import Superseded, bmp_bytes, enlarged
+from garfield_vae.explorer.service import Explorer, Prior
+from garfield_vae.explorer.states import MAX_TEMPERATURE, BadRequest, State, as_json
+from garfield_vae.explorer.strip_names import date_of
+from garfield_vae.geometry import PANELS
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.util.errors import UserError
+from garfield_vae.util.pictures import png_bytes
 
 if TYPE_CHECKING:  # it brings Lightning, which takes seconds, for a name in an annotation
     from garfield_vae.checkpoints import LoadedModel
 
-PAGE_FILES = {
-    "page.css": "text/css",
-    "start.js": "text/javascript",
-    "page.js": "text/javascript",
-    "keys.js": "text/javascript",
-    "state.js": "text/javascript",
-    "backend.js": "text/javascript",
-    "easel.js": "text/javascript",
-    "sliders.js": "text/javascript",
-    "strips.js": "text/javascript",
-    "between.js": "text/javascript",
-    "shelf.js": "text/javascript",
-}
+PAGE_TYPES = {".css": "text/css", ".js": "text/javascript"}
 MAX_JSON = 2**20  # eight given strips of 8,192 dimensions are 180 kB, and a walk has two states
 MAX_PICTURE = 24 * 2**20
 MAX_FRAMES = 48
+MAX_SEED = 10**9 - 1
 THREADS = 12
 
 
 def make_app(explorer: Explorer, host: str, port: int) -> Flask:
-    """The routes. `host` and `port` are what the server listens on: see `access`."""
+    """The routes. `host` and `port` are what the server listens on: see `security`."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_PICTURE
     positions, painter = explorer.positions, explorer.painter
     # The page's own files, read once: no path in a request ever reaches the file system.
     here = files("garfield_vae.explorer") / "static"
     start = here.joinpath("page.html").read_bytes()
-    parts = {name: here.joinpath(name).read_bytes() for name in PAGE_FILES}
+    parts = {
+        file.name: (file.read_bytes(), PAGE_TYPES[Path(file.name).suffix])
+        for file in here.iterdir()
+        if Path(file.name).suffix in PAGE_TYPES
+    }
 
     @app.before_request
     def check() -> None:
-        access.check_sender(request, host, port)
+        security.check_sender(request, host, port)
         if request.is_json:
             request.max_content_length = MAX_JSON
 
-    app.after_request(access.protect)
+    app.after_request(security.protect)
 
     @app.errorhandler(UserError)
     def user_error(error: UserError) -> tuple[Response, int]:
         return jsonify(error=str(error)), 400
 
     @app.errorhandler(Superseded)
-    def superseded(error: Superseded) -> tuple[Response, int]:
-        return jsonify(error="a newer request has taken its place"), 409
+    def superseded(error: Superseded) -> Response:
+        return Response(status=204)  # not an error, which a browser's console would show
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> tuple[Response, int]:
@@ -101,62 +104,100 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
     def part(name: str) -> Response:
         if name not in parts:
             raise NotFound("there is no such page")
-        return Response(parts[name], mimetype=PAGE_FILES[name])
+        content, kind = parts[name]
+        return Response(content, mimetype=kind)
 
     @app.get("/api/info")
     def info() -> Response:
         return jsonify(explorer.info())
 
-    @app.get("/api/ends.png")
-    def ends() -> Response:
-        return Response(explorer.ends_png(), mimetype="image/png")
-
     @app.post("/api/picture")
     def picture() -> Response:
         asked = body()
-        latents = positions.latents(positions.parse(asked.get("state")))
+        latents = positions.latents(state_of(asked))
         scale = whole(asked, "scale", 1, 2, 1)
         if not (page := text(asked, "page", "")):
-            return Response(png(painter.strip(latents), scale), mimetype="image/png")
+            image = enlarged(painter.strip(latents), scale)
+            return Response(png_bytes(image), mimetype="image/png")
         pixels = painter.strip(latents, page, whole(asked, "turn", 0, 2**53))
-        return Response(bmp(pixels), mimetype="image/bmp")
+        return Response(bmp_bytes(pixels), mimetype="image/bmp")
+
+    @app.post("/api/ends.png")
+    def ends() -> Response:
+        asked = body()
+        page, turn = text(asked, "page", ""), whole(asked, "turn", 0, 2**53, 0)
+        return Response(explorer.ends_png(state_of(asked), page, turn), mimetype="image/png")
 
     @app.post("/api/draw")
     def draw() -> Response:
         asked = body()
         temperature = round(number(asked, "temperature", 0, MAX_TEMPERATURE, 1.0), 3)
-        state = positions.of_draw(whole(asked, "seed", 0, 10**9 - 1), temperature)
+        state = positions.of_draw(whole(asked, "seed", 0, MAX_SEED), temperature)
         return jsonify(state=as_json(state))
+
+    @app.post("/api/refine")
+    def refine() -> Response:
+        asked = body()
+        held = numbers_below(asked, "held", positions.sliders)
+        return jsonify(state=as_json(explorer.refine(state_of(asked), held)))
+
+    @app.post("/api/complete")
+    def complete() -> Response:
+        asked = body()
+        panels = numbers_below(asked, "panels", PANELS)
+        if not panels:
+            raise BadRequest("panels is a list of at least one panel")
+        seed = whole(asked, "seed", 0, MAX_SEED)
+        return jsonify(state=as_json(explorer.complete(state_of(asked), panels, seed)))
+
+    @app.post("/api/portable")
+    def portable() -> Response:
+        return jsonify(state=as_json(positions.portable(state_of(body()))))
 
     @app.post("/api/walk.gif")
     def walk() -> Response:
         asked = body()
         frames = whole(asked, "frames", 2, MAX_FRAMES, 24)
         seconds = number(asked, "seconds", 0.5, 20, 2.0)
-        animation = explorer.walk(asked.get("a"), asked.get("b"), frames, seconds)
+        ends = state_of(asked, "a"), state_of(asked, "b")
+        animation = explorer.walk(*ends, frames, seconds, text(asked, "job", ""))
         return Response(animation, mimetype="image/gif")
+
+    @app.get("/api/progress")
+    def progress() -> Response:
+        return jsonify(done=explorer.progress.get(request.args.get("job", ""), 0.0))
+
+    @app.get("/api/map")
+    def strip_map() -> Response:
+        return jsonify(explorer.map())
+
+    @app.get("/api/suggestions")
+    def suggestions() -> Response:
+        return jsonify(names=explorer.suggest_names())
 
     @app.post("/api/nearest")
     def nearest() -> Response:
-        state = positions.parse(body().get("state"))
+        state = state_of(body())
         need_strips()
         name, distance = positions.nearest(state)
         return jsonify(name=name, distance=distance)
 
     @app.get("/api/strips")
     def strips() -> Response:
-        start = request.args.get("start", "")
-        found = (name for name in positions.names if name.startswith(start))
+        start = request.args.get("start", "").strip()
+        day = date_of(start)
+        start = day.isoformat() if day else start.casefold()
+        found = (name for name in positions.names if name.casefold().startswith(start))
         return jsonify(names=[name for name, _ in zip(found, range(40), strict=False)])
 
     @app.get("/api/strip")
     def strip() -> Response:
-        name = request.args.get("name", "")
+        name = positions.find(request.args.get("name", ""))
         state = positions.of_strip(name)
         here = positions.index[name]
         before = positions.names[max(0, here - 1)]
         after = positions.names[min(len(positions.names) - 1, here + 1)]
-        return jsonify(state=as_json(state), before=before, after=after)
+        return jsonify(name=name, state=as_json(state), before=before, after=after)
 
     @app.get("/api/strip.png")
     def strip_png() -> Response:
@@ -165,7 +206,7 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
         if name not in positions.index:
             raise NotFound("there is no such strip")
         panels = np.asarray(explorer.store.panels[positions.index[name]])
-        return Response(png(join_panels(panels)), mimetype="image/png")
+        return Response(png_bytes(Image.fromarray(join_panels(panels))), mimetype="image/png")
 
     @app.post("/api/strip")
     def encode() -> Response:
@@ -176,6 +217,9 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
         asked = body()
         index = whole(asked, "index", 0, positions.sliders - 1)
         return jsonify(name=explorer.names.rename(index, asked.get("name")))
+
+    def state_of(asked: dict, name: str = "state") -> State:
+        return positions.parse(asked.get(name))
 
     def need_strips() -> None:
         if explorer.store is None:
@@ -211,6 +255,14 @@ def whole(asked: dict, name: str, low: int, high: int, default: int | None = Non
     if value != int(value):
         raise BadRequest(f"{name} is a whole number")
     return int(value)
+
+
+def numbers_below(asked: dict, name: str, limit: int) -> list[int]:
+    """A list of different whole numbers from 0 to below `limit`."""
+    value = asked.get(name, [])
+    if not isinstance(value, list) or len(value) > limit:
+        raise BadRequest(f"{name} is a list of at most {limit} numbers")
+    return sorted({whole({name: item}, name, 0, limit - 1) for item in value})
 
 
 def text(asked: dict, name: str, default: str) -> str:
@@ -253,7 +305,7 @@ def make_server(explorer: Explorer, host: str, port: int):
     listening = getattr(server, "effective_listen", None)
     port = int(listening[0][1] if listening else server.effective_port)
     holder["app"] = make_app(explorer, host, port)
-    shown = "127.0.0.1" if host in access.WILDCARDS else host
+    shown = "127.0.0.1" if host in security.WILDCARDS else host
     return server, f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
 
 
@@ -268,16 +320,19 @@ def explore(
     host: str = "127.0.0.1",
     port: int = 8176,
     open_browser: bool = False,
+    prior: Prior | None = None,
 ) -> None:
     """Serves the page until Ctrl-C.
 
     latents: the posterior means [N, z] of `store`'s strips, in its order. Without store or
-    latents the page has no real strips. folder: where component_names.json is kept.
+    latents the page has no real strips. folder: where component_names.json is kept. prior: where
+    new strips come from, and what finishes unfinished ones; see `service.Prior`.
     """
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a full queue is no news here
-    explorer = Explorer(loaded, space, store, latents, folder, sliders)
+    explorer = Explorer(loaded, space, store, latents, folder, sliders, prior)
     server, address = make_server(explorer, host, port)
     print(f"The explorer is at {address}\nCtrl-C ends it.", flush=True)
+    threading.Thread(target=explorer.prepare, daemon=True).start()
     if open_browser:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     try:

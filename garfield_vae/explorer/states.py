@@ -10,10 +10,12 @@ A state has three parts:
 A source is a short text, so that a whole state fits in a link:
 
     strip:1985-03-12       a strip of the panel store
-    seed:7:0.8             the draw number 7 from the fitted density, at temperature 0.8
-    given:BASE64           the numbers themselves (16-bit floats), for a stranger's strip
+    seed:7:0.8             the sample of seed 7, at 0.8 of its distance from the mean
+    given:BASE64           the numbers themselves (16-bit floats), for any other latent
+    given:BASE64:LABEL     the same, with a text that says where they come from
 
 A point between two states is a state again: knobs and panels are mixed, the bases' weights too.
+static/state.js does the same in the browser; tests/explorer/state_cases.json holds for both.
 """
 
 import base64
@@ -21,13 +23,15 @@ import binascii
 import hashlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
+from garfield_vae.explorer.strip_names import find_name
 from garfield_vae.geometry import PANELS
+from garfield_vae.latent import samplers
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.util.errors import UserError
 
@@ -35,6 +39,7 @@ LIMIT = 4.0  # standard deviations a slider goes to either side
 SHIFT_LIMIT = 2 * LIMIT  # a panel may stand at one end while the others stand at the other
 MAX_SOURCES = 8
 MAX_TEMPERATURE = 3.0
+LONGEST_LABEL = 80  # letters
 DIGITS = 3  # of a knob in a link; what rounding takes away stays in the base
 
 
@@ -54,6 +59,7 @@ class Positions:
 
     space: the fitted latent space. sliders: how many components are shown, k.
     names, latents: the strips of the panel store, and their posterior means [N, z] (a memory map).
+    sample: (n, seed) → new latents [n, z]; without it, draws from the space's kernel density.
     """
 
     def __init__(
@@ -62,6 +68,7 @@ class Positions:
         sliders: int,
         names: Sequence[str] = (),
         latents: np.ndarray | None = None,
+        sample: Callable[[int, int], np.ndarray] | None = None,
     ):
         self.space = space
         self.sliders = min(sliders, len(space.std))
@@ -70,7 +77,9 @@ class Positions:
         self.index = {name: index for index, name in enumerate(self.names)}
         digest = hashlib.sha256(space.mean.tobytes() + space.components.tobytes())
         self.fingerprint = digest.hexdigest()[:12]  # a link of another model is known by it
+        self._sample = sample or self._kernel_density
         self._residual = lru_cache(maxsize=64)(self._find_residual)
+        self.sampled = lru_cache(maxsize=64)(lambda seed: self._sample(1, seed)[0])
         self._squared_norms: np.ndarray | None = None
 
     def parse(self, value: object) -> State:
@@ -117,13 +126,34 @@ class Positions:
         return self._state(self._strip(name), f"strip:{name}")
 
     def of_draw(self, seed: int, temperature: float) -> State:
-        """A draw from the fitted density."""
+        """The sample of a seed."""
         return self._state(self._draw(seed, temperature), f"seed:{seed}:{temperature:g}")
 
-    def of_latent(self, latent: np.ndarray) -> State:
+    def of_latent(self, latent: np.ndarray, label: str = "") -> State:
         """Any latent [z]; its base carries the numbers themselves."""
-        _, residual = self._split(latent)
-        return self._state(latent, f"given:{pack(residual)}")
+        return self._state(latent, self._given(self._split(latent)[1], label))
+
+    def portable(self, state: State) -> State:
+        """The same strip with its numbers in it, for a place that has neither strips nor prior."""
+        base = []
+        for weight, source in state.base:
+            kind, _, rest = source.partition(":")
+            if kind != "given":
+                label = f"strip {rest}" if kind == "strip" else f"sample {rest.partition(':')[0]}"
+                source = self._given(self._residual(source), label)
+            base.append((weight, source))
+        return State(state.knobs, state.panels, tuple(base))
+
+    def find(self, text: str) -> str:
+        """The name of the store's strip that a text stands for. Raises BadRequest for none."""
+        if (name := find_name(text, self.index)) is None:
+            raise BadRequest(f"there is no strip named {text[:40]!r} here")
+        return name
+
+    @staticmethod
+    def _given(residual: np.ndarray, label: str) -> str:
+        label = f":{label[:LONGEST_LABEL]}" if label else ""
+        return f"given:{pack(residual)}{label}"
 
     def _state(self, latent: np.ndarray, source: str) -> State:
         knobs, _ = self._split(latent)
@@ -135,18 +165,23 @@ class Positions:
         return np.asarray(self.means[self.index[name]])
 
     def _draw(self, seed: int, temperature: float) -> np.ndarray:
-        return self.space.sample(1, np.random.default_rng(seed), temperature)[0]
+        mean = self.space.mean
+        return (mean + temperature * (self.sampled(seed) - mean)).astype(np.float32)
+
+    def _kernel_density(self, n: int, seed: int) -> np.ndarray:
+        return samplers.draw(self.space, n, np.random.default_rng(seed))
 
     def _find_residual(self, source: str) -> np.ndarray:
         kind, _, rest = source.partition(":")
         if kind == "strip":
             return self._split(self._strip(rest))[1]
-        if kind == "seed" and (match := re.fullmatch(r"(\d{1,9}):(\d{1,2}(?:\.\d{1,6})?)", rest)):
-            seed, temperature = int(match[1]), float(match[2])
-            if temperature <= MAX_TEMPERATURE:
-                return self._split(self._draw(seed, temperature))[1]
+        if kind == "seed" and (match := re.fullmatch(r"(\d{1,9}):([0-2](?:\.\d{1,6})?|3)", rest)):
+            return self._split(self._draw(int(match[1]), float(match[2])))[1]
         if kind == "given":
-            return unpack(rest, len(self.space.mean))
+            values, _, label = rest.partition(":")
+            if len(label) > LONGEST_LABEL:
+                raise BadRequest(f"a label has at most {LONGEST_LABEL} letters")
+            return unpack(values, len(self.space.mean))
         raise BadRequest(f"{source[:40]!r} is no source of a strip")
 
     def nearest(self, state: State) -> tuple[str, float]:
@@ -171,11 +206,12 @@ def between(a: State, b: State, t: float) -> State:
     for share, state in ((1 - t, a), (t, b)):
         for weight, source in state.base:
             base[source] += share * weight
-    kept = tuple((weight, source) for source, weight in base.items() if weight)
+    # the least of too many sources are too faint to see
+    kept = sorted(base.items(), key=lambda item: -abs(item[1]))[:MAX_SOURCES]
     return State(
         ((1 - t) * a.knobs + t * b.knobs).astype(np.float32),
         ((1 - t) * a.panels + t * b.panels).astype(np.float32),
-        kept,
+        tuple((weight, source) for source, weight in kept if round(weight, 6)),
     )
 
 

@@ -1,11 +1,11 @@
-"""The model card: what a stranger reads before they use an exported model."""
+"""The model card: what is to be known before an exported model is used."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from garfield_vae.checkpoints import LoadedModel
-from garfield_vae.evaluation.report import read_metrics
+from garfield_vae.util.metrics_table import read_metrics
 
 CARD = """\
 ---
@@ -15,16 +15,16 @@ tags: [variational-autoencoder, comics, image-generation]
 # {name}
 
 A variational autoencoder for comic strips of three panels: a strip becomes {z_dim} numbers, and
-any {z_dim} numbers become a strip. Below are {samples} strips that it made up.
+any {z_dim} numbers become a strip. Below are {samples} samples from it.
 
-![Strips that the model made up](samples.png)
+![Samples from the model](samples.png)
 
 ## Use
 
 With the code of garfield-vae, version {version}:
 
 ```
-python process_model.py --experiment_dir {name}             pictures: samples, walks
+python process_model.py --experiment_dir {name}             samples, latent traversals
 python process_model.py --experiment_dir {name} --explore   a page with live sliders
 ```
 
@@ -42,16 +42,16 @@ channel, y, x; values in [-1, 1]) into means and log standard deviations `[B, {z
 ## What it is
 
 {parameters:,} parameters; panels of {panel_height}×{panel_width} pixels; {z_dim} latent dimensions;
-c_hidden {c_hidden}; {num_blocks} ResNet blocks per resolution. The weights are the running average
-of those that were trained, after epoch {epoch}.
+c_hidden {c_hidden}; {num_blocks} ResNet blocks per resolution. The weights are the moving average
+of the trained ones, after epoch {epoch}.
 
 {figures}
 Trained with: {options}.
 
 ## What it is not
 
-It draws what the strips that it saw have in common. Words in balloons are texture, not text;
-what is rare in those strips is blurred.
+It draws what its training strips have in common. Words in balloons are texture, not text; what is
+rare in those strips is blurred.
 
 ## Rights
 
@@ -66,14 +66,17 @@ itself, so nobody else has a claim on them."""
 
 OTHERS = """The strips that this model learned from
 belong to their authors, and that licence says nothing about them. None is in this folder as a
-picture, but the weights and `latent.npz` (the codes of up to 2,048 training strips) hold enough to
-paint rough likenesses of them. Before you pass it on, make sure that you may."""
+picture, but the weights and `latent.safetensors` (latents of up to 2,048 training strips) hold
+enough to reconstruct rough likenesses of them. Before you pass it on, make sure that you may."""
 
 
 def model_card(
     run: LoadedModel, name: str, samples: int, options: dict[str, Any], version: str, onnx: bool
 ) -> str:
-    """The text of README.md, with figures from the run's metrics.csv and measures.json."""
+    """The text of README.md, with figures from the run's metrics.csv and measures.json.
+
+    `samples`: strips in its picture; `onnx`: whether the ONNX files are there.
+    """
     return CARD.format(
         **run.model.config,
         name=name,

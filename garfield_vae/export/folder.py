@@ -1,14 +1,12 @@
-"""A trained model as a folder to give away; `exported` reads it.
+"""Writes a trained model as a folder to share; `checkpoints.load_exported` reads it.
 
-Beside what `exported` needs there is a model card with a picture and, where onnx is installed, the
-network for programs that have no torch. The folder is there when all of it is: it is filled under
+Beside what that needs there is a model card with a picture and, where onnx is installed, the
+network for programs that have no torch. The folder appears when it is complete: it is filled under
 another name in the same place, read again, and then renamed.
 """
 
 import glob
-import secrets
 import shutil
-import time
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,27 +18,28 @@ from garfield_vae import __version__
 from garfield_vae.checkpoints import (
     CONFIG,
     CONFIG_FORMAT,
-    LATENT,
     WEIGHTS,
     LoadedModel,
     exported_space,
     load_exported,
 )
 from garfield_vae.cli.options import DATA, MODEL, OBJECTIVE, TRAINING, TrainOptions
+from garfield_vae.cli.outputs import check_new_folder
 from garfield_vae.data.panels import join_panels
 from garfield_vae.export.card import model_card
 from garfield_vae.export.onnx_files import can_write_onnx, write_onnx
+from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode
+from garfield_vae.latent.files import LATENT, write_space
 from garfield_vae.latent.space import LatentSpace
-from garfield_vae.latent.space_file import write_space
 from garfield_vae.run_folder import write_json
 from garfield_vae.util.errors import UserError
-from garfield_vae.util.files import replacing
+from garfield_vae.util.files import remedy, remove_abandoned, replacing, temporary_name
 from garfield_vae.util.pictures import save_png, sheet
 
 SAMPLES = 8  # in the card's picture
 SHARED = (DATA, MODEL, OBJECTIVE, TRAINING)  # groups of options
-ABANDONED_AFTER = 3600.0  # seconds: what killed exports left is cleared by then
+WITHOUT_ONNX = "without ONNX files: for those, pip install -r requirements-export.txt first"
 
 
 def export_model(run: LoadedModel, space: LatentSpace, directory: Path) -> list[str]:
@@ -49,11 +48,11 @@ def export_model(run: LoadedModel, space: LatentSpace, directory: Path) -> list[
     Raises UserError when it is neither, and when it cannot be written: nothing is there then.
     """
     directory = directory.resolve()
-    refuse_if_taken(directory)
-    temporary = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}.tmp")
+    check_new_folder(directory)
+    temporary = temporary_name(directory)
     try:
         temporary.mkdir(parents=True)
-        clear_abandoned(directory)
+        remove_abandoned(directory.parent, glob.escape(directory.name))
         fill(run, space, temporary, directory.name)
         names = sorted(path.name for path in temporary.iterdir())
         if directory.exists():
@@ -63,33 +62,16 @@ def export_model(run: LoadedModel, space: LatentSpace, directory: Path) -> list[
         shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(error, OSError):
             raise UserError(
-                f"the model cannot be written to {directory} ({error.strerror or error}): make "
-                f"room, or choose another folder"
+                f"the model cannot be written to {directory} ({error.strerror or error}): "
+                f"{remedy(error)}"
             ) from error
         raise
     return names
 
 
-def refuse_if_taken(directory: Path) -> None:
-    try:
-        taken = any(directory.iterdir())
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise UserError(f"{directory} cannot be a folder ({error.strerror})") from error
-    if taken:
-        raise UserError(f"{directory} is not empty: give --export a new folder")
-
-
-def clear_abandoned(directory: Path) -> None:
-    for path in directory.parent.glob(f".{glob.escape(directory.name)}.????????.tmp"):
-        if time.time() - path.stat().st_mtime > ABANDONED_AFTER:
-            shutil.rmtree(path, ignore_errors=True)
-
-
 def fill(run: LoadedModel, space: LatentSpace, folder: Path, name: str) -> None:
-    """Writes everything into `folder`. Pictures and ONNX come from the files as a stranger reads
-    them, so that what was written is known to be whole."""
+    """Writes everything into `folder`. Samples and ONNX are made from the files just written, read
+    back as any user reads them, so that a fault in those shows here."""
     options = shared_options(run.options)
     write_json(
         folder / CONFIG,
@@ -106,7 +88,7 @@ def fill(run: LoadedModel, space: LatentSpace, folder: Path, name: str) -> None:
         file.write(save(weights))
     write_space(folder / LATENT, space)
     written = load_exported(folder)
-    latents = exported_space(written).sample(SAMPLES, np.random.default_rng(0))
+    latents = samplers.draw(exported_space(written), SAMPLES, np.random.default_rng(0))
     save_png(folder / "samples.png", sheet(join_panels(decode(written.model, latents)), columns=2))
     if onnx := can_write_onnx():
         write_onnx(written.model, folder)
@@ -115,7 +97,7 @@ def fill(run: LoadedModel, space: LatentSpace, folder: Path, name: str) -> None:
 
 
 def shared_options(options: TrainOptions) -> dict[str, Any]:
-    """How the model was trained, without what is only about the machine that did it."""
+    """How the model was trained, without what concerns only the machine that did it."""
     return {
         item.name: getattr(options, item.name)
         for item in fields(options)

@@ -15,7 +15,7 @@ from garfield_vae.util.files import replacing
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")  # requirements-export.txt
 TOLERANCE = 1e-4  # between onnxruntime's values and torch's, on a scale of −1 to 1
-CHECKED_STRIPS = 3  # another number than the network is traced with
+CHECKED_STRIPS = 3  # not the number that the network is traced with, which is 2
 
 
 class Encoder(nn.Module):
@@ -86,7 +86,7 @@ def write_part(part: nn.Module, example: Tensor, path: Path, name: str, outputs:
 
 
 def forget_origins(graph: Any) -> None:
-    """Takes out the notes from which line of which file a node comes: paths of this machine."""
+    """Removes each node's note of the source file and line it comes from: paths of this machine."""
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")

@@ -1,4 +1,4 @@
-"""Strips to latents and back, a batch at a time: the two directions in which a model is used."""
+"""Strips to latents and back, a batch at a time."""
 
 from collections.abc import Iterator
 
@@ -20,31 +20,39 @@ def encode(model: StripVAE, strips: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 @torch.no_grad()
 def encode_batches(
-    model: StripVAE, strips: np.ndarray, progress: bool = False
+    model: StripVAE, strips: np.ndarray, progress: str = ""
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """`encode`, BATCH strips at a time, for sets that do not fit in memory.
 
-    `progress` shows a bar, if there is a terminal to show it on.
+    `progress` names a bar, which is shown where there is a terminal.
     """
     device = next(model.parameters()).device
-    with tqdm(
-        total=len(strips), desc="encoding", unit="strip", disable=None if progress else True
-    ) as bar:
+    with bar(len(strips), progress) as shown:
         for start in range(0, len(strips), BATCH):
             batch = torch.from_numpy(np.array(strips[start : start + BATCH]))
             mean, log_std = model.encode(to_unit(batch.to(device)))
             yield mean.cpu().numpy(), (2 * log_std).exp().cpu().numpy()
-            bar.update(len(batch))
+            shown.update(len(batch))
 
 
 @torch.no_grad()
-def decode(model: StripVAE, latents: np.ndarray) -> np.ndarray:
-    """Latents [N, z] → uint8 strips [N, 3, 3, H, W]."""
+def decode(model: StripVAE, latents: np.ndarray, progress: str = "") -> np.ndarray:
+    """Latents [N, z] → uint8 strips [N, 3, 3, H, W]. `progress` names a bar, as in `encode`."""
     device = next(model.parameters()).device
     z = torch.from_numpy(np.ascontiguousarray(latents, np.float32)).to(device)
-    return torch.cat([to_uint8(model.decode(batch)).cpu() for batch in z.split(BATCH)]).numpy()
+    strips = []
+    with bar(len(z), progress) as shown:
+        for batch in z.split(BATCH):
+            strips.append(to_uint8(model.decode(batch)).cpu())
+            shown.update(len(batch))
+    return torch.cat(strips).numpy()
 
 
 def reconstruct(model: StripVAE, strips: np.ndarray) -> np.ndarray:
-    """uint8 strips [N, 3, 3, H, W] → what is left of them after posterior mean and decoder."""
+    """uint8 strips [N, 3, 3, H, W] → what the decoder makes of their posterior means."""
     return decode(model, encode(model, strips)[0])
+
+
+def bar(total: int, progress: str) -> tqdm:
+    """A progress bar of this name, where there is a name and a terminal to show it on."""
+    return tqdm(total=total, desc=progress, unit="strip", disable=None if progress else True)

@@ -1,10 +1,8 @@
-"""The latent space: its principal components, and a density from which new strips are drawn.
+"""The latent space: principal components, and the sliders and latent traversals made of them.
 
 A VAE's latent dimensions have no order and no names. The principal components of the posterior
 means do: the first is the direction in which the strips differ most. They are the sliders of this
-project. The same means give a density to sample from, which matters because the decoder only knows
-latents that strips really have, and those do not fill N(0, I) (the aggregate posterior's holes;
-Ghosh et al. 2020, "From Variational to Deterministic Autoencoders").
+project.
 
 Everything here is plain numpy, float32, and knows nothing of networks or files.
 """
@@ -13,14 +11,13 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-NOVELTY = 0.5
-MOST_KERNELS = 2048  # strips that the density is made of; more change nothing but the file
+MOST_KERNELS = 2048  # strips that samplers.kernel mixes; more change nothing but the file's size
 ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
 class LatentSpace:
-    """PCA of N posterior means in z dimensions, k = min(N − 1, z) components, and their density.
+    """PCA of N posterior means in z dimensions: k components, min(N − 1, z) at most.
 
     Coordinates are in standard deviations: 1.0 along component i is `std[i]` latent units, so a
     slider's −3…3 spans what the strips themselves span, whatever the component.
@@ -31,7 +28,8 @@ class LatentSpace:
                             direction
     std           [k]       standard deviation of the means along each component
     explained     [k]       share of the means' total variance
-    kernels       [n, k]    coordinates of the strips (or of 2,048 of them), float16
+    kernels       [n, k]    coordinates of the strips (or of 2,048 of them), float16: the
+                            aggregate posterior, for samplers
     """
 
     mean: np.ndarray
@@ -44,7 +42,8 @@ class LatentSpace:
     def fit(cls, means: np.ndarray) -> "LatentSpace":
         """Fits to posterior means [N, z], an array or a memory map, which is read in slices.
 
-        Raises ValueError for fewer than two strips."""
+        Raises ValueError for fewer than two strips.
+        """
         mean, components, std, explained = principal_components(means)
         rows = np.linspace(0, len(means) - 1, min(len(means), MOST_KERNELS)).astype(int)
         kernels = (means[rows] - mean) @ components.T / std
@@ -64,32 +63,22 @@ class LatentSpace:
         and a strip returns exactly, however few sliders there are."""
         return latents - self.latents(self.coordinates(latents)[:, :j])
 
-    def sample(
-        self,
-        n: int,
-        rng: np.random.Generator,
-        temperature: float = 1.0,
-        novelty: float = NOVELTY,
-        prior: bool = False,
-    ) -> np.ndarray:
-        """Draws [n, z] from the fitted density, or with `prior` from N(0, I).
-
-        The density is a kernel estimate that keeps the strips' own mean and covariance (Liu and
-        West 2001, "Combined Parameter and State Estimation in Simulation-Based Filtering"): a
-        strip drawn at random, pulled towards the mean by √(1 − h²), and h of a Gaussian with the
-        strips' covariance. `novelty` is h: 0 gives the strips themselves, 1 a single Gaussian.
-        `temperature` scales the distance from the mean strip (in the prior, from 0).
-        """
-        if prior:
-            return (temperature * rng.standard_normal((n, len(self.mean)))).astype(np.float32)
-        strips = self.kernels[rng.integers(len(self.kernels), size=n)].astype(np.float32)
-        noise = rng.standard_normal((n, len(self.std)))
-        coordinates = np.sqrt(1 - novelty**2) * strips + novelty * noise
-        return self.latents(temperature * coordinates).astype(np.float32)
+    def traversal(self, latent: np.ndarray, component: int, positions: np.ndarray) -> np.ndarray:
+        """Latents [len(positions), z] along a component: `latent` [z] with this one coordinate set
+        to each of `positions`, in standard deviations, and all else as it is."""
+        here = self.coordinates(latent[None])[0, component]
+        direction = self.std[component] * self.components[component]
+        return (latent + (positions - here)[:, None] * direction).astype(np.float32)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The fields by name, for np.savez; `LatentSpace(**arrays)` is the way back."""
+        """The fields by name; `LatentSpace(**arrays)` is the way back."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def line(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
+    """Latents [steps, z] on the straight line from `start` [z] to `end` [z], both included."""
+    share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
+    return (1 - share) * start + share * end
 
 
 def principal_components(
@@ -98,8 +87,9 @@ def principal_components(
     """Mean [z], components [k, z], standard deviations [k], explained shares [k] of `means` [N, z].
 
     By the eigenvectors of the covariance, summed over slices of rows in float64: memory is z², not
-    N·z, so that a library of any size fits. Directions without variance are left out. Variances
-    have N − 1 in the denominator, as scikit-learn's PCA has them.
+    N·z, so that any number of strips fits, and small variances are exact, which scikit-learn's PCA
+    in float32 loses. Directions without variance are left out. Variances have N − 1 in the
+    denominator. Raises ValueError for fewer than two strips.
     """
     count, z = means.shape
     if count < 2:

@@ -1,1 +1,1 @@
-"""The networks and what they minimise, in plain torch: no files, no Lightning."""
+"""The VAE in plain torch, without files and without Lightning: networks.py, then elbo.py."""

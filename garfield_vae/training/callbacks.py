@@ -1,59 +1,59 @@
 """What happens around the steps: a line an epoch, metrics.csv, checkpoints, pictures, warnings."""
 
-import csv
-import io
+import math
 import time
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, TQDMProgressBar
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.panels import join_panels
+from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode, encode, reconstruct
 from garfield_vae.latent.space import LatentSpace
-from garfield_vae.model.elbo import calibrated_beta
-from garfield_vae.training.module import Diverged
-from garfield_vae.util.errors import UserError
-from garfield_vae.util.files import replacing
+from garfield_vae.model.elbo import calibrated_beta, selection_loss
+from garfield_vae.run_folder import environment, write_json
+from garfield_vae.training.interruption import Stopped, StopSignals
+from garfield_vae.util.metrics_table import METRICS, read_rows, write_rows
 from garfield_vae.util.pictures import pairs, save_png, sheet
+from garfield_vae.util.progress import clock
 
 SAVE_EVERY_SECONDS = 60.0
 SHOWN_STRIPS = 6
 
 
 class EpochRecord(Checkpoint):
-    """A row of metrics.csv and, without a progress bar, a printed line after each epoch.
+    """options.json and environment.json when training begins; after each epoch a row of metrics.csv
+    and, without a progress bar, a printed line.
 
     It is a Checkpoint only in order: Lightning calls those when all else has logged.
     """
 
-    def __init__(self, folder: Path, options: TrainOptions, printed: bool):
-        self.path, self.options, self.printed = folder / "metrics.csv", options, printed
+    def __init__(self, folder: Path, options: TrainOptions, strips: str, printed: bool):
+        self.folder, self.options, self.strips, self.printed = folder, options, strips, printed
+        self.path = folder / METRICS
         self.rows = read_rows(self.path) if self.path.exists() else []
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        device = str(trainer.strategy.root_device)
+        write_json(self.folder / "options.json", asdict(self.options))
+        write_json(self.folder / "environment.json", environment(self.strips, device))
         self.began, self.first_step = time.monotonic(), trainer.global_step
         # A continued run drops what came after the checkpoint that it goes on from.
         self.rows = [row for row in self.rows if int(row["epoch"]) <= trainer.current_epoch]
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        if not trainer.is_global_zero:
-            return
         epoch = trainer.current_epoch + 1
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        del figures["step"]  # that of TensorBoard's axis
         row = {"epoch": epoch, "step": trainer.global_step} | dict(sorted(figures.items()))
         self.rows.append({name: f"{value:.8g}" for name, value in row.items()})
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        with replacing(self.path, "w") as file:
-            file.write(text.getvalue())
+        write_rows(self.path, self.rows)
         if self.printed:
             left = time_left(trainer, self.options, self.began, self.first_step)
             print(
@@ -65,23 +65,6 @@ class EpochRecord(Checkpoint):
                 f"{figures['train/strips_per_second']:.1f} strips/s  {clock(left)} left",
                 flush=True,
             )
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a metrics.csv as they are written there. Raises UserError if it is damaged."""
-    try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines(), strict=True))
-        for row in rows:
-            if None in row or None in row.values() or int(row["epoch"]) < 1:
-                raise ValueError(row)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, csv.Error) as error:
-        raise UserError(
-            f"{path} is damaged, it holds no row an epoch: take it out of the folder to go on "
-            f"without the figures so far"
-        ) from error
-    return rows
 
 
 class RunProgressBar(TQDMProgressBar):
@@ -107,48 +90,78 @@ class RunProgressBar(TQDMProgressBar):
 
 
 class RunCheckpoints(Checkpoint):
-    """checkpoints/best.ckpt (lowest validation loss, weights only) and last.ckpt (resumable).
+    """checkpoints/best.ckpt (lowest `selection_loss`, weights only) and last.ckpt (resumable).
 
-    last.ckpt is written at most once a minute, at the end, and when the run is interrupted; not
-    when it diverged, since the last good weights are on disk by then, nor when it never began,
-    since what it was to go on from is there.
+    last.ckpt is written once a minute, when a signal asks the run to stop, and at the end: always
+    between two batches, where going on from it gives the same bits as never having stopped. An
+    error writes none, for it may have come within a step.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, options: TrainOptions, signals: StopSignals):
         self.best_path = folder / "checkpoints" / "best.ckpt"
         self.last_path = folder / "checkpoints" / "last.ckpt"
-        self.best_loss = float("inf")
-        self.saved = -float("inf")
+        self.options, self.signals = options, signals
+        self.best: tuple[float, float] | None = None  # distortion and rate of best.ckpt
+
+    def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
+        module.between_batches = partial(self.between_batches, trainer, module)
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.saved = time.monotonic() if trainer.current_epoch else None
+
+    def between_batches(self, trainer: Trainer, module: LightningModule) -> None:
+        asked, decide = self.signals.asked is not None, trainer.strategy.reduce_boolean_decision
+        # All processes take part in saving, so all must agree on it.
+        if decide(asked or (trainer.training and self.is_due(trainer)), all=False):
+            self.save_last(trainer, module)
+            if decide(asked, all=False):
+                raise Stopped
+
+    def is_due(self, trainer: Trainer) -> bool:
+        """After the first epoch, and a minute after the last time."""
+        if self.saved is None:
+            return trainer.current_epoch > 0
+        return time.monotonic() - self.saved > SAVE_EVERY_SECONDS
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        loss = trainer.callback_metrics.get("validation/loss")
-        if loss is None or float(loss) < self.best_loss:
-            self.best_loss = float("inf") if loss is None else float(loss)
+        figures = trainer.callback_metrics
+        if "validation/distortion" not in figures:
+            return
+        new = float(figures["validation/distortion"]), float(figures["validation/rate"])
+        if self.best is None or self.loss(new, module) < self.loss(self.best, module):
+            self.best = new
             trainer.save_checkpoint(self.best_path, weights_only=True)
-        # All ranks take part in saving, so all must agree on the time.
-        due = time.monotonic() - self.saved > SAVE_EVERY_SECONDS
-        if trainer.strategy.broadcast(due):
-            self.save_last(trainer)
+
+    def loss(self, figures: tuple[float, float], module: LightningModule) -> float:
+        return selection_loss(*figures, self.options.beta, module.dimensions)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        self.save_last(trainer)
+        self.save_last(trainer, module)
 
-    def on_exception(self, trainer: Trainer, module: LightningModule, error: Exception) -> None:
-        told_to_stop = isinstance(error, KeyboardInterrupt | SIGTERMException)
-        # With several ranks, only a signal is certain to have reached them all.
-        worth_it = module.begun and not isinstance(error, Diverged)
-        if worth_it and (told_to_stop or trainer.world_size == 1):
-            self.save_last(trainer)
-
-    def save_last(self, trainer: Trainer) -> None:
+    def save_last(self, trainer: Trainer, module: LightningModule) -> None:
+        if not all(bool(p.isfinite().all()) for p in module.vae.parameters()):
+            return  # the next step says so; the weights on disk are from before
+        if trainer.validating:
+            # What a part of the validation came to is not kept: it begins again.
+            progress = trainer.fit_loop.epoch_loop.val_loop.batch_progress
+            progress.reset()
+            progress.increment_ready()
+            progress.increment_started()
+        for logger in trainer.loggers:
+            logger.save()  # or what comes before the checkpoint might be lost with the process
         trainer.save_checkpoint(self.last_path)
         self.saved = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best_loss": self.best_loss}
+        return {"best": None if self.best is None else list(self.best)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best_loss = state["best_loss"]
+        best = state.get("best")  # earlier versions kept a loss of another beta
+        if best is not None:
+            distortion, rate = best
+            if not (isinstance(distortion, float) and isinstance(rate, float)):
+                raise TypeError("best is no distortion and rate")
+            self.best = distortion, rate
 
 
 class RunPictures(Callback):
@@ -170,13 +183,13 @@ class RunPictures(Callback):
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         if epoch & (epoch - 1) == 0:
-            self.draw(trainer, module, epoch)
+            self.draw(trainer, module, epoch, trainer.global_step - 1)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        self.draw(trainer, module, trainer.current_epoch)
+        self.draw(trainer, module, trainer.current_epoch, trainer.global_step)
 
-    def draw(self, trainer: Trainer, module: LightningModule, epoch: int) -> None:
-        if not trainer.is_global_zero or epoch == self.drawn_at:
+    def draw(self, trainer: Trainer, module: LightningModule, epoch: int, step: int) -> None:
+        if epoch == self.drawn_at:
             return
         self.drawn_at = epoch
         model = module.averaged.module
@@ -184,19 +197,18 @@ class RunPictures(Callback):
             if len(strips):
                 labels = [f"{split} strip {i + 1}" for i in range(len(strips))]
                 image = pairs(join_panels(strips), join_panels(reconstruct(model, strips)), labels)
-                self.keep(trainer, epoch, f"reconstructions_{split}", image)
+                self.keep(trainer, epoch, step, f"reconstructions_{split}", image)
         means, _ = encode(model, self.fitted_to)
         space = LatentSpace.fit(means)
-        latents = space.sample(2 * SHOWN_STRIPS, np.random.default_rng(0))
+        latents = samplers.draw(space, 2 * SHOWN_STRIPS, np.random.default_rng(0))
         image = sheet(join_panels(decode(model, latents)), columns=2)
-        self.keep(trainer, epoch, "samples", image)
+        self.keep(trainer, epoch, step, "samples", image)
 
-    def keep(self, trainer: Trainer, epoch: int, name: str, image: Any) -> None:
+    def keep(self, trainer: Trainer, epoch: int, step: int, name: str, image: Any) -> None:
         save_png(self.folder / f"epoch_{epoch:04d}_{name}.png", image)
-        if trainer.logger is not None:
-            trainer.logger.experiment.add_image(
-                f"pictures/{name}", np.asarray(image), trainer.global_step, dataformats="HWC"
-            )
+        trainer.logger.experiment.add_image(
+            f"pictures/{name}", np.asarray(image), step, dataformats="HWC"
+        )
 
 
 class Deadline(Callback):
@@ -213,47 +225,32 @@ class Deadline(Callback):
         trainer.should_stop |= trainer.strategy.reduce_boolean_decision(over, all=False)
 
 
-class HealthWarnings(Callback):
-    """Warns, once each, of a collapsed latent space, strips learnt by heart, steps too long.
+class HealthWarnings(Checkpoint):
+    """Warns, once each, of steps that are too long, posterior collapse, and overfitting.
 
-    Collapse: under 1 % of the latent dimensions are active, or the rate is under a nat, after three
-    epochs. Overfitting: training's and held-out distortion part, that is, held-out stands a tenth
-    above its best while training's is below that, or half as much again as training's. Both name
-    the beta that would be calibrated.
     Too long steps: training's distortion stands at half as much again as its best.
+    Collapse: under 1 % of the latent dimensions are active in training, or the rate is under a nat,
+    after three epochs.
+    Overfitting: training's and held-out distortion part, that is, held-out stands a tenth above its
+    best while training's is below that, or half as much again as training's. Steps that are too
+    long do the same to them, and more strips would not help: after that warning there is none.
+
+    It is a Checkpoint only in order, as EpochRecord is.
     """
 
     def __init__(self) -> None:
-        self.collapsed = self.overfitted = self.jumped = False
-        self.best = self.best_training = float("inf")
+        self.jumped = self.collapsed = self.overfitted = False
+        self.best = self.best_training = math.inf
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        active, held_out = figures["validation/active_units"], figures["validation/distortion"]
-        z_dim = module.options.z_dim
-        settled = trainer.current_epoch >= 2
-        if settled and not self.collapsed and (active < z_dim / 100 or figures["train/rate"] < 1):
-            self.collapsed = True
-            good = float(calibrated_beta(figures["train/distortion"], module.dimensions))
-            self.say(
-                trainer,
-                f"warning: only {active:.0f} of {z_dim} latent dimensions are active and a strip "
-                f"costs {figures['train/rate']:.1f} nats: beta {figures['train/beta']:.2g} is too "
-                f"high for these strips, the calibrated value would be {good:.2g} (--beta auto)",
-            )
-        training = figures["train/distortion"]
-        self.best = min(self.best, held_out)
-        rose = held_out > 1.1 * self.best and training < self.best
-        if not self.overfitted and (rose or held_out > 1.5 * training):
-            self.overfitted = True
-            good = float(calibrated_beta(held_out, module.dimensions))
-            self.say(
-                trainer,
-                f"warning: held-out distortion is {held_out:.4f} (its best was {self.best:.4f}) "
-                f"and training's {training:.4f}: the strips are being learnt by heart. best.ckpt "
-                f"keeps the best; more strips would help, and beta {figures['train/beta']:.2g} "
-                f"where the held-out error calibrates to {good:.2g}",
-            )
+        self.judge_steps(trainer, module, figures["train/distortion"])
+        if trainer.current_epoch >= 2:
+            self.judge_collapse(trainer, module, figures)
+        if "validation/distortion" in figures:
+            self.judge_overfitting(trainer, module, figures)
+
+    def judge_steps(self, trainer: Trainer, module: LightningModule, training: float) -> None:
         self.best_training = min(self.best_training, training)
         if not self.jumped and training > 1.5 * self.best_training:
             self.jumped = True
@@ -264,23 +261,47 @@ class HealthWarnings(Callback):
                 f"{module.peak_learning_rate() / 2:.2g}",
             )
 
+    def judge_collapse(
+        self, trainer: Trainer, module: LightningModule, figures: dict[str, float]
+    ) -> None:
+        active, z_dim = figures["train/active_units"], module.options.z_dim
+        if not self.collapsed and (active < z_dim / 100 or figures["train/rate"] < 1):
+            self.collapsed = True
+            good = float(calibrated_beta(figures["train/distortion"], module.dimensions))
+            self.say(
+                trainer,
+                f"warning: only {active:.0f} of {z_dim} latent dimensions are active and a strip "
+                f"costs {figures['train/rate']:.1f} nats: beta {figures['train/beta']:.2g} is too "
+                f"high for these strips, the calibrated value would be {good:.2g} (--beta auto)",
+            )
+
+    def judge_overfitting(
+        self, trainer: Trainer, module: LightningModule, figures: dict[str, float]
+    ) -> None:
+        training, held_out = figures["train/distortion"], figures["validation/distortion"]
+        self.best = min(self.best, held_out)
+        rose = held_out > 1.1 * self.best and training < self.best
+        if not (self.overfitted or self.jumped) and (rose or held_out > 1.5 * training):
+            self.overfitted = True
+            good = float(calibrated_beta(held_out, module.dimensions))
+            self.say(
+                trainer,
+                f"warning: held-out distortion is {held_out:.4f} (its best was {self.best:.4f}) "
+                f"and training's {training:.4f}: the network is overfitting. best.ckpt keeps the "
+                f"best; more strips would help, and beta {figures['train/beta']:.2g} where the "
+                f"held-out error calibrates to {good:.2g}",
+            )
+
     def say(self, trainer: Trainer, sentence: str) -> None:
         if trainer.is_global_zero:
             print(sentence, flush=True)
             if trainer.logger is not None:
-                trainer.logger.experiment.add_text("warnings", sentence, trainer.global_step)
+                trainer.logger.experiment.add_text("warnings", sentence, trainer.global_step - 1)
 
 
 def time_left(trainer: Trainer, options: TrainOptions, began: float, first_step: int) -> float:
     """Seconds that the run still takes, from its steps since `began`, or until its deadline."""
     seconds = time.monotonic() - began
     to_do = trainer.num_training_batches * options.epochs - trainer.global_step
-    left = seconds / (trainer.global_step - first_step) * to_do
+    left = seconds / max(1, trainer.global_step - first_step) * to_do
     return left if options.minutes is None else min(left, 60 * options.minutes - seconds)
-
-
-def clock(seconds: float) -> str:
-    """1:02:03, or 2:03 under an hour."""
-    hours, rest = divmod(max(0, round(seconds)), 3600)
-    minutes, seconds = divmod(rest, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -1,4 +1,4 @@
-"""Feeds a panel store to Lightning: whole batches, read at once, shuffled by (seed, epoch)."""
+"""The panel store as Lightning's data: whole batches at once, shuffled by (seed, epoch)."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +16,8 @@ __all__ = ["PanelStore", "StripData", "build_store"]
 
 
 class Strips(Dataset):
-    """The panels of rows [n] at once: uint8 [n, 3, 3, H, W], on the CPU or where they reside."""
+    """`strips[rows]` reads a whole batch, uint8 [n, 3, 3, H, W], from the store on disk, or from a
+    copy of it on `device`."""
 
     def __init__(self, store: PanelStore, device: torch.device | None = None):
         self.store, self.resident = store, None
@@ -33,12 +34,12 @@ class Strips(Dataset):
 
 
 class ShuffledBatches(Sampler):
-    """Batches of rows in an order that only (seed, epoch) decides, the same number on each rank.
+    """Batches of rows in an order that depends on (seed, epoch) alone, as many on each rank.
 
-    A strip is seen once an epoch. The last batch is smaller where need be; when the strips cannot
-    be shared evenly, the first few are given twice. Everything is decided when the first batch is
-    asked for, because Lightning makes the iterator of a resumed run before it says which epoch
-    and which batch that run goes on with.
+    Every strip once an epoch; the last batch may be smaller. Where the strips cannot be divided
+    evenly among the ranks, the first few come twice. The order is made when the first batch is
+    asked for: Lightning makes the iterator of a continued run before it sets the epoch and batch
+    that the run continues with.
     """
 
     def __init__(
@@ -69,9 +70,9 @@ class ShuffledBatches(Sampler):
 
 
 class OrderedBatches(Sampler):
-    """Each row once, in order, over all ranks, in the same number of batches on each.
+    """Each row once, in order, over all ranks, in as many batches on each.
 
-    Where there are fewer strips than ranks, the first are given to several.
+    Where there are fewer strips than ranks, the first few come more than once.
     """
 
     def __init__(self, rows: np.ndarray, batch_size: int, rank: int = 0, ranks: int = 1):
@@ -87,11 +88,11 @@ class OrderedBatches(Sampler):
 
 
 class StripLoader(DataLoader):
-    """A DataLoader that goes on where a run was interrupted, and starts its workers late.
+    """A DataLoader that can continue in the middle of an epoch.
 
-    A generator, so that nothing is read, and no order decided, before the first batch is asked
-    for. Its state is empty because ShuffledBatches asks the trainer how far the epoch is; that
-    it has one tells Lightning that it can go on from the middle of an epoch.
+    Its iterator is a generator, so that nothing is read, and no order made, before the first batch
+    is asked for. Lightning continues in the middle of an epoch only with loaders that have a state;
+    this one is empty, because ShuffledBatches asks the trainer which batch is next.
     """
 
     def __iter__(self) -> Iterator[torch.Tensor]:
@@ -107,18 +108,29 @@ class StripLoader(DataLoader):
 class StripData(LightningDataModule):
     """The strips of a store as batches, float [B, 3, 3, H, W] in [-1, 1] on the device.
 
-    store: open, or the path of one that another process is still building: it is opened when
-    training begins, which no process does before the first.
-    batch_size is that of one device. Until a batch is on its device it is uint8: a quarter of the
-    bytes to move. On CUDA, a store that takes at most a quarter of the memory that is free is
-    kept there whole.
+    store: an open one, or the path of one that does not exist yet. `build` is called to make that
+    one, in one process of each machine, before any process opens it.
+    batch_size: of one device. Batches are converted to float on the device, since uint8 is a
+    quarter of the bytes to move. On CUDA, a store that takes at most a quarter of the free memory
+    is copied there whole.
     """
 
-    def __init__(self, store: PanelStore | Path, batch_size: int, seed: int, num_workers: int = 0):
+    def __init__(
+        self,
+        store: PanelStore | Path,
+        batch_size: int,
+        seed: int,
+        num_workers: int = 0,
+        build: Callable[[], object] | None = None,
+    ):
         super().__init__()
         self.store, self.batch_size, self.seed = store, batch_size, seed
-        self.num_workers = num_workers
+        self.num_workers, self.build = num_workers, build
         self.dataset = None if isinstance(store, Path) else Strips(store)
+
+    def prepare_data(self) -> None:
+        if self.dataset is None and self.build is not None:
+            self.build()
 
     def setup(self, stage: str) -> None:
         if self.dataset is None:
@@ -151,7 +163,7 @@ class StripData(LightningDataModule):
         return self._loader(OrderedBatches(rows, self.batch_size, *self._rank()))
 
     def strips(self, split: str) -> DataLoader:
-        """A split once, in the order of `store.split(split)`: uint8 [B, 3, 3, H, W] batches."""
+        """A split once, in the order of its rows: batches of uint8 [B, 3, 3, H, W]."""
         return self._loader(OrderedBatches(self.store.split(split), self.batch_size))
 
     def on_after_batch_transfer(self, batch: torch.Tensor, dataloader_idx: int) -> torch.Tensor:
@@ -161,7 +173,7 @@ class StripData(LightningDataModule):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _batches_done(self) -> int:
-        """Of the running epoch: not 0 when a run goes on in the middle of one."""
+        """Batches of this epoch that are done: not 0 where a run continues in the middle of one."""
         return self.trainer.fit_loop.batch_idx + 1 if self.trainer else 0
 
     def _loader(self, batches: Sampler) -> DataLoader:

@@ -1,49 +1,63 @@
-"""One step of training, and how a strip is judged: the LightningModule around StripVAE.
+"""One training step, and how a strip is judged: the LightningModule around StripVAE.
 
-The schedule and the averaging know no end: the learning rate falls with the square root of the
-steps taken, and the average always covers the last part of the run, whatever its length. So four
-epochs are the same as two and another two, a run can go on for as long as somebody likes what it
-does, and it can be stopped at any minute without wishing it had been planned shorter.
+A step is `training_step`: augment a batch, encode it, sample the posterior, decode the sample,
+minimise distortion + beta · rate (model/elbo.py). The rest is when, how fast, and what is logged.
+
+Neither the learning rate nor the average of the weights depends on the planned length of the run:
+the rate falls with the square root of the step, the average covers the latest part of the run so
+far. So a run can be stopped at any time and continued for any time, and four epochs give the same
+weights as two and then two more.
 """
 
 import time
+from collections.abc import Callable
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from garfield_vae.checkpoints import record
+from garfield_vae.checkpoints import OLD_FORMAT, record
 from garfield_vae.cli.options import TrainOptions
 from garfield_vae.model.elbo import (
     ACTIVE_VARIANCE,
     calibrated_beta,
     distortion,
     implied_sigma,
+    objective,
     ramp,
     rate,
 )
 from garfield_vae.model.networks import StripVAE
+from garfield_vae.old_formats import convert_checkpoint
 from garfield_vae.training.augment import augment, augmented_share
 from garfield_vae.util.errors import UserError
 
-# A network without normalisation trains stably up to a rate that falls with its width, as
-# Yang et al. (2021), "Tensor Programs V", have it for Adam; twice this diverges.
+# The highest stable learning rate of Adam falls with the network's width (Yang et al. 2021,
+# "Tensor Programs V"): this over c_hidden. Twice as much diverges.
 LEARNING_RATE_PER_WIDTH = 0.01
+DENSE_LEARNING_RATE = 0.005  # of the dense layers, as a share of the convolutions'
 WARMUP_STEPS = 50
-DECAY_FROM_STEP = 1000  # until here the learning rate is flat, from here it falls
+DECAY_FROM_STEP = 1000  # the learning rate is constant up to here, and falls from here on
 AVERAGE_GAMMA = 6.94  # the average's width is a tenth of the steps so far (EDM2)
 WEIGHT_DECAY = 0.01
 CLIP_NORM = 1.0
 RUNNING_SHARE = 0.01  # weight of the newest batch in the running distortion that sets auto beta
 
 
+FIGURES = ("loss", "distortion", "rate", "beta")  # averaged over the strips of an epoch
+
+
 class Diverged(UserError):
-    """The loss is no number any more; the weights on disk are from before."""
+    """The loss is NaN or infinite; checkpoints on disk are from before."""
 
 
 class StripModule(LightningModule):
-    """Trains a StripVAE, as the options say, on batches [B, 3, 3, H, W] in [-1, 1]."""
+    """Trains a StripVAE by the options, on batches of strips [B, 3, 3, H, W] in [-1, 1].
+
+    `vae` is what the optimizer changes; `averaged.module` is the average of its weights, which is
+    validated, shown and kept.
+    """
 
     def __init__(self, options: TrainOptions):
         super().__init__()
@@ -55,24 +69,29 @@ class StripModule(LightningModule):
             panel_height=options.panel_height,
             panel_width=options.panel_width,
         )
-        # What is validated, shown and kept: a running average of the trained weights.
         self.averaged = AveragedModel(self.vae, multi_avg_fn=power_average, use_buffers=True)
         self.averaged.requires_grad_(False)
         self.register_buffer("running_distortion", torch.tensor(float("nan")))
         self.dimensions = 9 * options.panel_height * options.panel_width  # pixel values of a strip
-        self.train_means, self.validation_means = Spread(), Spread()
-        self.augmented = 0.0  # share of the training strips that are changed
+        self.train_sums, self.validation_sums = EpochSums(options.z_dim), EpochSums(options.z_dim)
+        self.augmented = 0.0  # share of the training strips that are augmented
         self.begun = False  # whether it trains, with all of a checkpoint that was to be read
+        # Called before each batch of training and validation: no step is under way then.
+        self.between_batches: Callable[[], None] = lambda: None
 
-    def beta_now(self) -> Tensor:
+    def beta_now(self, running_distortion: Tensor | None = None) -> Tensor:
+        """The weight of the rate at this step: the option's, or the calibrated one (by the running
+        distortion so far, or by a newer one), warmed up."""
         if self.options.beta == "auto":
-            beta = calibrated_beta(self.running_distortion, self.dimensions)
+            running = self.running_distortion if running_distortion is None else running_distortion
+            beta = calibrated_beta(running, self.dimensions)
         else:
             beta = torch.tensor(self.options.beta, device=self.device)
         return beta * ramp(self.global_step, self.options.beta_warmup)
 
     def on_train_start(self) -> None:
         self.check_optimizer()
+        self.follow_options()
         self.begun = True
         if self.options.augment == "auto":
             self.augmented = augmented_share(len(self.trainer.datamodule.store.split("train")))
@@ -87,6 +106,11 @@ class StripModule(LightningModule):
         self.epoch_began = self.last_step_ended = time.perf_counter()
         self.strips_seen = 0
 
+    def on_before_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Tensor:
+        # Of all of Lightning's hooks the one in which its counters, too, are between two batches.
+        self.between_batches()
+        return batch
+
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         # All that is random in a step follows from (seed, step, rank) alone, so that a run that
         # was stopped anywhere goes on as if it had not been.
@@ -95,94 +119,116 @@ class StripModule(LightningModule):
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         batch = augment(batch, self.augmented)
         reconstruction, mean, log_std = self.vae(batch)
-        mse, kl = distortion(batch, reconstruction), rate(mean, log_std).mean()
-        self.follow_distortion(mse.detach())
-        beta = self.beta_now()
-        loss = mse + beta * kl
+        mse, kl = distortion(batch, reconstruction), rate(mean, log_std)
+        running_distortion = self.with_newest(mse.detach())
+        beta = self.beta_now(running_distortion)
+        loss = objective(mse, kl, beta)
         if not torch.isfinite(loss):
             raise Diverged(
                 f"the loss became {loss.item()} in epoch {self.current_epoch + 1}, step "
-                f"{self.global_step + 1}: the last good checkpoint is kept, try a lower --lr "
-                f"or --precision 32-true"
+                f"{self.global_step + 1}"
             )
-        self.train_means.add(mean.detach())
-        self.log_epoch("train", len(batch), loss=loss, distortion=mse, rate=kl, beta=beta)
+        figures = torch.stack([loss, mse, kl.mean(), beta]).detach()
+        self.of_this_step = running_distortion, figures, mean.detach()
         return loss
 
     def check_optimizer(self) -> None:
-        """Raises ValueError for a state of other parameters', which torch takes as it comes."""
+        """Raises ValueError if a checkpoint's optimizer state has other shapes than the parameters,
+        which torch does not check."""
         optimizer = self.trainer.optimizers[0]
         for parameter in self.vae.parameters() if self.global_step else ():
             state = optimizer.state[parameter]
             wanted = {"step": (), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+            if not state and self.options.precision == "16-mixed":
+                continue  # no step has been taken while the loss's scale was too high
             if {name: tuple(value.shape) for name, value in state.items()} != wanted:
                 raise ValueError("the optimizer's state is of another network")
 
-    def follow_distortion(self, mse: Tensor) -> None:
+    def follow_options(self) -> None:
+        """Puts the options' learning rate in place of the checkpoint's: all of the schedule
+        follows from it and the number of steps."""
+        (optimizer,), (schedule,) = self.trainer.optimizers, self.trainer.lr_scheduler_configs
+        for group, configured in zip(optimizer.param_groups, self.groups, strict=True):
+            group.update(configured)
+        schedule.scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, learning_rate_factor, last_epoch=self.global_step - 1
+        )
+
+    def with_newest(self, mse: Tensor) -> Tensor:
+        """The running distortion with this step's in it, which all processes agree on."""
         mse = self.trainer.strategy.reduce(mse, reduce_op="mean")
         share = torch.where(self.running_distortion.isnan(), 1.0, RUNNING_SHARE)
-        self.running_distortion.copy_(torch.lerp(self.running_distortion.nan_to_num(), mse, share))
+        return torch.lerp(self.running_distortion.nan_to_num(), mse, share)
 
     def on_train_batch_end(self, outputs: dict, batch: Tensor, batch_idx: int) -> None:
+        # All that a step changes, beside the weights, it changes here: a step that an error ended
+        # has left nothing behind.
+        running_distortion, figures, means = self.of_this_step
+        self.running_distortion.copy_(running_distortion)
+        self.train_sums.add(figures, means)
         self.averaged.update_parameters(self.vae)
         self.strips_seen += len(batch)
         self.last_step_ended = time.perf_counter()
 
     def on_train_epoch_end(self) -> None:
         seconds = self.last_step_ended - self.epoch_began
-        self.log_state(
-            "train", self.train_means, self.strips_seen * self.trainer.world_size, seconds
-        )
+        self.log_epoch("train", self.train_sums, self.strips_seen, seconds)
         self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_validation_epoch_start(self) -> None:
-        torch.manual_seed(self.options.seed)  # the same noise each time: figures can be compared
+        torch.manual_seed(self.options.seed)  # the same noise each time, so that epochs compare
+        self.validation_sums.clear()
         self.validation_began, self.validation_seen = time.perf_counter(), 0
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
         reconstruction, mean, log_std = self.averaged(batch)
-        mse, kl = distortion(batch, reconstruction), rate(mean, log_std).mean()
+        mse, kl = distortion(batch, reconstruction), rate(mean, log_std)
         beta = self.beta_now()
-        self.validation_means.add(mean)
-        self.validation_seen += len(batch) * self.trainer.world_size
-        loss = mse + beta * kl
-        self.log_epoch("validation", len(batch), loss=loss, distortion=mse, rate=kl, beta=beta)
+        figures = torch.stack([objective(mse, kl, beta), mse, kl.mean(), beta])
+        self.validation_sums.add(figures, mean)
+        self.validation_seen += len(batch)
 
     def on_validation_epoch_end(self) -> None:
         seconds = time.perf_counter() - self.validation_began
-        self.log_state("validation", self.validation_means, self.validation_seen, seconds)
+        self.log_epoch("validation", self.validation_sums, self.validation_seen, seconds)
 
-    def log_epoch(self, stage: str, batch_size: int, **figures: Tensor) -> None:
-        self.log_dict(
-            {f"{stage}/{name}": value for name, value in figures.items()},
-            on_step=False,
-            on_epoch=True,
-            batch_size=batch_size,
-            sync_dist=True,
-        )
-
-    def log_state(self, stage: str, means: "Spread", strips: int, seconds: float) -> None:
-        variance = means.variance(self.trainer.strategy.reduce)
+    def log_epoch(self, stage: str, sums: "EpochSums", strips: int, seconds: float) -> None:
+        """Logs an epoch's figures over all processes; `strips` in `seconds` are this one's."""
+        # TensorBoard's axis: Lightning's own count of steps is off in a run that goes on.
+        self.log("step", float(self.global_step - 1))
+        means, variance = statistics(self.of_all_processes(sums))
+        for name, mean in zip(FIGURES, means, strict=True):
+            self.log(f"{stage}/{name}", mean)
         self.log(f"{stage}/active_units", float((variance > ACTIVE_VARIANCE).sum()))
         self.log(f"{stage}/sigma", implied_sigma(float(self.beta_now()), self.dimensions))
-        self.log(f"{stage}/strips_per_second", strips / max(seconds, 1e-9))
-        means.clear()
+        speed = strips * self.trainer.world_size / max(seconds, 1e-9)
+        self.log(f"{stage}/strips_per_second", speed)
+        sums.clear()
+
+    def of_all_processes(self, sums: "EpochSums") -> Tensor:
+        return self.trainer.strategy.reduce(sums.sums.to(self.device, copy=True), reduce_op="sum")
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["garfield_vae"] = record(self.options, self.vae.config)
+        checkpoint["epoch_so_far"] = self.of_all_processes(self.train_sums).cpu()
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        if checkpoint["garfield_vae"]["format"] == OLD_FORMAT:
+            convert_checkpoint(checkpoint)
+        # Only one process goes on with the sums of all.
+        if "epoch_so_far" in checkpoint and self.global_rank == 0:
+            self.train_sums.load(checkpoint["epoch_so_far"])
 
     def configure_optimizers(self) -> dict:
-        matrices = [p for p in self.vae.parameters() if p.ndim > 1]
-        vectors = [p for p in self.vae.parameters() if p.ndim <= 1]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": matrices, "weight_decay": WEIGHT_DECAY},
-                {"params": vectors, "weight_decay": 0.0},
-            ],
-            lr=self.peak_learning_rate(),
-            betas=(0.9, 0.99),
-            fused=True,
-        )
+        groups = parameter_groups(self.vae, self.peak_learning_rate())
+        # A fused optimizer unscales float16's gradients itself, after they were clipped.
+        fused = self.options.precision != "16-mixed"
+        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=fused)
+        self.groups = [
+            {name: value for name, value in group.items() if name != "params"}
+            | {"initial_lr": group["lr"]}
+            for group in optimizer.param_groups
+        ]
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor)
         return {
             "optimizer": optimizer,
@@ -196,12 +242,27 @@ class StripModule(LightningModule):
     def configure_gradient_clipping(
         self, optimizer: torch.optim.Optimizer, **settings: object
     ) -> None:
-        # Lightning's own clipping refuses a fused optimiser in mixed precision.
+        # Lightning's own clipping refuses a fused optimizer in mixed precision.
         torch.nn.utils.clip_grad_norm_(self.vae.parameters(), CLIP_NORM)
 
 
+def parameter_groups(vae: StripVAE, lr: float) -> list[dict]:
+    """AdamW's parameter groups: what is decayed, and what learns at which rate.
+
+    Weight decay is for the convolutions' weights, not for biases. A dense weight sees one example a
+    strip where a convolution's sees hundreds, and overfits at the same rate (see networks.py).
+    """
+    convolutions = [*vae.encoder.parameters(), *vae.decoder.parameters()]
+    dense = [*vae.join.parameters(), *vae.spread.parameters()]
+    return [
+        {"params": [p for p in convolutions if p.ndim > 1], "lr": lr, "weight_decay": WEIGHT_DECAY},
+        {"params": [p for p in convolutions if p.ndim == 1], "lr": lr, "weight_decay": 0.0},
+        {"params": dense, "lr": lr * DENSE_LEARNING_RATE, "weight_decay": 0.0},
+    ]
+
+
 def learning_rate_factor(step: int) -> float:
-    """Share of the peak learning rate at a step: linear warm-up, flat, then 1/√step.
+    """Share of the peak learning rate at a step: linear warm-up, constant, then 1/√step.
 
     Karras et al. (2024), "Analyzing and Improving the Training Dynamics of Diffusion Models",
     equation 67.
@@ -210,31 +271,47 @@ def learning_rate_factor(step: int) -> float:
 
 
 def power_average(averaged: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
-    """Takes the current weights into the average of `steps` earlier ones, in place.
+    """Adds the current weights to the average of those of `steps` earlier steps, in place.
 
-    The power-function average of Karras et al. (2024), equation 2: its memory is a fixed share of
-    the run so far, instead of a fixed number of steps, so that a short run is not held back by its
-    first weights and a long one is averaged over thousands.
+    The power-function EMA of Karras et al. (2024), equation 2. Its length is a fixed share of the
+    run so far instead of a fixed number of steps: a short run forgets its first weights in time,
+    and a long one is averaged over thousands of steps.
     """
-    newest = 1 - (1 - 1 / (steps + 1.0)) ** (AVERAGE_GAMMA + 1)  # its weight, on the device
+    newest = 1 - (1 - 1 / (steps + 1.0)) ** (AVERAGE_GAMMA + 1)  # weight of the current ones
     for mean, value in zip(averaged, current, strict=True):
         mean.lerp_(value, newest)
 
 
-class Spread:
-    """The variance of each latent dimension's posterior mean over all batches since `clear`."""
+class EpochSums:
+    """Sums over the strips of an epoch so far: how many, FIGURES, posterior means, their squares.
 
-    def __init__(self) -> None:
+    `sums` is [1 + 4 + 2·z], float32.
+    """
+
+    def __init__(self, z_dim: int) -> None:
+        self.z_dim = z_dim
         self.clear()
 
     def clear(self) -> None:
-        self.sums: Tensor | None = None  # [3, z]: how many, their sum, the sum of their squares
+        self.sums = torch.zeros(1 + len(FIGURES) + 2 * self.z_dim)
 
-    def add(self, means: Tensor) -> None:  # [B, z]
-        means = means.float()
-        batch = torch.stack([torch.ones_like(means).sum(0), means.sum(0), means.square().sum(0)])
-        self.sums = batch if self.sums is None else self.sums + batch
+    def load(self, sums: Tensor) -> None:
+        """Raises ValueError for what are no such sums."""
+        there = isinstance(sums, Tensor) and (sums.layout, sums.dtype, sums.shape)
+        if there != (self.sums.layout, self.sums.dtype, self.sums.shape):
+            raise ValueError("these are no sums of an epoch")
+        self.sums = sums.clone()
 
-    def variance(self, reduce) -> Tensor:  # [z], over all ranks
-        count, total, squares = reduce(self.sums.clone(), reduce_op="sum")
-        return squares / count - (total / count).square()
+    def add(self, figures: Tensor, means: Tensor) -> None:
+        """A batch: the means of FIGURES over it [4], and its strips' posterior means [B, z]."""
+        means, figures = means.float(), figures.float()
+        batch = [torch.ones_like(figures[:1]), figures]  # once for each strip
+        batch = [len(means) * part for part in batch] + [means.sum(0), means.square().sum(0)]
+        self.sums = self.sums.to(means.device) + torch.cat(batch)
+
+
+def statistics(sums: Tensor) -> tuple[Tensor, Tensor]:
+    """Of EpochSums: the means of FIGURES [4], and each latent dimension's variance [z]."""
+    figures, latents = (sums[1:] / sums[0]).tensor_split([len(FIGURES)])
+    mean, square = latents.chunk(2)
+    return figures, square - mean.square()

@@ -26,10 +26,21 @@ SPRITE_SIZE = (72, 22)  # 46 × 46 of them; torch lays them out in 64-bit floats
 
 
 class RunLogger(TensorBoardLogger):
-    """Lightning's logger, in the run's own folder; options.json is its record of the options."""
+    """Lightning's logger, in the run's own folder; options.json is its record of the options.
 
-    def __init__(self, folder: Path):
-        super().__init__(folder.parent, name="", version=folder.name)
+    A run that goes on at `step` gives anew what the earlier process logged from there on, and
+    TensorBoard shows it once. So what an epoch logs is logged at its last step, and what the end of
+    training logs at the step after that.
+    """
+
+    def __init__(self, folder: Path, step: int):
+        super().__init__(folder.parent, name="", version=folder.name, purge_step=step)
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        # Lightning adds the epoch to what is logged after validation and again after training.
+        if "train/loss" not in metrics:
+            metrics = {name: value for name, value in metrics.items() if name != "epoch"}
+        super().log_metrics(metrics, step)
 
     def save(self) -> None:
         self.experiment.flush()
@@ -73,7 +84,8 @@ class FinalRecord(Callback):
 def log_final_figures(trainer: Trainer, options: TrainOptions) -> None:
     """The options beside the last figures, for TensorBoard's HParams table."""
     flags = {name: str(value) for name, value in asdict(options).items()}
-    figures = {f"final/{name}": float(value) for name, value in trainer.callback_metrics.items()}
+    last = trainer.callback_metrics.items()
+    figures = {f"final/{name}": float(value) for name, value in last if name != "step"}
     writer = trainer.logger.experiment
     # SummaryWriter.add_hparams would open event files of its own.
     for summary in hparams(flags, figures):

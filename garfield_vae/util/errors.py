@@ -1,31 +1,71 @@
-"""The one kind of error that a person is meant to read, and how a script ends."""
+"""Errors that a user is meant to read, and how a script ends."""
 
+import errno
+import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-FAULT, INTERRUPTED = 2, 130  # exit statuses; 130 is the shell's own for Ctrl-C
+from garfield_vae.util.console import flush_output
+
+FAULT, INTERRUPTED, TERMINATED = 2, 130, 143  # the last two: the shell's for SIGINT and SIGTERM
+
+# How libraries say it where they raise neither MemoryError nor OSError(ENOMEM).
+NO_MEMORY = (
+    "can't allocate memory",  # torch's allocator on a CPU
+    "cannot allocate memory",
+    "out of memory",  # CUDA, MPS
+    "std::bad_alloc",
+    "failed to map segment",  # the loader of shared libraries
+)
 
 
 class UserError(Exception):
-    """A fault that the person at the keyboard can mend.
+    """An error that the user can do something about.
 
     Its text is one sentence that says what was wrong and what to do about it. Everything else is
     a bug and keeps its traceback.
     """
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an exception, or one that led to it, says that there is not enough memory."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+            return True
+        if isinstance(error, RuntimeError | ImportError | OSError):
+            text = str(error).lower()
+            if any(sign in text for sign in NO_MEMORY):
+                return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def run_script(main: Callable[[], int]) -> NoReturn:
     """Runs a script's `main` and ends the process with its status; a UserError is one line.
 
-    A console or a pipe whose encoding has no − or ×, as on Windows, shows ? in its place.
+    SIGTERM unwinds the program as Ctrl-C does, so that no temporary file is left. A console or a
+    pipe whose encoding has no − or ×, as on Windows, shows ? in its place; output that nobody reads
+    any more is no error.
     """
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it is closed
         stream.reconfigure(errors="replace")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         sys.exit(main())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(FAULT)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except Exception as error:
+        if lacks_memory(error):
+            error = UserError(
+                "there is not enough memory: close other programs, or take a smaller model "
+                "(--c_hidden, --z_dim) or smaller batches (--batch_size)"
+            )
+        if not isinstance(error, UserError):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(FAULT)
+    finally:
+        flush_output()

@@ -1,23 +1,72 @@
-"""Files that are whole or not there: everything the project writes goes through `replacing`."""
+"""Files that are whole or not there, and readers that no pipe or device can hold up.
 
+Everything the project writes goes through `replacing`; every file whose name comes from outside is
+opened by `open_regular`.
+"""
+
+import errno
+import glob
+import json
 import os
 import secrets
+import shutil
+import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from garfield_vae.util.errors import UserError
 
+NEVER_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+ABANDONED_AFTER = 3600.0  # seconds after which a temporary file is that of a killed process
+
 
 class CannotWrite(UserError, OSError):
-    """The disk is full, or the folder may not be written in. Attributes are OSError's."""
+    """The system refuses to write a file. Attributes are OSError's."""
 
     def __str__(self) -> str:
-        return (
-            f"{self.filename} cannot be written ({self.strerror}): "
-            f"make room, or make the folder writable"
-        )
+        return f"{self.filename} cannot be written ({self.strerror}): {remedy(self)}"
+
+
+def remedy(error: OSError) -> str:
+    """What the user can do about a file that the system refuses to write."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "make room"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "make the folder writable, or choose another one"
+    return "choose another folder"
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Opens a file to read its bytes. Raises OSError where the name is that of a folder, a pipe, a
+    socket or a device, which could keep a reader waiting or have no end."""
+    descriptor = os.open(path, os.O_RDONLY | NEVER_WAITING)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_text(path: Path, most: int = -1) -> str:
+    """The text of a UTF-8 file, without a byte-order mark; at most its first `most` bytes.
+
+    Raises OSError, and ValueError where it is not UTF-8.
+    """
+    with open_regular(path) as file:
+        return file.read(most).decode("utf-8-sig")
+
+
+def read_json(path: Path, most: int = -1) -> Any:
+    """The value in a JSON file. Raises OSError, and ValueError where it holds no JSON."""
+    try:
+        return json.loads(read_text(path, most))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 @contextmanager
@@ -26,16 +75,18 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO]:
 
     The bytes reach the disk (fsync) before the name does, so that after a crash a reader finds the
     old file or the new one, never half of one. When the block raises, the temporary file is gone,
-    and so are folders that were made for it, and `path` is as it was. Text modes are UTF-8. Threads
-    may write different files at once.
+    and so are folders that were made for it, and `path` is as it was. Temporary files that killed
+    processes left for the same `path` are removed. Text modes are UTF-8. Threads may write
+    different files at once.
 
     Raises CannotWrite where the system refuses to write.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_name(path)
     encoding = None if "b" in mode else "utf-8"
     missing = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(path.parent, glob.escape(path.name))
         with temporary.open(mode.replace("w", "x"), encoding=encoding) as file:
             yield file
             file.flush()
@@ -52,3 +103,17 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO]:
             if named == temporary or named in path.parents:
                 raise CannotWrite(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def temporary_name(path: Path) -> Path:
+    """A name beside `path` for what will be renamed to `path` when it is whole."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def remove_abandoned(folder: Path, name: str = "*", age: float = ABANDONED_AFTER) -> None:
+    """Removes the temporary files and folders that killed processes left in `folder`, for files of
+    that name (a glob pattern): those that nothing has written to for `age` seconds."""
+    for left in folder.glob(f".{name}.????????.tmp"):
+        with suppress(OSError):  # another process was faster, or it is not ours to remove
+            if left.lstat().st_mtime <= time.time() - age:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()

@@ -1,5 +1,6 @@
 """Pages and animations of strip images, uint8 [N, h, w, 3], and how they are written."""
 
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -17,10 +18,12 @@ def sheet(
     columns: int = 1,
     width: int | None = None,
     labels: Sequence[str] | None = None,
+    margin: int = MARGIN,
 ) -> Image.Image:
     """Strip images [N, h, w, 3] row by row on one page.
 
     `width` of each strip in pixels (as they are if not given); `labels`, one a strip, go above.
+    `margin`: pixels of paper around and between the strips.
     """
     images = [shrink(strip, width) for strip in strips]
     cell_width, cell_height = images[0].size
@@ -29,14 +32,14 @@ def sheet(
     page = Image.new(
         "RGB",
         (
-            columns * (cell_width + MARGIN) + MARGIN,
-            rows * (cell_height + line + MARGIN) + MARGIN,
+            columns * (cell_width + margin) + margin,
+            rows * (cell_height + line + margin) + margin,
         ),
         PAPER,
     )
     for i, image in enumerate(images):
-        x = MARGIN + i % columns * (cell_width + MARGIN)
-        y = MARGIN + i // columns * (cell_height + line + MARGIN)
+        x = margin + i % columns * (cell_width + margin)
+        y = margin + i // columns * (cell_height + line + margin)
         if labels is not None:
             write(page, (x, y), labels[i])
         page.paste(image, (x, y + line))
@@ -63,54 +66,44 @@ def pairs(originals: np.ndarray, reconstructions: np.ndarray, labels: Sequence[s
     return sheet(both, columns=2, labels=captions)
 
 
-def explained_variance(explained: np.ndarray, shown: int) -> Image.Image:
-    """A bar for each of the first `shown` components and a line of their sum, in per cent."""
-    explained = 100 * explained[:shown]
-    width, height, left, bottom = 900, 420, 60, 40
-    page = Image.new("RGB", (width, height), PAPER)
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
-    plot_width, plot_height = width - left - 20, height - bottom - 40
-    top = 100.0 if explained.sum() > 50 else max(1.0, 1.1 * float(explained.sum()))
-
-    def y(percent: float) -> float:
-        return 40 + plot_height * (1 - percent / top)
-
-    draw.text((left, 10), "Variance of the strips' latents that each component explains", INK, font)
-    for tick in np.linspace(0, top, 5):
-        draw.line([(left, y(tick)), (width - 20, y(tick))], fill="#dddddd")
-        draw.text((left - 8, y(tick)), f"{tick:.3g} %", INK, font, anchor="rm")
-    step = plot_width / len(explained)
-    for i, share in enumerate(explained):
-        x = left + i * step
-        draw.rectangle([x + 0.15 * step, y(share), x + 0.85 * step, y(0)], fill="#f08c00")
-        if len(explained) <= 30 or i % 10 == 0:
-            draw.text((x + step / 2, y(0) + 6), str(i + 1), INK, font, anchor="ma")
-    total = np.cumsum(explained)
-    points = [(left + (i + 0.5) * step, y(share)) for i, share in enumerate(total)]
-    draw.line(points, fill="#1864ab", width=2)
-    draw.text((points[-1][0], y(total[-1]) - 8), f"{total[-1]:.0f} %", "#1864ab", font, anchor="rd")
-    return page
+def png_bytes(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    # A decoder's soft pixels hardly compress: the usual level takes five times as long for an
+    # eighth less.
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
 
 
 def save_png(path: Path, image: Image.Image) -> Path:
     with replacing(path) as file:
-        # A decoder's soft pixels hardly compress: the usual level takes five times as long for
-        # an eighth less.
-        image.save(file, "PNG", compress_level=1)
+        file.write(png_bytes(image))
     return path
 
 
-def save_gif(path: Path, strips: Iterable[np.ndarray], width: int, seconds: float) -> Path:
-    """Strip images [N, h, w, 3] as an endless animation there and back; one way takes `seconds`."""
+def gif_bytes(
+    strips: Iterable[np.ndarray], width: int | None, seconds: float, hold: float = 0.0
+) -> bytes:
+    """Strip images [N, h, w, 3] as an endless animation there and back; one way takes `seconds`,
+    and both ends stay for `hold` seconds, if that is longer than a frame."""
     frames = [shrink(strip, width) for strip in strips]
     # One palette for all frames, or the colours flicker.
     some = [np.asarray(frame)[::2, ::2] for frame in frames[:: max(1, len(frames) // 4)]]
     palette = Image.fromarray(np.concatenate(some)).quantize(256)
     frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    last = len(frames) - 1
     frames += frames[-2:0:-1]
-    duration = max(20, round(1000 * seconds / len(frames) * 2))
+    durations = [max(20, round(1000 * seconds / len(frames) * 2))] * len(frames)
+    for end in (0, last):
+        durations[end] = max(durations[end], round(1000 * hold))
+    buffer = io.BytesIO()
+    frames[0].save(
+        buffer, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0
+    )
+    return buffer.getvalue()
+
+
+def save_gif(path: Path, strips: Iterable[np.ndarray], width: int, seconds: float) -> Path:
+    """`gif_bytes` in a file."""
     with replacing(path) as file:
-        frames[0].save(
-            file, "GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0
-        )
+        file.write(gif_bytes(strips, width, seconds))
     return path

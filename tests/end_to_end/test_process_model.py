@@ -1,6 +1,7 @@
-"""What process_model.py gives the person who has a trained run, and what it says when it cannot."""
+"""What process_model.py makes of a trained run, and what it says when it cannot."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,12 +13,15 @@ from PIL import Image
 
 import process_model
 from garfield_vae.checkpoints import load_run
+from garfield_vae.cli.options import SAMPLERS
 from garfield_vae.data.images import open_strip
-from garfield_vae.data.panels import cut_panels
+from garfield_vae.data.panels import cut_panels, join_panels
 from garfield_vae.data.sources import present_strips
+from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode, encode
-from garfield_vae.latent.encoded import encoded_strips
+from garfield_vae.latent.files import encoded_strips
 from garfield_vae.util.errors import UserError
+from garfield_vae.util.pictures import shrink
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ def test_the_folder_alone_is_enough_and_every_picture_is_named(run_folder, capsy
         assert f"wrote {run_folder / 'processed' / name}.png" in printed
         assert min(size(run_folder / "processed" / f"{name}.png")) > 50
     with Image.open(run_folder / "processed" / "walk_02.gif") as walk:
-        assert walk.n_frames == 28  # 15 there, 13 back without the two ends
+        assert walk.n_frames == 24  # 13 there, 11 back without the two ends
 
 
 def test_the_flags_of_the_published_command_are_accepted_when_they_fit(run_folder):
@@ -64,18 +68,37 @@ def test_samples_are_what_decoding_the_fitted_density_gives(run_folder):
     process(run_folder, "--num_samples", "2", "--seed", "9", "--temperature", "0.5")
     run = load_run(run_folder)
     space = encoded_strips(run.model, run.checkpoint, run.folder, present_strips(run.options)).space
-    strips = decode(run.model, space.sample(2, np.random.default_rng(9), temperature=0.5))
+    strips = decode(run.model, samplers.draw(space, 2, np.random.default_rng(9), temperature=0.5))
     page = np.asarray(Image.open(run_folder / "processed" / "samples.png"))
     # the first strip's first panel, behind the page's margin of 10 and the strip's of 2
     np.testing.assert_array_equal(page[12 : 12 + 32, 12 : 12 + 40], strips[0, 0].transpose(1, 2, 0))
 
 
-def test_the_prior_gives_other_samples_than_the_fitted_density(run_folder):
-    path = run_folder / "processed" / "samples.png"
-    process(run_folder, "--num_samples", "2")
-    fitted = path.read_bytes()
-    process(run_folder, "--num_samples", "2", "--prior")
-    assert path.read_bytes() != fitted
+def test_each_sampler_gives_other_samples(run_folder):
+    pages = set()
+    for sampler in SAMPLERS:
+        process(run_folder, "--num_samples", "2", "--components", "1", "--sampler", sampler)
+        pages.add((run_folder / "processed" / "samples.png").read_bytes())
+    assert len(pages) == len(SAMPLERS)
+
+
+def test_the_traversals_pass_through_the_first_sample(run_folder):
+    """walks.png has the first sample with its first coordinate at −3 … 3; the strips are drawn
+    here from the coordinates alone."""
+    process(run_folder, "--num_samples", "1", "--components", "1", "--seed", "4")
+    run = load_run(run_folder)
+    space = encoded_strips(run.model, run.checkpoint, run.folder, present_strips(run.options)).space
+    (latent,) = samplers.draw(space, 1, np.random.default_rng(4))
+    coordinates = np.repeat(space.coordinates(latent[None]), 7, axis=0)
+    coordinates[:, 0] = np.arange(-3, 4)
+    expected = join_panels(decode(run.model, space.latents(coordinates)))
+    page = np.asarray(Image.open(run_folder / "processed" / "walks.png")).astype(int)
+    height, width = shrink(expected[0], 240).height, 240
+    for i, strip in enumerate(expected):
+        left = 10 + i * (width + 10)
+        found = page[28 : 28 + height, left : left + width]
+        # rounding of the residual's arithmetic may move a pixel by a step
+        assert np.abs(found - np.asarray(shrink(strip, 240))).max() <= 2
 
 
 def test_latents_are_reused_while_model_and_strips_are_unchanged_and_made_anew_when_not(
@@ -98,10 +121,17 @@ def test_latents_are_reused_while_model_and_strips_are_unchanged_and_made_anew_w
 
 def test_a_damaged_latent_file_is_made_anew(run_folder):
     process(run_folder, "--num_samples", "1")
-    good = (run_folder / "latent.npz").read_bytes()
-    (run_folder / "latent.npz").write_bytes(good[:100])
+    good = (run_folder / "latent.safetensors").read_bytes()
+    (run_folder / "latent.safetensors").write_bytes(good[:100])
     assert process(run_folder, "--num_samples", "1") == 0
-    assert np.load(run_folder / "latent.npz")["mean"].shape == (16,)
+    assert (run_folder / "latent.safetensors").read_bytes() == good
+
+
+def test_what_an_earlier_version_kept_is_replaced(run_folder):
+    (run_folder / "latent.npz").write_bytes(b"PK")
+    assert process(run_folder, "--num_samples", "1", "--components", "1") == 0
+    assert (run_folder / "latent.safetensors").is_file()
+    assert not (run_folder / "latent.npz").exists()
 
 
 def test_the_latents_are_the_posterior_means_of_the_strips_in_order(run_folder):
@@ -118,7 +148,8 @@ def test_a_morph_between_a_date_and_a_file_begins_and_ends_at_their_reconstructi
 ):
     first, second = sorted(strips.rglob("*.gif"))[:2]
     assert process(run_folder, "--interpolate", first.stem, str(second)) == 0
-    name = f"morph_{first.stem}_{second.stem}"
+    (name,) = (path.stem for path in (run_folder / "processed").glob("morph_*.png"))
+    assert re.fullmatch(f"morph_{first.stem}_{second.stem}-[0-9a-f]{{6}}", name)
     assert f"{name}.gif" in capsys.readouterr().out
     run = load_run(run_folder)
     page = np.asarray(Image.open(run_folder / "processed" / f"{name}.png"))
@@ -136,14 +167,148 @@ def test_any_picture_of_a_strip_can_be_reconstructed(run_folder, strips, tmp_pat
     with Image.open(next(strips.rglob("*.gif"))) as strip:
         strip.convert("L").resize((1200, 350)).save(tmp_path / "mine.jpg")
     assert process(run_folder, "--reconstruct", str(tmp_path / "mine.jpg")) == 0
-    assert size(run_folder / "processed" / "reconstruction_mine.png")[0] > 250
+    (written,) = (run_folder / "processed").glob("reconstruction_mine-??????.png")
+    assert size(written)[0] > 250
+
+
+def test_two_pictures_of_one_name_give_two_reconstructions_and_one_gives_one(
+    run_folder, strips, tmp_path
+):
+    for folder, strip in zip("ab", sorted(strips.rglob("*.gif")), strict=False):
+        (tmp_path / folder).mkdir()
+        shutil.copy(strip, tmp_path / folder / "mine.gif")
+        for _ in range(2):
+            assert process(run_folder, "--reconstruct", str(tmp_path / folder / "mine.gif")) == 0
+    assert len(list((run_folder / "processed").glob("reconstruction_mine-*.png"))) == 2
+
+
+def test_names_that_no_file_system_likes_give_names_that_all_do(run_folder, strips, tmp_path):
+    odd = tmp_path / ("très: \n\x1b[31m ? " + "x" * 200 + ".gif")
+    shutil.copy(next(strips.rglob("*.gif")), odd)
+    assert process(run_folder, "--interpolate", str(odd), str(odd)) == 0
+    (written,) = (run_folder / "processed").glob("morph_*.gif")
+    assert re.fullmatch(r"[\w-]{1,120}\.gif", written.name, re.ASCII)
+
+
+def test_a_reconstruction_needs_none_of_the_runs_strips(run_folder, strips):
+    options = json.loads((run_folder / "options.json").read_text())
+    assert process(run_folder, "--reconstruct", str(next(strips.rglob("*.gif")))) == 0
+    assert not list(run_folder.glob("latent*"))
+    assert json.loads((run_folder / "options.json").read_text()) == options
+
+
+# ---------------------------------------------------------------------------------------------
+# Nothing is overwritten, nothing is swallowed
+
+
+def test_pictures_of_another_model_go_and_other_files_stay(run_folder, capsys):
+    output = run_folder / "processed"
+    process(run_folder, "--num_samples", "1", "--components", "2")
+    (output / "notes.txt").write_text("mine")
+    (output / "report.html").write_text("of the model so far")
+    process(run_folder, "--num_samples", "1", "--components", "1")
+    assert (output / "report.html").exists()
+    assert not (output / "walk_02.gif").exists()  # of the same model, and not of this call
+    path = run_folder / "checkpoints" / "best.ckpt"
+    torch.save(torch.load(path, weights_only=True) | {"epoch": 1}, path)
+    process(run_folder, "--num_samples", "0", "--components", "1")
+    assert not (output / "report.html").exists()
+    assert not (output / "samples.png").exists()
+    assert (output / "notes.txt").read_text() == "mine"
+    assert "files of another model" in capsys.readouterr().out
+
+
+def there_already(path: Path) -> Path:
+    path.write_bytes(b"not a page")
+    return path
+
+
+def test_a_page_replaces_pages_and_nothing_else(run_folder, tmp_path):
+    page = tmp_path / "page.html"
+    assert process(run_folder, "--export_page", str(page), "--components", "1") == 0
+    assert process(run_folder, "--export_page", str(page), "--components", "2") == 0
+    for taken in (
+        run_folder / "checkpoints" / "best.ckpt",
+        there_already(tmp_path / "diary.html"),
+        there_already(tmp_path / "diary.html") / "below.html",
+        Path("/dev/null"),
+        tmp_path,
+    ):
+        before = taken.read_bytes() if taken.is_file() else None
+        with pytest.raises(UserError, match="give --export_page another"):
+            process(run_folder, "--export_page", str(taken))
+        assert before is None or taken.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--explore", "--num_samples", "3"], "--num_samples has no effect on --explore, only on"),
+        (["--port", "80"], "--port has no effect on the usual pictures, only on --explore"),
+        (["--open"], "--open has no effect"),
+        (["--reconstruct", "x.png", "--sampler", "normal"], "--sampler has no effect on --recon"),
+        (["--reconstruct", "x.png", "--seed", "3"], "--seed has no effect"),
+        (["--log_dir", "elsewhere"], "--log_dir has no effect .* only on --experiment_dir last"),
+        (["--evaluate", "--export", "full"], "full is not empty: give --export a new folder"),
+        (["--evaluate", "--export", "full/x/y"], "full/x/y cannot be a folder"),
+        (["--evaluate", "--export_page", "full/x"], "full/x is there already and is not a page"),
+        (["--evaluate", "--export_page", "full/x/y"], "full/x is no folder that can be written"),
+    ],
+)
+def test_flags_that_cannot_work_together_are_refused_before_anything_is_read(
+    tmp_path, monkeypatch, flags, sentence
+):
+    monkeypatch.chdir(tmp_path)
+    Path("full").mkdir()
+    Path("full/x").touch()
+    with pytest.raises(UserError, match=sentence):
+        process(Path("no_such_run"), *flags)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--num_samples", "1000000"],
+        ["--seed", str(2**64)],
+        ["--seed", "-1"],
+        ["--temperature", "nan"],
+        ["--temperature", "inf"],
+        ["--components", "0"],
+        ["--explore", "--port", "65536"],
+        ["--export", ""],
+        ["--export_page", " "],
+        ["--reconstruct", ""],
+        ["--interpolate", "", "x"],
+        ["--data_dir", ""],
+        ["--sampler", "Kernel"],
+    ],
+)
+def test_absurd_values_are_refused_at_once(capsys, flags):
+    with pytest.raises(SystemExit) as ended:
+        process(Path("no_such_run"), *flags)
+    assert ended.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("process_model.py: error: argument --")
+
+
+def test_an_export_is_not_written_where_the_pictures_go(run_folder):
+    with pytest.raises(UserError, match="where this model's pictures go"):
+        process(run_folder, "--export", str(run_folder / "processed"))
+
+
+def test_last_is_looked_for_where_the_runs_are(run_folder, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    flags = ["--log_dir", str(run_folder.parent), "--num_samples", "0", "--components", "1"]
+    assert process(Path("last"), *flags) == 0
+    assert (run_folder / "processed" / "walks.png").is_file()
 
 
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
         (["--interpolate", "1900-01-01", "1978-06-19"], "1900-01-01 is neither a strip of this"),
-        (["--reconstruct", "nowhere.png"], "nowhere.png"),
+        (["--reconstruct", "nowhere.png"], "picture file, and nowhere.png is none"),
         (["--data_dir", "nowhere"], "strips are not in nowhere"),
     ],
 )

@@ -64,7 +64,7 @@ def test_the_published_commands_work_word_for_word(strips, tmp_path):
 
 @pytest.fixture
 def home(trained_run, strips, tmp_path, monkeypatch) -> Path:
-    """A person's folder: a run, the data that it was trained on, and strips of their own."""
+    """A folder to work in: a run, the data that it was trained on, and a folder of strips."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(trained_run.parent.parent, tmp_path, dirs_exist_ok=True)
     shutil.copytree(strips, tmp_path / "my_strips")
@@ -73,6 +73,12 @@ def home(trained_run, strips, tmp_path, monkeypatch) -> Path:
 
 def train(flags: str) -> None:
     """On the strips that the flags name, or on those that a site of the tests has."""
+    if "--demo" in flags:
+        assert (
+            train_torch.main([*shlex.split(flags), *SMALL[2:], "--count", "20", "--epochs", "1"])
+            == 0
+        )
+        return
     small = SMALL if "--source" in flags else SMALL[2:]
     with ComicSite() as site:
         web = ["--base_url", site.url, "--delay", "0"]
@@ -130,7 +136,7 @@ def run(command: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-LITTLE = ["--accelerator", "cpu", "--num_samples", "1", "--components", "1"]
+LITTLE = ["--accelerator", "cpu", "--components", "1"]
 RUN_BY = {  # the first whose pattern the command has; what it runs is given what stands behind
     r"python3? train_torch\.py (?=.*--devices 2)": train_on_two_devices,
     r"torchrun ": train_by_torchrun,

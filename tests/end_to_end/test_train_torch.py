@@ -2,7 +2,10 @@
 
 import csv
 import json
+import math
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,32 +117,13 @@ def test_four_epochs_are_two_and_another_two_bit_for_bit(train):
     assert one == other
 
 
-def test_a_run_stopped_in_the_middle_of_an_epoch_ends_as_if_it_had_not_been(train, monkeypatch):
-    assert train("--epochs", "3", "--run_name", "whole") == 0
-
-    step = StripModule.training_step
-
-    def interrupted(self, batch, batch_idx):
-        if self.global_step == 6:  # 36 training strips are 5 batches: the second of epoch 2
-            raise KeyboardInterrupt
-        return step(self, batch, batch_idx)
-
-    monkeypatch.setattr(StripModule, "training_step", interrupted)
-    handler = signal.getsignal(signal.SIGINT)
-    assert train("--epochs", "3", "--run_name", "stopped") == 130
-    signal.signal(signal.SIGINT, handler)  # Lightning leaves it ignored
-    monkeypatch.setattr(StripModule, "training_step", step)
-    assert train("--continue_from", "last") == 0
-    assert_same_weights(Path("logs/whole"), Path("logs/stopped"))
-
-
 @pytest.mark.parametrize(
     ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
 )
 def test_a_signal_leaves_a_checkpoint_and_says_how_to_go_on(strips, tmp_path, sent, status):
     command = [sys.executable, str(ROOT / "train_torch.py"), *SMALL, "--data_dir", str(strips)]
     with subprocess.Popen(
-        [*command, "--epochs", "100000", "--run_name", "run"],
+        [*command, "--epochs", "100000", "--run_name", "run", "--log_dir", "my logs"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -151,9 +135,18 @@ def test_a_signal_leaves_a_checkpoint_and_says_how_to_go_on(strips, tmp_path, se
                 break
         rest, errors = process.communicate()
     assert process.returncode == status, errors
-    assert "go on with: python3 train_torch.py --continue_from logs/run" in rest
     assert "Traceback" not in errors
-    assert load_run(tmp_path / "logs" / "run").epoch >= 1
+    (go_on,) = re.findall(r"^stopped; go on with: (.+)$", rest, re.MULTILINE)
+    if sent == signal.SIGTERM:
+        return
+    # What it says can be pasted.
+    done = load_run(tmp_path / "my logs" / "run").epoch
+    assert done >= 1
+    again = subprocess.run(
+        f"{go_on} --epochs {done + 2}", shell=True, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert again.returncode == 0, again.stderr
+    assert f"epoch {done + 2}/{done + 2}" in again.stdout
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint(
@@ -169,10 +162,26 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoi
         return step(self, batch, batch_idx)
 
     monkeypatch.setattr(StripModule, "training_step", poisoned)
-    with pytest.raises(Diverged, match=r"nan in epoch 2, step \d+: .*last good checkpoint is kept"):
+    with pytest.raises(
+        UserError, match=r"nan in epoch 2, step \d+: .*last good checkpoint is kept"
+    ):
         train("--continue_from", "logs/run", "--epochs", "2")
     for name, value in weights(Path("logs/run")).items():
         assert torch.equal(value, good[name])
+
+
+def test_where_there_is_no_checkpoint_yet_a_run_that_diverges_speaks_of_none(train, monkeypatch):
+    monkeypatch.setattr(StripModule, "training_step", lambda *_: diverge())
+    with pytest.raises(UserError) as refused:
+        train("--run_name", "run", "--lr", "0.01")
+    assert "try a lower --lr, such as 0.005" in str(refused.value)
+    assert "checkpoint" not in str(refused.value)
+    with pytest.raises(UserError, match="no run that has written a checkpoint in logs"):
+        train("--continue_from", "last")
+
+
+def diverge():
+    raise Diverged("the loss became nan")
 
 
 def test_the_same_seed_gives_the_same_figures_and_another_seed_others(train):
@@ -200,10 +209,121 @@ def test_a_beta_that_is_far_too_high_is_reported_with_the_calibrated_one(train, 
     assert "the calibrated value would be" in printed
 
 
-def test_options_json_starts_the_same_run_again(trained_run):
+def test_options_json_starts_the_same_run_again(train, trained_run, monkeypatch):
+    """Every option as a flag again, in another folder: the same bits."""
     options = json.loads((trained_run / "options.json").read_text())
-    assert options["z_dim"] == 16
-    assert options["beta"] == "auto"
+    no_effect = ("count", "comic")  # on a folder of strips: refused as flags
+    flags = [
+        word
+        for name, value in options.items()
+        if value not in (None, False) and name not in ("run_name", "log_dir", *no_effect)
+        for word in (f"--{name}", *([] if value is True else [str(value)]))
+    ]
+    assert train_torch.main([*flags, "--run_name", "again"]) == 0
+    assert_same_weights(trained_run, Path("logs/again"))
+
+
+def test_under_a_warm_up_of_beta_the_best_checkpoint_is_the_best_by_the_final_beta(train):
+    """Its loss is lowest at the beginning, where the rate costs nothing yet."""
+    flags = ["--epochs", "24", "--beta", "0.001", "--beta_warmup", "120", "--z_dim", "64"]
+    assert train(*flags[:2], *flags[2:], "--run_name", "whole") == 0
+    assert train(*flags, "--epochs", "9", "--run_name", "parts") == 0
+    assert train(*flags, "--continue_from", "logs/parts") == 0
+    for name in ("whole", "parts"):
+        rows = figures(Path("logs", name))
+        losses = [float(row["validation/loss"]) for row in rows]
+        final = [
+            float(row["validation/distortion"]) + 0.001 * float(row["validation/rate"])
+            for row in rows
+        ]
+        best = min(range(24), key=final.__getitem__)
+        assert best != min(range(24), key=losses.__getitem__)
+        assert load_run(Path("logs", name)).epoch == best
+
+
+def test_under_auto_beta_the_best_checkpoint_has_the_lowest_calibrated_bound(train):
+    assert train("--epochs", "12", "--lr", "0.02", "--run_name", "run") == 0
+    bounds = [  # D/2 · log MSE + rate, for panels of 32 × 40
+        9 * 32 * 40 / 2 * math.log(float(row["validation/distortion"]))
+        + float(row["validation/rate"])
+        for row in figures(Path("logs/run"))
+    ]
+    assert load_run(Path("logs/run")).epoch == min(range(12), key=bounds.__getitem__)
+
+
+# ---------------------------------------------------------------------------------------------
+# Going on
+
+
+def test_a_learning_rate_that_is_given_on_going_on_is_taken(train):
+    assert train("--epochs", "1", "--run_name", "run") == 0
+    assert train("--continue_from", "logs/run", "--epochs", "2", "--lr", "1e-7") == 0
+    rates = [float(row["train/learning_rate"]) for row in figures(Path("logs/run"))]
+    # 28 strips are 4 batches: of the warm-up over 50 steps, the fifth and the ninth of the
+    # schedule are to be taken next when an epoch ends; 0.01 / c_hidden is the rate by itself.
+    assert rates == pytest.approx([0.005 * 5 / 50, 1e-7 * 9 / 50])
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--epochs", "1"], "2 epochs are done, more than --epochs 1"),
+        (["--run_name", "other"], "leave --run_name and --log_dir out"),
+        (["--log_dir", "elsewhere"], "leave --run_name and --log_dir out"),
+        (["--seed", "3"], "--seed 3 does not fit logs/run, which was begun with 0"),
+        (["--demo"], "--demo begins a run of its own"),
+        (["--devices", "1000000"], "--devices 1000000: this machine has"),
+        (["--strategy", "ddp_spawn", "--epochs", "3"], "--strategy ddp_spawn is none that"),
+        (["--precision", "16-mixed", "--epochs", "3"], "16-mixed is for GPUs"),
+    ],
+)
+def test_what_cannot_be_gone_on_with_is_refused_and_nothing_is_changed(train, flags, sentence):
+    assert train("--epochs", "2", "--run_name", "run") == 0
+    before = {p: p.read_bytes() for p in Path("logs").rglob("*") if p.is_file()}
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        train("--continue_from", "logs/run", *flags)
+    assert {p: p.read_bytes() for p in Path("logs").rglob("*") if p.is_file()} == before
+    assert train("--continue_from", "logs/run", "--epochs", "3") == 0
+
+
+def test_a_finished_run_says_that_nothing_is_left_to_do(train, capsys):
+    assert train("--epochs", "2", "--run_name", "run") == 0
+    before = {p: p.read_bytes() for p in Path("logs").rglob("*") if p.is_file()}
+    assert train("--continue_from", "last") == 0
+    printed = capsys.readouterr().out
+    assert "nothing left to do: all 2 epochs are done" in printed
+    assert {p: p.read_bytes() for p in Path("logs").rglob("*") if p.is_file()} == before
+
+
+def test_last_is_the_newest_run_that_has_a_checkpoint(train, capsys):
+    assert train("--epochs", "1", "--run_name", "good") == 0
+    dead = shutil.copytree("logs/good", Path("logs/later"))
+    (dead / "checkpoints" / "last.ckpt").unlink()
+    os.utime(dead / "options.json", (2e9, 2e9))
+    assert train("--continue_from", "last", "--epochs", "2") == 0
+    assert re.search(r"^run +logs/good$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_strips_that_were_added_are_told_of_and_trained_on(train, strips, capsys):
+    """Also where the run stopped later in an epoch than the new strips have batches."""
+    assert train("--epochs", "1", "--run_name", "run", "--batch_size", "1") == 0
+    step = StripModule.training_step
+
+    def stopped(self, batch, batch_idx):
+        if batch_idx == 25:
+            signal.raise_signal(signal.SIGINT)
+        return step(self, batch, batch_idx)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StripModule, "training_step", stopped)
+        go_on = ["--continue_from", "logs/run", "--epochs", "3", "--batch_size", "1"]
+        assert train(*go_on) == 130
+    fewer = shutil.copytree(strips, Path("fewer"))
+    for path in sorted(fewer.rglob("*.gif"))[::3]:
+        path.unlink()
+    assert train(*go_on, "--data_dir", "fewer") == 0
+    assert "; not those of before" in capsys.readouterr().out
+    assert [row["epoch"] for row in figures(Path("logs/run"))] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(

@@ -11,17 +11,17 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from garfield_vae.data.store import PanelStore
-from garfield_vae.evaluation.comparison import (
-    Describer,
-    compare_sets,
-    copying_figures,
-    factor_figures,
-    reconstruction_figures,
-    reconstruction_values,
-    share_nearer,
+from garfield_vae.evaluation.compression import (
+    compression_figures,
+    dimensions_of,
+    discretised_elbo,
+    kl_by_dimension,
 )
-from garfield_vae.evaluation.evaluate import evaluate_run
-from garfield_vae.evaluation.evidence import bound_figures, iwae_figures
+from garfield_vae.evaluation.evaluate import Rows, evaluate_run, halves, strip_groups
+from garfield_vae.evaluation.factors import factor_figures
+from garfield_vae.evaluation.reconstructions import reconstruction_figures, reconstruction_values
+from garfield_vae.evaluation.sample_sets import Describer, compare_sets, plain_figures
+from garfield_vae.latent.codec import encode
 from garfield_vae.util.errors import UserError
 
 
@@ -30,50 +30,52 @@ def evaluated(tmp_path_factory):
     """A run's folder after evaluation, and the figures that were written."""
     folder = tmp_path_factory.mktemp("evaluated")
     store, run = small_store(folder), small_run(folder / "run")
-    space = fitted_space(run, store)
-    path = evaluate_run(run, space, store, run.folder / "processed", iwae=3, num_samples=12)
+    path = evaluate(run, store, run.folder / "processed", num_samples=12)
     figures = json.loads((run.folder / "processed" / "measures.json").read_text(encoding="utf-8"))
-    return run, space, store, path, figures
+    return run, store, path, figures
+
+
+def evaluate(run, store, folder, **options):
+    means, _ = encode(run.model, store.panels)
+    return evaluate_run(run, fitted_space(run, store), store, means, folder, **options)
 
 
 # ---- what is written ----------------------------------------------------------------------------
 
 
 def test_the_report_and_the_figures_lie_in_the_folder_that_was_asked_for(evaluated):
-    run, _, _, path, _ = evaluated
+    run, _, path, _ = evaluated
     assert path == run.folder / "processed" / "report.html"
     assert path.stat().st_size > 20_000
     assert sorted(p.name for p in path.parent.iterdir()) == ["measures.json", "report.html"]
 
 
 def test_all_lines_to_compare_with_are_there_and_have_intervals(evaluated):
-    figures = evaluated[4]
+    figures = evaluated[3]
     assert list(figures["reconstruction"]) == [
         "this model",
         "8×8 mosaic",
         "PCA, 8 components",
         "mean image",
     ]
-    assert list(figures["samples"]) == [
-        "real strips, two halves",
-        "reconstructions",
-        "samples, fitted density",
-        "samples, N(0, I)",
-    ]
     for line in figures["reconstruction"].values():
         for estimate in line.values():
             assert estimate["low"] <= estimate["value"] <= estimate["high"]
 
 
-def test_two_real_halves_are_nearer_to_each_other_than_noise_from_an_untrained_network(evaluated):
-    samples = evaluated[4]["samples"]
+def test_beside_every_set_of_samples_stands_what_real_strips_score_at_the_same_sizes(evaluated):
+    figures = evaluated[3]
+    sets = figures["samples"]["against test strips"]
+    assert list(sets) == ["real strips", "reconstructions", "kernel", "normal"]
+    assert {tuple(of["strips"]) for of in sets.values()} == {(figures["strips"]["test"], 12)}
+    redrawn = figures["samples"]["against their reconstructions"]
+    assert list(redrawn) == ["reconstructions", "kernel", "normal"]
     for kind, key in (("sliced Wasserstein", "48 rows"), ("lines and layout", "KID")):
-        real = samples["real strips, two halves"][kind][key]["value"]
-        assert real < samples["samples, N(0, I)"][kind][key]["value"]
+        assert sets["real strips"][kind][key]["value"] < sets["normal"][kind][key]["value"]
 
 
 def test_the_mean_image_is_measured_as_numpy_measures_it(evaluated):
-    _, _, store, _, figures = evaluated
+    _, store, _, figures = evaluated
     strips = store.panels.astype(float) / 127.5 - 1
     mean = np.rint(store.panels[store.split("train")].mean(axis=0)) / 127.5 - 1
     expected = np.square(strips[store.split("test")] - mean).mean()
@@ -82,7 +84,7 @@ def test_the_mean_image_is_measured_as_numpy_measures_it(evaluated):
 
 
 def test_tensorboard_has_the_same_figures(evaluated):
-    run, _, _, _, figures = evaluated
+    run, _, _, figures = evaluated
     events = EventAccumulator(str(run.folder)).Reload()
     scalar = events.Scalars("evaluation/reconstruction/this_model/mse")[0]
     assert scalar.value == pytest.approx(figures["reconstruction"]["this model"]["mse"]["value"])
@@ -90,29 +92,85 @@ def test_tensorboard_has_the_same_figures(evaluated):
 
 
 def test_the_same_seed_gives_the_same_figures(evaluated):
-    run, space, store, _, figures = evaluated
+    run, store, _, figures = evaluated
     folder = run.folder / "again"
-    evaluate_run(run, space, store, folder, iwae=3, num_samples=12)
+    evaluate(run, store, folder, num_samples=12)
     assert json.loads((folder / "measures.json").read_text(encoding="utf-8")) == figures
 
 
-def test_a_store_with_too_few_held_out_strips_is_refused_in_plain_words(evaluated, tmp_path):
-    run, space, _, _, _ = evaluated
+def test_samplers_are_measured_by_the_names_that_they_are_given_and_copies_are_told(
+    evaluated, tmp_path
+):
+    run, store, _, _ = evaluated
+    means, _ = encode(run.model, store.panels)
+    copied = means[store.split("train")]
+    samplers = {
+        "new prior": lambda n, rng: rng.standard_normal((n, 8)).astype(np.float32),
+        "copies": lambda n, rng: copied[rng.choice(len(copied), n, replace=False)],
+    }
+    evaluate(run, store, tmp_path, samplers=samplers, num_samples=60)
+    figures = json.loads((tmp_path / "measures.json").read_text(encoding="utf-8"))
+    assert figures["samplers"] == ["new prior", "copies"]
+    assert list(figures["copying"]) == ["new prior", "copies"]
+    assert figures["copying"]["copies"]["novelty, latents"]["value"] == 0
+    assert figures["copying"]["copies"]["novelty, pixels"]["value"] == 0
+    assert figures["copying"]["copies"]["Z_U of latents"] < -3
+
+
+def test_a_store_with_too_few_test_strips_is_refused_in_plain_words(evaluated, tmp_path):
+    run = evaluated[0]
     strips, _ = coloured_strips(20)
     names = sorted(f"strip {i}" for i in range(20))
     store = PanelStore(tmp_path / "panels.npy", strips, names, [""] * 20)
     assert len(store.split("test")) < 4
     with pytest.raises(UserError, match="add strips"):
-        evaluate_run(run, space, store, tmp_path)
+        evaluate(run, store, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("count", [30, 120])
+def test_few_strips_are_measured_without_a_warning_of_any_library(
+    evaluated, tmp_path, recwarn, count
+):
+    run = evaluated[0]
+    store = small_store(tmp_path, count)
+    evaluate(run, store, tmp_path, num_samples=4)
+    assert len(store.split("test")) < 13
+    assert [str(warning.message) for warning in recwarn] == []
+    figures = json.loads((tmp_path / "measures.json").read_text(encoding="utf-8"))
+    assert ("factors" in figures) == (count >= 100)
+
+
 def test_strips_without_known_factors_have_no_figures_of_them(evaluated, tmp_path):
-    run, space, _, _, figures = evaluated
+    run, _, _, figures = evaluated
     assert figures["factors"]["names"] == ["red", "horizon", "dark"]
     store = small_store(tmp_path, with_factors=False)
-    evaluate_run(run, space, store, tmp_path, num_samples=4)
+    evaluate(run, store, tmp_path, num_samples=4)
     assert "factors" not in json.loads((tmp_path / "measures.json").read_text(encoding="utf-8"))
+
+
+def test_weeks_are_groups_and_a_name_that_is_no_date_is_its_own(tmp_path):
+    names = ["1985-01-06", "1985-01-07", "1985-01-08", "a strip"]
+    strips, _ = coloured_strips(4)
+    groups = strip_groups(PanelStore(tmp_path / "panels.npy", strips, names, [""] * 4))
+    assert groups.tolist() == ["1985-W01", "1985-W02", "1985-W02", "a strip"]
+
+
+def test_halves_have_no_week_in_common_and_the_first_is_no_larger_than_asked():
+    rows, groups = np.arange(100, 160), np.repeat(np.arange(10), 6)
+    for most in (1000, 13):
+        first, second = halves(rows, groups, most, np.random.default_rng(0))
+        assert sorted([*first, *second]) == rows.tolist()
+        assert not set(groups[first - 100]) & set(groups[second - 100])
+        assert 2 <= len(first) <= min(most, 30)
+    first, second = halves(rows[:5], np.zeros(5), 9, np.random.default_rng(0))
+    assert (len(first), len(second)) == (2, 3)
+
+
+def test_rows_are_read_and_changed_when_they_are_asked_for():
+    rows = Rows(np.arange(10)[:, None], np.array([7, 2, 5]), lambda some: 10 * some)
+    assert len(rows) == 3
+    assert rows[1:].tolist() == [[20], [50]]
 
 
 # ---- reconstructions ----------------------------------------------------------------------------
@@ -137,7 +195,7 @@ def test_every_panel_has_values_of_its_own():
     assert (mse[:, 1] > 0).all()
 
 
-# ---- evidence -----------------------------------------------------------------------------------
+# ---- compression --------------------------------------------------------------------------------
 
 
 class GreyModel(nn.Module):
@@ -155,18 +213,43 @@ def test_a_model_that_says_nothing_costs_the_entropy_of_gaussian_noise():
     rng = np.random.default_rng(0)
     strips = rng.normal(127.5, 30, (6, 3, 3, 16, 16)).clip(0, 255).astype(np.uint8)
     means, variances = np.zeros((6, 4), np.float32), np.ones((6, 4), np.float32)
-    found = bound_figures(GreyModel(strips.shape[1:]), strips, means, variances, 1e-3, rng)
+    found = compression_figures(GreyModel(strips.shape[1:]), strips, means, variances, 1e-3, rng)
     assert found["rate"].value == 0
-    assert found["active units"] == 0
-    # Noise of standard deviation 30 in steps of 1: log2(30·√(2πe)) bits.
-    assert found["ELBO"].value == pytest.approx(
-        math.log2(30 * math.sqrt(2 * math.pi * math.e)), abs=0.05
-    )
+    assert found["dimensions of half the rate"] == found["active units"] == 0
+    # Noise of standard deviation 30 in steps of 1: log2(30·√(2πe)) bits, by either decoder.
+    entropy = math.log2(30 * math.sqrt(2 * math.pi * math.e))
+    assert found["ELBO, continuous"].value == pytest.approx(entropy, abs=0.05)
+    assert found["ELBO, discretised"].value == pytest.approx(entropy, abs=0.05)
     assert found["sigma"] == pytest.approx(30 / 127.5, rel=0.02)
     assert found["calibrated beta"] == pytest.approx(2 * found["sigma"] ** 2 / strips[0].size)
     assert found["beta ratio"] == pytest.approx(1e-3 / found["calibrated beta"])
-    iwae = iwae_figures(GreyModel(strips.shape[1:]), strips, means, variances, found, 3, 0)
-    assert iwae["IWAE"].value == pytest.approx(found["ELBO"].value, abs=0.01)
+
+
+def test_paper_and_ink_cost_less_by_a_decoder_that_folds_its_tails():
+    rng = np.random.default_rng(0)
+    strips = np.where(rng.random((4, 3, 3, 16, 16)) < 0.8, 255, 0).astype(np.uint8)
+    sampled = (strips.astype(float) + rng.normal(0, 20, strips.shape)).clip(0, 255)
+    sampled = sampled.astype(np.uint8)
+    bits, _ = discretised_elbo(strips, sampled, np.array([0.0, 0, 0, 100]))
+    error = np.square((strips.astype(float) - sampled) / 127.5).mean()
+    continuous = math.log2(math.sqrt(error) * 127.5 * math.sqrt(2 * math.pi * math.e))
+    assert 0.4 < bits[0] < continuous / 3  # half a bit says which half of the normal it is
+    extra = 100 / math.log(2) / strips[0].size
+    assert bits[3] - bits[:3].mean() == pytest.approx(extra, rel=0.05)
+
+
+def test_the_kl_by_dimension_is_that_of_torch_distributions():
+    rng = np.random.default_rng(0)
+    means, variances = rng.normal(size=(5, 3)), rng.uniform(0.1, 2, (5, 3))
+    posterior = torch.distributions.Normal(torch.tensor(means), torch.tensor(variances).sqrt())
+    expected = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0))
+    np.testing.assert_allclose(kl_by_dimension(means, variances), expected, rtol=1e-6)
+
+
+def test_dimensions_of_a_share_are_counted_from_the_most_bits_down():
+    bits = np.array([5.0, 3.0, 1.0, 1.0])
+    assert [dimensions_of(bits, share) for share in (0.5, 0.8, 0.81, 1.0)] == [1, 2, 3, 4]
+    assert dimensions_of(np.zeros(4), 0.5) == 0
 
 
 # ---- sets ---------------------------------------------------------------------------------------
@@ -175,7 +258,7 @@ def test_a_model_that_says_nothing_costs_the_entropy_of_gaussian_noise():
 def test_a_set_against_itself_has_no_distance_and_full_coverage():
     strips, _ = coloured_strips(30)
     described = Describer(strips)(strips)
-    figures = compare_sets(described, described)
+    figures = compare_sets(described, described, np.arange(30) // 6)
     assert figures["strips"] == [30, 30]
     for estimate in figures["sliced Wasserstein"].values():
         assert estimate.value == pytest.approx(0, abs=1e-3)
@@ -183,6 +266,11 @@ def test_a_set_against_itself_has_no_distance_and_full_coverage():
         assert figures[kind]["KID"].value <= 0
         for measure in ("precision", "recall", "coverage"):
             assert figures[kind][measure].value == 1
+    for estimate in figures["story"].values():
+        assert estimate.value == 0.5
+    plain = plain_figures(described, described)
+    assert plain["lines and layout: KID"] == figures["lines and layout"]["KID"].value
+    assert plain["story: order"] == 0.5
 
 
 def test_taking_rows_of_described_strips_is_describing_those_rows():
@@ -192,31 +280,9 @@ def test_taking_rows_of_described_strips_is_describing_those_rows():
     alone = describe(strips[[7, 2]])
     for kind, features in alone.features.items():
         torch.testing.assert_close(some.features[kind], features, atol=1e-4, rtol=1e-4)
+    for name, scores in alone.story.items():
+        np.testing.assert_allclose(some.story[name], scores, atol=1e-3)
     assert len(some) == 2
-
-
-# ---- copies -------------------------------------------------------------------------------------
-
-
-def test_copies_of_training_strips_are_found_out_and_copies_of_held_out_ones_are_not():
-    strips, _ = coloured_strips(60)
-    training, held_out = strips[:40], strips[40:]
-    figures, nearest = copying_figures(training[:20], held_out, training, np.random.default_rng(0))
-    np.testing.assert_array_equal(nearest.rows, np.arange(20))
-    assert figures["samples to training strips"].value == 0
-    assert figures["samples nearer to training than to held-out"].value > 0.6
-    figures, _ = copying_figures(held_out, held_out, training, np.random.default_rng(0))
-    assert figures["samples nearer to training than to held-out"].value == 0
-
-
-def test_sides_are_even_for_one_kind_and_the_interval_knows_that_few_strips_decide():
-    rng = np.random.default_rng(0)
-    points, a, b = (rng.normal(size=(n, 2)) for n in (300, 40, 60))
-    to_a, to_b = (np.linalg.norm(points[:, None] - other, axis=2) for other in (a, b))
-    many = share_nearer(to_a, to_b, rng)
-    assert many.low < 0.5 < many.high
-    few = share_nearer(to_a[:, :3], to_b, rng)
-    assert few.high - few.low > 2 * (many.high - many.low)
 
 
 # ---- factors ------------------------------------------------------------------------------------

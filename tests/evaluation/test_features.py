@@ -6,13 +6,13 @@ import torch
 from strip_pictures import random_strips
 
 from garfield_vae.evaluation.metrics.features import (
-    PixelAndLineFeatures,
+    LinesAndLayout,
     hog,
     random_network_features,
     small_strips,
     standardised,
 )
-from garfield_vae.evaluation.metrics.filters import PlaneFilter, filter_matrix
+from garfield_vae.evaluation.metrics.filters import PlaneFilter, averaging_matrix, filter_matrix
 from garfield_vae.evaluation.metrics.wasserstein import (
     pyramid_patches,
 )
@@ -27,6 +27,16 @@ def test_a_filter_in_pieces_is_the_product_with_both_whole_matrices(size):
     for rows in (slice(None), slice(None, None, 2)):  # and one that halves
         found = PlaneFilter(down[rows], across[rows])(planes)
         torch.testing.assert_close(found, down[rows] @ planes @ across[rows].T)
+
+
+@pytest.mark.parametrize(("size", "cells"), [(176, 16), (200, 18), (5, 5), (7, 3)])
+def test_means_of_equal_parts_are_scipys_integral_and_mirror_with_the_pixels(size, cells):
+    matrix = averaging_matrix(size, cells).double()
+    column = torch.rand(size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    edges = np.linspace(0, size, cells + 1)
+    below = np.interp(edges, np.arange(size + 1), np.concatenate([[0], column.cumsum(0)]))
+    np.testing.assert_allclose(matrix @ column, np.diff(below) * cells / size, rtol=1e-5)
+    torch.testing.assert_close(matrix @ column.flip(0), (matrix @ column).flip(0))
 
 
 # ---- features -----------------------------------------------------------------------------------
@@ -111,17 +121,32 @@ def test_hog_hardly_changes_with_the_contrast_of_a_strip():
     assert similarity.min() > 0.99
 
 
-def test_both_halves_of_pixel_and_line_features_weigh_the_same_on_the_reference():
+def test_both_halves_of_lines_and_layout_weigh_the_same_and_their_mean_square_is_one():
     reference = random_strips(60)
-    features = PixelAndLineFeatures(reference, components=10)(reference)
+    halves = hog(reference), small_strips(reference)
+    features = LinesAndLayout(*halves, components=10)(*halves)
     assert features.shape == (60, 20)
     variances = features.var(dim=0, correction=0)
-    assert variances[:10].sum().item() == pytest.approx(1, rel=1e-3)
-    assert variances[10:].sum().item() == pytest.approx(1, rel=1e-3)
+    assert variances[:10].sum() == pytest.approx(variances[10:].sum().item(), rel=1e-3)
+    assert features.square().mean().item() == pytest.approx(1, rel=1e-3)
+
+
+def test_standardised_features_have_a_mean_square_of_one_whatever_is_constant():
+    reference = torch.randn(50, 8, generator=torch.Generator().manual_seed(0)) * 3 + 1
+    reference[:, 5:] = 2.0
+    found = standardised(reference, reference)
+    assert found.square().mean().item() == pytest.approx(1, rel=1e-3)
+    assert (found[:, 5:] == 0).all()
+
+
+def test_a_memory_map_is_described_without_a_warning(tmp_path, recwarn):
+    np.save(tmp_path / "strips.npy", random_strips(3))
+    small_strips(np.load(tmp_path / "strips.npy", mmap_mode="r"))
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 def test_features_of_no_spread_become_zero_when_standardised():
     reference = torch.tensor([[1.0, 5.0], [3.0, 5.0]])
     torch.testing.assert_close(
-        standardised(torch.tensor([[4.0, 6.0]]), reference), torch.tensor([[2.0, 0.0]])
+        standardised(torch.tensor([[4.0, 6.0]]), reference), torch.tensor([[2.0 * 2**0.5, 0.0]])
     )

@@ -1,4 +1,4 @@
-"""Reconstruction, bounds and intervals against torchmetrics, scipy, torch.distributions."""
+"""Reconstruction, likelihood and intervals against torchmetrics, scipy, torch.distributions."""
 
 import math
 
@@ -11,15 +11,20 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
-from garfield_vae.evaluation.metrics.bounds import (
-    bits_per_dimension,
-    elbo_bits,
-    gaussian_nll,
-    iwae_bound,
-    log_weights,
+from garfield_vae.evaluation.metrics.intervals import (
+    mean_estimate,
+    ratio_estimate,
+    weighted_estimate,
 )
-from garfield_vae.evaluation.metrics.intervals import mean_estimate, weighted_estimate
+from garfield_vae.evaluation.metrics.likelihood import (
+    best_sigma,
+    bits_per_dimension,
+    discretised_bits,
+    elbo_bits,
+    value_counts,
+)
 from garfield_vae.evaluation.metrics.reconstruction import mse_per_strip, psnr, ssim_and_ms_ssim
+from garfield_vae.model.elbo import gaussian_nll
 
 
 def textured_panels(count: int, height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -92,7 +97,7 @@ def test_panels_smaller_than_a_window_are_refused():
         ssim_and_ms_ssim(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8))
 
 
-# ---- bounds -------------------------------------------------------------------------------------
+# ---- likelihood ---------------------------------------------------------------------------------
 
 
 def test_gaussian_negative_log_likelihood_is_that_of_torch_distributions():
@@ -116,67 +121,34 @@ def test_the_elbo_takes_the_sigma_that_makes_it_smallest():
         assert bits_per_dimension(nats, dimensions).mean() >= best - 1e-6
 
 
-class LinearModel:
-    """x = W z + noise, whose evidence and posterior are known exactly (probabilistic PCA)."""
-
-    def __init__(self):
-        generator = torch.Generator().manual_seed(0)
-        self.variance = 0.25
-        self.weight = torch.randn(12, 3, generator=generator, dtype=torch.float64)
-        self.x = torch.randn(5, 12, generator=generator, dtype=torch.float64)
-        covariance = self.weight @ self.weight.T + self.variance * torch.eye(12)
-        self.evidence = torch.distributions.MultivariateNormal(
-            torch.zeros(12, dtype=torch.float64), covariance
-        ).log_prob(self.x)
-
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
-        return z @ self.weight.T
-
-    def log_weights(self, samples: int, chunk: int = 512) -> torch.Tensor:
-        precision = torch.eye(3) + self.weight.T @ self.weight / self.variance
-        mean = self.x @ self.weight @ torch.linalg.inv(precision).T / self.variance
-        # The best posterior without correlations is narrower than the marginals.
-        log_std = (-0.5 * precision.diagonal().log()).expand(5, 3)
-        generator = torch.Generator().manual_seed(1)
-        arguments = self.decode, self.x, mean, log_std, self.variance, samples, generator
-        return log_weights(*arguments, chunk)
+# ---- the discretised decoder --------------------------------------------------------------------
 
 
-def test_the_iwae_bound_rises_with_samples_to_the_known_evidence_and_not_above():
-    model = LinearModel()
-    weights = model.log_weights(3000)  # [5, 3000], as 3000 times 1, 300 times 10 and once 3000
-    gaps = [
-        (model.evidence - iwae_bound(weights.view(-1, k)).view(5, -1).mean(dim=1)).mean().item()
-        for k in (1, 10, 3000)
-    ]
-    assert gaps[0] > gaps[1] + 0.05
-    assert gaps[1] > gaps[2] + 0.02
-    assert abs(gaps[2]) < 0.02
+@pytest.mark.parametrize("sigma", [0.004, 0.05, 0.7])
+def test_the_probabilities_of_256_values_are_those_of_a_normal_with_folded_tails(sigma):
+    found = 2.0 ** -discretised_bits(sigma)
+    np.testing.assert_allclose(found.sum(axis=0), 1, rtol=1e-9)
+    for mean in (0, 100, 255):
+        normal = scipy.stats.norm(mean, sigma * 127.5)
+        edges = np.concatenate([[0], normal.cdf(np.arange(255) + 0.5), [1]])
+        near = slice(max(0, mean - 3), mean + 4)  # where differences of cdfs keep their digits
+        np.testing.assert_allclose(found[near, mean], np.diff(edges)[near], rtol=1e-6)
+    assert np.isfinite(discretised_bits(sigma)).all()
 
 
-def test_the_iwae_bound_is_exact_for_every_sample_when_the_posterior_is():
-    # One latent, x = 2z + noise of variance 1: evidence N(0, 5), posterior N(0.4 x, 0.2).
-    x = torch.tensor([[1.5], [-0.3]], dtype=torch.float64)
-    weights = log_weights(
-        lambda z: 2 * z,
-        x,
-        0.4 * x,
-        torch.full((2, 1), 0.5 * math.log(0.2), dtype=torch.float64),
-        1.0,
-        4,
-        torch.Generator().manual_seed(0),
-    )
-    expected = torch.distributions.Normal(0.0, math.sqrt(5)).log_prob(x)
-    torch.testing.assert_close(weights, expected.expand(2, 4))
+def test_the_best_sigma_is_the_one_that_pixels_were_drawn_with():
+    rng = np.random.default_rng(0)
+    decoded = rng.integers(0, 256, 200_000)
+    values = np.rint(decoded + rng.normal(0, 12, decoded.shape)).clip(0, 255)
+    counts = value_counts(values.astype(np.uint8), decoded.astype(np.uint8))
+    assert counts.sum() == 200_000
+    assert counts[200, 199] == ((values == 200) & (decoded == 199)).sum()
+    assert best_sigma(counts) == pytest.approx(12 / 127.5, rel=0.01)
 
 
-def test_the_decoder_never_sees_more_latents_than_a_chunk():
-    model, seen = LinearModel(), []
-    decode = model.decode
-    model.decode = lambda z: (seen.append(len(z)), decode(z))[1]
-    model.log_weights(7, chunk=4)
-    assert max(seen) == 4
-    assert sum(seen) == 5 * 7
+def test_a_decoder_that_is_always_right_costs_next_to_nothing():
+    counts = np.diag(np.full(256, 10))
+    assert (counts * discretised_bits(best_sigma(counts))).sum() / counts.sum() < 0.05
 
 
 # ---- intervals ----------------------------------------------------------------------------------
@@ -206,6 +178,38 @@ def test_the_interval_of_two_sets_has_the_width_of_the_known_standard_error():
     assert (estimate.high - estimate.low) / 2 == pytest.approx(1.96 * error, rel=0.1)
 
 
+def test_strips_of_one_week_do_not_pass_for_several():
+    rng = np.random.default_rng(0)
+    weeks = np.repeat(np.arange(40), 6)
+    values = rng.normal(size=40)[weeks]  # what a week has in common is all there is
+    by_week, singly = mean_estimate(values, weeks), mean_estimate(values)
+    error = values.std() / math.sqrt(40)
+    assert (by_week.high - by_week.low) / 2 == pytest.approx(1.96 * error, rel=0.15)
+    assert singly.high - singly.low < 0.6 * (by_week.high - by_week.low)
+    by_name = mean_estimate(values, np.array([f"week {week:02}" for week in weeks]))
+    assert by_name == by_week
+    distance = weighted_estimate(lambda a, b: (a @ values) / a.sum(), (240, 5), 400, weeks)
+    assert (distance.high - distance.low) / 2 == pytest.approx(1.96 * error, rel=0.2)
+
+
+def test_a_ratio_of_means_has_the_spread_of_both():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(2, 0.5, 300), rng.normal(4, 1, 200)
+    found = ratio_estimate(a, b)
+    assert found.value == pytest.approx(a.mean() / b.mean())
+    relative = math.sqrt((0.5 / 2) ** 2 / 300 + (1 / 4) ** 2 / 200)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * 0.5 * relative, rel=0.15)
+    assert math.isnan(ratio_estimate(np.zeros(3), np.zeros(3)).value)
+    assert ratio_estimate(np.zeros(3), np.ones(3)).value == 0
+
+
+def test_an_interval_contains_its_own_estimate():
+    for seed in range(20):
+        values = (np.random.default_rng(seed).random(12) < 0.1).astype(float)
+        found = mean_estimate(values, np.arange(12) // 4, seed=seed)
+        assert found.low <= found.value <= found.high
+
+
 def test_one_strip_has_a_value_but_no_interval():
     assert mean_estimate(np.array([0.5])).low is None
     assert weighted_estimate(lambda a, b: 1.0, (1, 5), resamples=10).high is None
@@ -213,6 +217,8 @@ def test_one_strip_has_a_value_but_no_interval():
 
 def test_resamples_without_a_figure_are_left_out_of_the_interval():
     counts = iter([math.nan, 1.0, math.nan, 3.0])
-    estimate = weighted_estimate(lambda a, b: next(counts, 0.0) if a.max() > 1 else 5.0, (9, 9), 4)
+    estimate = weighted_estimate(
+        lambda a, b: next(counts, 0.0) if a.max() > 1 else 5.0, (9, 9), resamples=4
+    )
     assert estimate.value == 5.0
     assert math.isfinite(estimate.low)

@@ -1,17 +1,31 @@
 """The page without a server: one file, opened from the disk with no network."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from explorer_browser import chromium, drag, knobs, opened, settle, shown, slider, state, value
-from explorer_model import SLIDERS, make_explorer, rendered
+from explorer_browser import (
+    AVERAGE,
+    chromium,
+    drag,
+    knobs,
+    opened,
+    settle,
+    shown,
+    slider,
+    state,
+    value,
+)
+from explorer_model import SLIDERS, make_explorer, rendered, start_of
 from PIL import Image
 from playwright.sync_api import expect
 from torch import nn
 
 from garfield_vae.explorer.export_page import bundle, export_page, operations_of
+from garfield_vae.explorer.states import as_json
 from garfield_vae.model.networks import StripVAE
 from garfield_vae.util.errors import UserError
 
@@ -44,7 +58,7 @@ def browser():
 @pytest.fixture
 def page(browser, address):
     context = browser.new_context(viewport={"width": 1280, "height": 860}, offline=True)
-    page = opened(context, address)
+    page = opened(context, address, AVERAGE)
     yield page
     assert page.complaints == []
     context.close()
@@ -83,7 +97,7 @@ def test_the_exported_page_draws_undoes_keeps_and_saves(page):
     expect(slider(page, 1)).not_to_have_value("0")
     assert knobs(page) == drawn  # the seed decides
     page.keyboard.press("f")
-    expect(page.locator("#shelf li")).to_have_count(1)
+    expect(page.locator("#favourites li")).to_have_count(1)
     page.reload()
     settle(page)
     np.testing.assert_array_equal(shown(page), there)  # the link holds the state here too
@@ -91,7 +105,7 @@ def test_the_exported_page_draws_undoes_keeps_and_saves(page):
         page.click("#png2")
     assert Image.open(waiting.value.path()).size == (2 * there.shape[1], 2 * there.shape[0])
     page.keyboard.press("a")
-    page.click("#reset")
+    page.click("#average")
     settle(page)
     page.keyboard.press("b")
     page.fill("#mix", "0.5")
@@ -101,29 +115,96 @@ def test_the_exported_page_draws_undoes_keeps_and_saves(page):
 @pytest.mark.browser
 def test_the_exported_page_shows_names_and_hides_what_needs_strips(page):
     expect(page.locator(".knob-name").nth(1)).to_have_value("day and </script> night")
-    for hidden in ("#strip-card", "#nearest-card", "#gif", "#rest-label"):
+    for hidden in ("#strip-card", "#nearest-card", "#gif", "#refine", "#redraw"):
         expect(page.locator(hidden)).to_be_hidden()
 
 
 @pytest.mark.browser
-def test_draws_of_the_exported_page_have_the_fitted_densitys_spread(page, explorer):
-    draws = page.evaluate(
-        """async () => {
-          const found = [];
-          for (let seed = 1; seed <= 300; seed++) {
-            document.getElementById("seed").value = seed;
-            document.getElementById("draw").click();
-            await new Promise((done) => setTimeout(done));
-            found.push([...document.querySelectorAll(".turn")].map((turn) => Number(turn.value)));
-          }
-          return found;
-        }"""
+@pytest.mark.parametrize("temperature", [1.0, 1.5])
+def test_new_strips_of_the_exported_page_are_those_that_the_server_draws(
+    page, explorer, temperature
+):
+    """All dimensions of the latent, not the sliders' alone: what lies beneath them comes along."""
+    page.fill("#temperature", str(temperature))
+    page.fill("#seed", "7")
+    page.click("#draw")
+    expect(page.locator("#caption")).to_contain_text("sample 7")
+    drawn = as_json(explorer.positions.of_draw(7, temperature))
+    there = shown(page)
+    assert np.abs(there.astype(int) - rendered(explorer, drawn)).max() <= 6  # of 8-bit latents
+    flat = rendered(explorer, {**drawn, "base": []})
+    assert np.abs(there.astype(int) - flat).max() > 20
+
+
+@pytest.mark.browser
+def test_the_exported_page_opens_on_the_strip_that_the_server_opens_on(browser, address, explorer):
+    context = browser.new_context(offline=True)
+    page = opened(context, address)
+    expected = rendered(explorer, start_of(explorer))
+    assert np.abs(shown(page).astype(int) - expected).max() <= 6
+    context.close()
+
+
+@pytest.mark.browser
+def test_a_link_to_a_real_strip_opens_in_the_exported_page(browser, address, explorer):
+    positions = explorer.positions
+    real = positions.of_strip("1990-01-09")
+    ((weight, source),) = positions.portable(real).base
+    knobs_text = ",".join(f"{value:g}" for value in real.knobs)
+    link = f"#v=1&m={positions.fingerprint}&k={knobs_text}&from={weight:g}*{source}"
+    context = browser.new_context(offline=True)
+    page = opened(context, address, link.replace(" ", "%20"))
+    expect(page.locator("#caption")).to_have_text("strip 1990-01-09")
+    assert_close(shown(page), rendered(explorer, as_json(real)))
+    context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("source", ["strip:1990-01-09", "seed:5000:1", "given:AAAA"])
+def test_a_link_that_the_exported_page_cannot_paint_leaves_the_strip_and_says_why(
+    page, explorer, source
+):
+    before = shown(page)
+    page.evaluate("(source) => { location.hash = `v=1&k=1&from=1*${source}`; }", source)
+    expect(page.locator("#notice")).to_have_class("bad")
+    np.testing.assert_array_equal(shown(page), before)
+    assert knobs(page) == [0] * SLIDERS
+    page.locator("#notice button").click()
+    expect(page.locator("#notice span")).to_be_empty()
+
+
+@pytest.mark.browser
+def test_without_webassembly_or_offscreen_canvases_the_page_is_only_slower(
+    browser, address, explorer, tmp_path
+):
+    content = Path(address.removeprefix("file://")).read_text()
+    worker = '<script type="text/plain" id="decoder">'
+    assert worker in content
+    old = tmp_path / "page.html"
+    old.write_text(content.replace(worker, f"{worker}\nself.WebAssembly = undefined;\n"))
+    context = browser.new_context(offline=True)
+    context.add_init_script(
+        "delete window.OffscreenCanvas; delete Array.prototype.with; delete window.WebAssembly;"
     )
-    rng = np.random.default_rng(0)
-    space = explorer.positions.space
-    expected = space.coordinates(space.sample(3000, rng))[:, :SLIDERS]
-    np.testing.assert_allclose(np.mean(draws, 0), expected.mean(0), atol=0.25)
-    np.testing.assert_allclose(np.std(draws, 0), expected.std(0), rtol=0.25)
+    page = opened(context, old.as_uri(), AVERAGE)
+    page.locator(".high").nth(0).click()
+    turned = state([3.0] + [0.0] * (SLIDERS - 1))
+    assert_close(shown(page), rendered(explorer, turned))
+    assert page.complaints == []
+    context.close()
+
+
+@pytest.mark.browser
+def test_a_browser_that_cannot_read_the_scripts_says_so_in_a_sentence(browser, address, tmp_path):
+    """Such a browser stumbles over the page's module while it is parsed."""
+    content = Path(address.removeprefix("file://")).read_text()
+    broken = content.replace("const modules = {};", "const modules = {} }};")
+    broken = re.sub(r'http-equiv="Content-Security-Policy" content="[^"]*"', "", broken)
+    (tmp_path / "page.html").write_text(broken)
+    page = browser.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    expect(page.locator("#caption")).to_contain_text("needs a newer browser")
+    page.close()
 
 
 @pytest.mark.browser
@@ -134,7 +215,7 @@ def test_panels_of_any_size_are_painted(browser, tmp_path):
     loaded = SimpleNamespace(model=explorer.painter.model)
     export_page(loaded, explorer.positions.space, tmp_path, file, sliders=SLIDERS)
     context = browser.new_context(offline=True)
-    page = opened(context, file.as_uri())
+    page = opened(context, file.as_uri(), AVERAGE)
     page.locator(".low").nth(0).click()
     assert_close(shown(page), rendered(explorer, state([-3.0] + [0.0] * (SLIDERS - 1))))
     context.close()
@@ -154,7 +235,7 @@ def test_the_operations_end_in_three_colours_of_a_panel():
 def test_a_network_that_does_something_else_is_refused_by_name():
     model = small_model()
     model.decoder.widen = nn.Sequential(model.decoder.widen, nn.Hardswish())
-    with pytest.raises(UserError, match="hardswish"):
+    with pytest.raises(UserError, match="Hardswish"):
         operations_of(model)
 
 

@@ -8,7 +8,7 @@ import pytest
 from explorer_model import MEAN, SLIDERS, ask
 from PIL import Image
 
-from garfield_vae.explorer.access import allowed_host
+from garfield_vae.explorer.security import allowed_host
 from garfield_vae.explorer.server import MAX_JSON, MAX_PICTURE
 
 

@@ -26,14 +26,16 @@ from explorer_model import (
     picture,
     rendered,
     served,
+    start_of,
 )
 from PIL import Image
 
 from garfield_vae.data.drawn import draw_strip
 from garfield_vae.data.panels import join_panels, to_uint8
-from garfield_vae.explorer.names import ComponentNames
+from garfield_vae.explorer.component_names import ComponentNames
 from garfield_vae.explorer.renderer import PAGES_REMEMBERED, Superseded
 from garfield_vae.explorer.server import make_server
+from garfield_vae.explorer.service import CANDIDATES
 from garfield_vae.explorer.states import BadRequest, as_json
 from garfield_vae.util.errors import UserError
 
@@ -103,12 +105,33 @@ def test_info_lists_the_sliders_by_falling_variance(address):
     assert info["strips"] == {"count": STRIPS, "first": "1990-01-01", "last": "1990-02-09"}
 
 
-def test_the_ends_are_a_row_of_two_small_strips_a_slider(address, explorer):
-    sheet = picture(ask(address, "GET", "/api/ends.png")[2])
+def test_the_ends_show_the_strip_with_each_slider_at_minus_3_and_3(address, explorer):
+    here = start_of(explorer)
+    sheet = picture(ask(address, "POST", "/api/ends.png", {"state": here})[2])
     assert sheet.shape[1] == 320
-    assert sheet.shape[0] % SLIDERS == 0
-    low, high = sheet[:, :160].astype(int), sheet[:, 160:]
-    assert np.abs(low - high).max() > 20
+    height, rest = divmod(sheet.shape[0], SLIDERS)
+    assert rest == 0
+    for slider in (0, SLIDERS - 1):
+        for side, end in enumerate((-3.0, 3.0)):
+            knobs = [*here["knobs"][:slider], end, *here["knobs"][slider + 1 :]]
+            strip = Image.fromarray(rendered(explorer, {**here, "knobs": knobs}))
+            gutter = (strip.height - 48) // 2
+            box = (gutter, gutter, strip.width - gutter, strip.height - gutter)
+            expected = strip.crop(box).resize((160, height), Image.Resampling.LANCZOS)
+            small = sheet[slider * height :, 160 * side : 160 * side + 160][:height]
+            assert np.abs(small.astype(int) - np.asarray(expected)).max() <= 2
+
+
+def test_the_page_opens_on_the_sharpest_of_a_few_samples(address, explorer):
+    info = json.loads(ask(address, "GET", "/api/info")[2])
+    sharpness = {}
+    for seed in range(1, CANDIDATES + 1):
+        state = as_json(explorer.positions.of_draw(seed, 1.0))
+        pixels = rendered(explorer, state).astype(float)
+        across, down = np.abs(np.diff(pixels, axis=1)), np.abs(np.diff(pixels, axis=0))
+        sharpness[seed] = across.mean() + down.mean()
+    best = max(sharpness, key=sharpness.get)
+    assert info["start"]["base"] == [[1.0, f"seed:{best}:1"]]
 
 
 def test_a_draw_of_a_seed_is_the_same_every_time(address):
@@ -185,10 +208,27 @@ def test_a_name_given_to_a_component_stays_with_the_run(address, explorer):
     assert ComponentNames(explorer.names.path.parent).names == {}
 
 
-def test_a_damaged_file_of_names_is_named(tmp_path):
-    (tmp_path / "component_names.json").write_text('{"names": ')
-    with pytest.raises(UserError, match=r"component_names\.json is damaged"):
+@pytest.mark.parametrize(
+    "content",
+    [b'{"names": ', b"[" * 100_000, b"\xff\xfe", b"{}", b'{"names": {"0": 1}}', b" " * 2**21],
+)
+def test_a_damaged_file_of_names_is_named_in_one_sentence(tmp_path, content):
+    (tmp_path / "component_names.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"component_names\.json is damaged") as caught:
         ComponentNames(tmp_path)
+    assert len(str(caught.value)) < 400
+    assert "recursion" not in str(caught.value)
+
+
+def test_a_pipe_in_place_of_the_file_of_names_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "component_names.json")
+    with pytest.raises(UserError, match="it is no file"):
+        ComponentNames(tmp_path)
+
+
+def test_names_that_an_editor_saved_with_a_byte_order_mark_are_read(tmp_path):
+    (tmp_path / "component_names.json").write_bytes(b'\xef\xbb\xbf{"names": {"1": "day"}}')
+    assert ComponentNames(tmp_path).names == {1: "day"}
 
 
 def test_a_name_that_cannot_be_written_is_an_error_and_is_not_kept(tmp_path):

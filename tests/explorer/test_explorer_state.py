@@ -1,6 +1,8 @@
 """The explorer's states: what a request may say, and which latents it stands for."""
 
+import datetime
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from garfield_vae.explorer.states import (
     pack,
     unpack,
 )
+from garfield_vae.explorer.strip_names import date_of, find_name
+from garfield_vae.latent import samplers
 from garfield_vae.latent.space import LatentSpace
 
 Z, K = 12, 4
@@ -31,6 +35,35 @@ def positions() -> Positions:
 
 def plain(**changes) -> dict:
     return {"knobs": [0.0] * K, "panels": [[0.0] * K] * 3, "base": [], **changes}
+
+
+CASES = json.loads(Path(__file__).with_name("state_cases.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def three_sliders() -> Positions:
+    means = np.random.default_rng(0).standard_normal((20, 3)).astype(np.float32)
+    return Positions(LatentSpace.fit(means), 3)
+
+
+@pytest.mark.parametrize("case", CASES["parse"], ids=lambda case: json.dumps(case["value"])[:60])
+def test_a_state_is_parsed_as_the_cases_say_that_hold_for_the_page_too(three_sliders, case):
+    if case["state"] is None:
+        with pytest.raises(BadRequest):
+            three_sliders.parse(case["value"])
+    else:
+        assert as_json(three_sliders.parse(case["value"])) == case["state"]
+
+
+@pytest.mark.parametrize("case", CASES["between"])
+def test_a_state_between_two_is_what_the_cases_say_that_hold_for_the_page_too(three_sliders, case):
+    a, b = (three_sliders.parse(case[end]) for end in "ab")
+    found, expected = as_json(between(a, b, case["t"])), case["state"]
+    assert [source for _, source in found["base"]] == [source for _, source in expected["base"]]
+    weights, wanted = ([weight for weight, _ in state["base"]] for state in (found, expected))
+    assert weights == pytest.approx(wanted, abs=1e-6)
+    for name in ("knobs", "panels"):
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-6)
 
 
 def test_no_knob_turned_is_the_mean_latent_in_every_panel(positions):
@@ -72,7 +105,7 @@ def test_the_same_seed_and_temperature_draw_the_same_strip(positions):
     first, again = positions.of_draw(7, 0.8), positions.of_draw(7, 0.8)
     assert as_json(first) == as_json(again)
     rng = np.random.default_rng(7)
-    drawn = positions.space.sample(1, rng, 0.8)[0]
+    drawn = samplers.draw(positions.space, 1, rng, temperature=0.8)[0]
     np.testing.assert_allclose(positions.latents(first)[1], drawn, atol=1e-4)
 
 
@@ -160,6 +193,65 @@ def test_packed_numbers_that_are_not_finite_are_refused():
 def test_packed_numbers_of_another_model_are_refused():
     with pytest.raises(BadRequest, match="another size"):
         unpack(pack(np.zeros(5, np.float32)), 4)
+
+
+def test_a_portable_state_names_nothing_that_another_place_may_lack(positions):
+    mixed = between(positions.of_strip("strip-03"), positions.of_draw(5, 1.0), 0.25)
+    portable = positions.portable(mixed)
+    elsewhere = Positions(positions.space, K, sample=lambda n, seed: 1 / 0)
+    again = elsewhere.parse(json.loads(json.dumps(as_json(portable))))
+    np.testing.assert_allclose(
+        elsewhere.latents(again), positions.latents(mixed), rtol=2e-3, atol=2e-3
+    )
+    assert [source.split(":")[2] for _, source in portable.base] == ["strip strip-03", "sample 5"]
+
+
+def test_samples_come_from_the_prior_that_is_given(positions):
+    drawn = np.arange(Z, dtype=np.float32)
+    given = Positions(positions.space, K, sample=lambda n, seed: np.tile(drawn * seed, (n, 1)))
+    np.testing.assert_allclose(given.latents(given.of_draw(2, 1.0))[0], 2 * drawn, atol=1e-3)
+    half = (2 * drawn + positions.space.mean) / 2  # a temperature of 0.5: halfway to the mean
+    np.testing.assert_allclose(given.latents(given.of_draw(2, 0.5))[0], half, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1985-03-12",
+        " 1985-3-12 ",
+        "1985/03/12",
+        "19850312",
+        "12.3.1985",
+        "12.03.85",
+        "3/12/1985",
+        "3/12/85",
+        "12 March 1985",
+        "12 mar 1985",
+        "March 12, 1985",
+        "Mar 12th, 1985",
+        "the 12th of March 1985",
+        "Tuesday, 12 March 1985",
+    ],
+)
+def test_a_date_is_understood_in_any_usual_form(text):
+    assert date_of(text) == datetime.date(1985, 3, 12)
+
+
+def test_a_month_after_the_twelfth_can_only_be_a_day():
+    assert date_of("13/3/1985") == datetime.date(1985, 3, 13)
+    assert date_of("1/2/03") == datetime.date(2003, 1, 2)
+
+
+@pytest.mark.parametrize("text", ["", "garfield", "1985-02-30", "1985312", "12", "March", "12.3."])
+def test_what_is_no_date_is_none(text):
+    assert date_of(text) is None
+
+
+def test_a_strip_is_found_by_its_name_however_it_is_written():
+    names = {"1985-03-12": 0, "My Strip.png": 1}
+    assert find_name("12 March 1985", names) == "1985-03-12"
+    assert find_name("my strip", names) == "My Strip.png"
+    assert find_name("1985-03-13", names) is None
 
 
 def test_a_state_is_json(positions):

@@ -1,10 +1,10 @@
-"""The latent space against scikit-learn, and against latents whose density is known."""
+"""Principal components against scikit-learn's; coordinates and traversals by hand."""
 
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from garfield_vae.latent.space import LatentSpace, principal_components
+from garfield_vae.latent.space import LatentSpace, line, principal_components
 
 
 @pytest.fixture
@@ -71,53 +71,23 @@ def test_a_strip_returns_exactly_from_two_coordinates_and_its_residual(space, me
     )
 
 
-@pytest.mark.parametrize("novelty", [0.0, 0.5, 1.0])
-def test_samples_have_the_strips_mean_and_covariance_whatever_the_novelty(space, means, novelty):
-    drawn = space.sample(100_000, np.random.default_rng(0), novelty=novelty)
-    assert drawn.dtype == np.float32
-    expected = np.cov(means.T)
-    np.testing.assert_allclose(drawn.mean(0), means.mean(0), atol=0.1)
-    np.testing.assert_allclose(np.cov(drawn.T), expected, atol=0.03 * expected.max())
+def test_a_traversal_changes_one_coordinate_of_a_strip_and_nothing_else(space, means):
+    positions = np.array([-3.0, 0.0, 2.5])
+    walked = space.traversal(means[7], 1, positions)
+    assert walked.dtype == np.float32
+    coordinates = space.coordinates(walked)
+    np.testing.assert_allclose(coordinates[:, 1], positions, atol=1e-3)
+    rest = [0, 2, 3, 4, 5]
+    there = np.broadcast_to(space.coordinates(means[[7]])[:, rest], (3, 5))
+    np.testing.assert_allclose(coordinates[:, rest], there, atol=1e-2)
 
 
-def test_novelty_0_gives_the_strips_themselves(space, means):
-    drawn = space.sample(50, np.random.default_rng(0), novelty=0.0)
-    distances = np.linalg.norm(drawn[:, None] - means[None], axis=-1).min(1)
-    np.testing.assert_allclose(distances, 0, atol=0.02)  # kernels are kept as float16
+def test_a_traversal_passes_through_the_strip_that_it_starts_from(space, means):
+    here = space.coordinates(means[[7]])[0, 2]
+    (latent,) = space.traversal(means[7], 2, np.array([here]))
+    np.testing.assert_allclose(latent, means[7], atol=1e-5)
 
 
-def test_strips_in_two_clouds_are_sampled_in_two_clouds_and_not_between():
-    rng = np.random.default_rng(0)
-    clouds = np.concatenate([rng.normal(-5, 0.5, (300, 2)), rng.normal(5, 0.5, (300, 2))])
-    drawn = LatentSpace.fit(clouds.astype(np.float32)).sample(1000, rng, novelty=0.3)
-    between = (np.abs(drawn.sum(1)) < 3).mean()  # the clouds' centres are at sums of −10 and 10
-    assert between < 0.05
-
-
-def test_prior_samples_ignore_the_strips(space):
-    drawn = space.sample(100_000, np.random.default_rng(0), prior=True)
-    np.testing.assert_allclose(drawn.mean(0), 0, atol=0.02)
-    np.testing.assert_allclose(np.cov(drawn.T), np.eye(6), atol=0.03)
-
-
-def test_temperature_scales_the_spread_and_zero_leaves_the_centre(space, means):
-    half = space.sample(50_000, np.random.default_rng(0), temperature=0.5)
-    whole = space.sample(50_000, np.random.default_rng(0))
-    np.testing.assert_allclose(half.std(0), whole.std(0) / 2, rtol=0.02)
-    np.testing.assert_allclose(
-        space.sample(3, np.random.default_rng(0), temperature=0.0),
-        np.broadcast_to(means.mean(0), (3, 6)),
-        atol=1e-2,
-    )
-
-
-def test_the_same_seed_draws_the_same_strips(space):
-    one, other = (space.sample(4, np.random.default_rng(5)) for _ in range(2))
-    np.testing.assert_array_equal(one, other)
-
-
-def test_the_arrays_rebuild_the_space(space):
-    again = LatentSpace(**space.arrays())
-    np.testing.assert_array_equal(
-        space.sample(2, np.random.default_rng(0)), again.sample(2, np.random.default_rng(0))
-    )
+def test_a_line_has_both_ends_and_equal_steps():
+    points = line(np.zeros(2, np.float32), np.array([4.0, -8.0], np.float32), 5)
+    np.testing.assert_allclose(points, [[0, 0], [1, -2], [2, -4], [3, -6], [4, -8]])

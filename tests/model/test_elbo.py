@@ -9,10 +9,31 @@ from garfield_vae.model.elbo import (
     active_units,
     calibrated_beta,
     distortion,
+    elbo,
     implied_sigma,
+    objective,
     ramp,
     rate,
+    reparameterise,
 )
+
+
+def test_samples_of_the_posterior_have_its_mean_and_standard_deviation():
+    torch.manual_seed(0)
+    mean, std = torch.tensor([1.0, -2.0]), torch.tensor([0.5, 3.0])
+    z = reparameterise(mean.expand(100_000, 2), std.log().expand(100_000, 2))
+    torch.testing.assert_close(z.mean(dim=0), mean, atol=0.03, rtol=0)
+    torch.testing.assert_close(z.std(dim=0), std, atol=0.03, rtol=0)
+
+
+def test_the_gradient_of_a_sample_reaches_mean_and_log_std():
+    # Of E[z²] = mean² + std², the derivatives are 2·mean and, by log std, 2·std².
+    torch.manual_seed(0)
+    mean = torch.tensor(0.7, requires_grad=True)
+    log_std = torch.tensor(-0.4, requires_grad=True)
+    reparameterise(mean.expand(200_000), log_std.expand(200_000)).square().mean().backward()
+    assert mean.grad.item() == pytest.approx(1.4, abs=0.02)
+    assert log_std.grad.item() == pytest.approx(2 * math.exp(-0.8), abs=0.02)
 
 
 def test_distortion_is_the_mean_over_every_pixel_value():
@@ -47,6 +68,32 @@ def test_the_rate_agrees_with_torchs_own_divergence():
     prior = torch.distributions.Normal(torch.zeros(9), torch.ones(9))
     expected = torch.distributions.kl_divergence(posterior, prior).sum(dim=1)
     torch.testing.assert_close(rate(mean, log_std), expected)
+
+
+def test_the_objective_weighs_the_mean_rate_of_the_batch_by_beta():
+    loss = objective(torch.tensor(0.5), torch.tensor([10.0, 30.0]), beta=0.01)
+    assert loss.item() == pytest.approx(0.7)
+
+
+def test_the_elbo_is_log_likelihood_less_the_divergence():
+    torch.manual_seed(0)
+    strip, decoded, variance = torch.rand(50), torch.rand(50), 0.3
+    density = torch.distributions.Normal(decoded, variance**0.5)
+    expected = density.log_prob(strip).sum() - 7.0
+    found = elbo((strip - decoded).square().mean(), torch.tensor(7.0), variance, 50)
+    torch.testing.assert_close(found, expected)
+
+
+def test_lowering_the_objective_is_raising_the_elbo():
+    variance, dimensions = 0.3, 500
+    beta = 2 * variance / dimensions
+    one, other = (
+        (torch.tensor(0.2), torch.tensor([40.0])),
+        (torch.tensor(0.25), torch.tensor([9.0])),
+    )
+    gained = elbo(*one, variance, dimensions) - elbo(*other, variance, dimensions)
+    lost = objective(*one, beta) - objective(*other, beta)
+    torch.testing.assert_close(gained[0], -lost * dimensions / (2 * variance))
 
 
 def test_the_calibrated_beta_makes_the_implied_sigma_the_error_made():

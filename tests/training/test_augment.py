@@ -1,4 +1,4 @@
-"""What augmentation may change of a strip, and how often."""
+"""What data augmentation changes in a strip, and how often."""
 
 import pytest
 import torch

@@ -136,6 +136,20 @@ def test_workers_read_the_same_batches(store):
 # Under Lightning
 
 
+def test_a_store_that_is_not_there_yet_is_built_once_before_it_is_opened(store, tmp_path):
+    built = []
+
+    def build() -> None:
+        built.append(build_store(store.path.parent / "strips", tmp_path, height=16, width=24))
+
+    path = tmp_path / store.path.name
+    module, expected = Recorder(), Recorder()
+    trainer(1).fit(module, StripData(path, 16, seed=2, build=build))
+    trainer(1).fit(expected, StripData(store, 16, seed=2, build=build))  # this one is open
+    assert len(built) == 1
+    assert module.trained == expected.trained
+
+
 def test_training_sees_the_training_strips_in_a_new_order_each_epoch(store):
     module = Recorder()
     trainer(3).fit(module, StripData(store, 16, seed=2))

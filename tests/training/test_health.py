@@ -16,8 +16,9 @@ def told(capsys):
         "train/distortion": 0.2,
         "train/rate": 900.0,
         "train/beta": 1e-6,
+        "train/active_units": 500,
         "validation/distortion": 0.21,
-        "validation/active_units": 500,
+        "validation/active_units": 0,  # as of a single strip, whose means cannot vary
     }
     module = SimpleNamespace(
         options=SimpleNamespace(z_dim=1000), dimensions=D, peak_learning_rate=lambda: 0.001
@@ -28,7 +29,7 @@ def told(capsys):
         for number, figures in enumerate(epochs):
             trainer = SimpleNamespace(
                 current_epoch=number,
-                callback_metrics=healthy | figures,
+                callback_metrics={k: v for k, v in (healthy | figures).items() if v is not None},
                 is_global_zero=True,
                 logger=None,
             )
@@ -42,7 +43,7 @@ def test_a_healthy_run_is_not_warned(told):
     assert told(*[{}] * 10) == []
 
 
-@pytest.mark.parametrize("figures", [{"validation/active_units": 9}, {"train/rate": 0.9}])
+@pytest.mark.parametrize("figures", [{"train/active_units": 9}, {"train/rate": 0.9}])
 def test_a_collapse_that_lasts_is_told_once_from_the_third_epoch(told, figures):
     assert told(figures, figures) == []
     said = told(*[figures | {"train/beta": 0.1}] * 6)
@@ -56,7 +57,7 @@ def test_held_out_distortion_that_rises_while_trainings_falls_is_told_once(told)
     assert told(*apart[:2]) == []
     said = told(*apart, *apart)
     assert len(said) == 1
-    assert "learnt by heart" in said[0]
+    assert "overfitting" in said[0]
     assert "its best was 0.2000" in said[0]
     assert f"beta 1e-06 where the held-out error calibrates to {2 * 0.221 / D:.2g}" in said[0]
 
@@ -73,3 +74,15 @@ def test_distortions_far_apart_are_told_though_held_out_still_falls(told):
 
 def test_both_rising_together_is_not_overfitting(told):
     assert told({}, {"train/distortion": 0.28, "validation/distortion": 0.3}) == []
+
+
+def test_where_steps_are_too_long_that_is_all_that_is_said(told):
+    said = told({}, {"train/distortion": 0.6, "validation/distortion": 1.2}, {}, {})
+    assert len(said) == 1
+    assert "jumped to 0.6000 from 0.2000" in said[0]
+    assert "try --lr 0.0005" in said[0]
+
+
+def test_an_epoch_without_a_validation_is_judged_by_its_training(told):
+    without = {"validation/distortion": None}
+    assert told(without, without) == []

@@ -1,12 +1,55 @@
-"""Starts the command. Loading it takes a moment, in which Ctrl-C is as quiet as later on."""
+"""The command `python3 -m garfield_vae.data.download`."""
 
-from garfield_vae.util.errors import run_script
+import argparse
+from pathlib import Path
+
+from garfield_vae.cli.download_options import ABOUT as GROUPS
+from garfield_vae.cli.download_options import DownloadOptions
+from garfield_vae.cli.flags import add_options, typed
+from garfield_vae.data.download.sites import Comic
+from garfield_vae.util.errors import INTERRUPTED, run_script
+
+ABOUT = """\
+Downloads a comic's dailies into data/<comic>/strips/, one picture a day, slowly and only what is
+not there yet. It can be stopped at any moment; the same command goes on."""
+
+EXAMPLES = """\
+examples:
+  python3 -m garfield_vae.data.download                           everything since 1978 (10 h)
+  python3 -m garfield_vae.data.download --start 1985-01-01 --end 1985-12-31
+  python3 -m garfield_vae.data.download --source gocomics arcamax --start 2026-10-01
+  python3 -m garfield_vae.data.download --verify                         look at every file again"""
 
 
-def main() -> int:
-    from garfield_vae.data.download import command
+def main(argv: list[str] | None = None) -> int:
+    """The exit status: 0 with the asked share of the strips there, 1 with less. For run_script."""
+    parser = argparse.ArgumentParser(
+        prog="python3 -m garfield_vae.data.download",
+        description=ABOUT,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--data_dir",
+        type=Path,
+        default=Path("data"),
+        metavar="DIR",
+        help="where the comic's folder is (default: %(default)s)",
+    )
+    add_options(parser, DownloadOptions, about=GROUPS)
+    arguments = parser.parse_args(argv)
+    options = DownloadOptions(**typed(arguments, DownloadOptions))
 
-    return command.main()
+    # Only now, so that --help and a wrong flag are answered at once.
+    from garfield_vae.data.download.crawl import download
+    from garfield_vae.util.console import tell
+
+    report = download(arguments.data_dir / Comic.parse(options.comic).slug, options)
+    tell(str(report))
+    if report.interrupted:
+        return INTERRUPTED
+    return 0 if report.enough else 1
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     strips/1985/1985-03-12.gif     dailies as served, named by date
     sundays/1985/1985-03-10.gif    Sundays, which have another format
     manifest.jsonl                 a line a day that was asked for
-    set-aside/                     files that were not what the record says, nothing is deleted
+    set-aside/                     files that were not what the record says; nothing is deleted
 
 A strip is put in place before its line is written, and a file without a line is taken up by the
 next run, so the record can lag behind the files but never promises what is not there.
@@ -13,40 +13,67 @@ import contextlib
 import hashlib
 import json
 import os
-import sys
+from collections import defaultdict
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
-from garfield_vae.data.images import BrokenImage, open_strip
-from garfield_vae.util.files import replacing
+from PIL import Image
 
-STATUSES = ("ok", "missing", "error", "blocked")
-SUFFIXES = {b"GIF8": ".gif", b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}
+from garfield_vae.data.download.record import MAX_LINE, Entry, read_line
+from garfield_vae.data.images import BrokenImage, open_strip, read_strip
+from garfield_vae.util.files import open_regular, remove_abandoned, replacing
+
+SUFFIXES = (".gif", ".jpg", ".png", ".webp")
+SHAPES = {"daily": (2.4, 6.0), "Sunday": (0.5, 6.0)}  # width / height
+BLANK = 16  # grey levels between the darkest and the lightest pixel of what is blank
 
 
 def now() -> datetime:
     return datetime.now(UTC)
 
 
-class Entry(NamedTuple):
-    """A day's line in the manifest, as much of it as a run needs to know."""
+def digest_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
-    status: str
-    source: str
-    sha256: str  # of the strip; empty unless the status is ok
-    bytes: int
-    time: str  # when it was asked for, ISO, UTC
+
+def open_daily(content: bytes, day: date) -> Image.Image:
+    """The day's strip. Raises BrokenImage for what is none: damaged, blank, of another shape."""
+    image = open_strip(content)
+    kind = "Sunday" if day.weekday() == 6 else "daily"
+    least, most = SHAPES[kind]
+    if not least <= image.width / image.height <= most:
+        size = f"{image.width}×{image.height}"
+        raise BrokenImage("the picture", f"{size} pixels are not the shape of a {kind}")
+    darkest, lightest = image.convert("L").getextrema()
+    if lightest - darkest < BLANK:
+        raise BrokenImage("the picture", f"{image.width}×{image.height} pixels are blank")
+    return image
+
+
+def suffix_of(content: bytes) -> str:
+    """The extension that the bytes ask for, whatever they were called."""
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return ".webp"
+    magics = {b"GIF8": ".gif", b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}
+    for magic, suffix in magics.items():
+        if content.startswith(magic):
+            return suffix
+    raise BrokenImage("the picture", "it is not a GIF, JPEG, PNG or WebP picture")
 
 
 class Manifest:
-    """The strips of a folder and their record; open it with `with`, inside `one_run`."""
+    """The strips of a folder and their record; open it with `with`, while holding the lock.
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    writable: False for a folder on a read-only disk, where what is learnt is not written down.
+    """
+
+    def __init__(self, folder: Path, writable: bool = True):
+        self.folder, self.writable = folder, writable
         self.path = folder / "manifest.jsonl"
         self.entries: dict[date, Entry] = {}
-        self._days: dict[str, date] = {}  # sha256 → the day it stands under
+        self.strays: list[str] = []  # what below strips/ or sundays/ looks like a strip and is none
+        self._days: defaultdict[str, set[date]] = defaultdict(set)  # sha256 → days it came for
         self._suffixes: dict[date, str] = {}  # of the files that are there
         self._lines: IO[str] | None = None
         self._untidy = False  # more than a line a day
@@ -54,10 +81,13 @@ class Manifest:
     def __enter__(self) -> "Manifest":
         self._find_files()
         self._tidy()
-        self._lines = self.path.open("a", encoding="utf-8")
+        if self.writable:
+            self._lines = self.path.open("a", encoding="utf-8")
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._lines is None:
+            return
         self._lines.flush()
         os.fsync(self._lines.fileno())
         self._lines.close()
@@ -71,125 +101,161 @@ class Manifest:
         """The day's strip, None where there is none."""
         return self._place(day, self._suffixes[day]) if day in self._suffixes else None
 
+    def has(self, day: date) -> bool:
+        """Whether the record says that the day's strip is there."""
+        return day in self.entries and self.entries[day].status == "ok"
+
     def is_there(self, day: date, verify: bool = False) -> bool:
         """Whether the day's strip is on disk as it was recorded (`verify`: to the last byte).
 
         A file without a record is taken up if it is a strip; what is wrong is set aside.
         """
-        path, entry = self.file(day), self.entries.get(day)
-        recorded = entry is not None and entry.status == "ok"
+        path, entry, recorded = self.file(day), self.entries.get(day), self.has(day)
         if path is None:
             if recorded:
                 self.note(day, "error", "the strip's file is gone")
             return False
+        digest = ""
         if not recorded:
             with contextlib.suppress(BrokenImage):
-                content = path.read_bytes()
-                if self.other_day(content, day) is None:
-                    self._note_strip(day, "disk", "", content, open_strip(content).size)
+                content = read_strip(path)
+                size = open_daily(content, day).size
+                digest = digest_of(content)
+                if not self.others(digest, day):
+                    self._note_strip(day, "disk", "", content, size)
                     return True
         elif path.stat().st_size == entry.bytes and (
-            not verify or hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256
+            not verify or digest_of(path.read_bytes()) == entry.sha256
         ):
             return True
-        aside = self.folder / "set-aside" / path.name
-        aside.parent.mkdir(exist_ok=True)
-        path.replace(aside)
-        del self._suffixes[day]
-        self.note(day, "error", "the file was not this day's strip as recorded; it is set aside")
+        self._set_aside(day)
+        reason = "the file was not this day's strip as recorded; it is set aside"
+        self.note(day, "error", reason, sha256=digest)
         return False
 
-    def other_day(self, content: bytes, day: date) -> date | None:
-        """Another day under which the same bytes stand already."""
-        found = self._days.get(hashlib.sha256(content).hexdigest())
-        return found if found != day else None
+    def others(self, digest: str, day: date) -> set[date]:
+        """Other days that the same bytes came for, kept or in doubt."""
+        return self._days.get(digest, set()) - {day}
+
+    def is_confirmed(self, digest: str, day: date) -> bool:
+        """Whether the same bytes came for `day` in an earlier run, when they were doubted."""
+        entry = self.entries.get(day)
+        return entry is not None and entry.status != "ok" and entry.sha256 == digest
 
     # -----------------------------------------------------------------------------------------
     # What is added
 
     def keep(self, day: date, source: str, url: str, content: bytes) -> None:
         """Puts a strip in place and on record. Raises BrokenImage for what is no strip."""
-        size = open_strip(content).size
-        suffix = next(suffix for magic, suffix in SUFFIXES.items() if content.startswith(magic))
-        with replacing(self._place(day, suffix)) as file:
+        size, suffix = open_daily(content, day).size, suffix_of(content)
+        place = self._place(day, suffix)
+        if place.is_dir():
+            raise BrokenImage("the picture", f"a folder stands in its place, {place}")
+        with replacing(place) as file:
             file.write(content)
         self._suffixes[day] = suffix
         self._note_strip(day, source, url, content, size)
 
-    def note(self, day: date, status: str, reason: str) -> None:
-        """Records why there is no strip for a day."""
-        self._append({"date": str(day), "status": status, "reason": reason[:500]})
+    def doubt(self, day: date, other: date) -> None:
+        """Sets a kept strip aside, since the same picture came for `other` too."""
+        entry = self.entries[day]
+        if entry.status == "ok":
+            self._set_aside(day)
+            reason = f"the same picture came for {other}: one of both is another day's"
+            self.note(day, "error", reason, entry.source, entry.sha256)
+
+    def note(self, day: date, status: str, reason: str, source: str = "", sha256: str = "") -> None:
+        """Records why there is no strip for a day; sha256: of the picture that is in doubt."""
+        doubted = {"source": source, "sha256": sha256} if sha256 else {}
+        self._append({"date": str(day), "status": status, "reason": reason[:500], **doubted})
+
+    def _set_aside(self, day: date) -> None:
+        path, aside = self.file(day), self.folder / "set-aside"
+        if not self.writable or path is None:
+            return
+        aside.mkdir(exist_ok=True)
+        name = path.name
+        for number in range(2, 1000):  # what was set aside before stays
+            if not (aside / name).exists():
+                break
+            name = f"{path.stem}.{number}{path.suffix}"
+        path.replace(aside / name)
+        del self._suffixes[day]
 
     def _note_strip(
         self, day: date, source: str, url: str, content: bytes, size: tuple[int, int]
     ) -> None:
-        digest = hashlib.sha256(content).hexdigest()
         line = {"date": str(day), "status": "ok", "source": source, "url": url}
-        self._append({**line, "sha256": digest, "bytes": len(content), "size": size})
+        self._append({**line, "sha256": digest_of(content), "bytes": len(content), "size": size})
 
     def _append(self, line: dict) -> None:
         line["time"] = now().isoformat(timespec="seconds")
-        self._untidy |= date.fromisoformat(line["date"]) in self.entries
-        self._learn(line)
-        # Handed to the system at once, so that a killed run loses none; onto the disk at the end:
-        # after a power failure the strips themselves (which are synced) tell what was there.
-        self._lines.write(json.dumps(line) + "\n")
-        self._lines.flush()
+        text = json.dumps(line)
+        day, entry = read_line(text.encode())
+        self._untidy |= day in self.entries
+        self._learn(day, entry)
+        if self._lines is not None:
+            # Handed to the system at once, so that a killed run loses none; onto the disk at the
+            # end: after a power failure the strips (which are synced) tell what was there.
+            self._lines.write(text + "\n")
+            self._lines.flush()
 
     # -----------------------------------------------------------------------------------------
     # Reading
 
-    def _learn(self, line: dict) -> date:
-        """Takes in a line. Raises KeyError, TypeError or ValueError when it is damaged."""
-        day = date.fromisoformat(line["date"])
-        if line["status"] not in STATUSES:
-            raise ValueError(line["status"])
-        before = self.entries.get(day)
-        if before and self._days.get(before.sha256) == day:
-            del self._days[before.sha256]
-        ok = line["status"] == "ok"
-        self.entries[day] = Entry(
-            sys.intern(line["status"]),
-            sys.intern(str(line["source"])) if ok else "",
-            str(line["sha256"]) if ok else "",
-            int(line["bytes"]) if ok else 0,
-            str(line["time"]),
-        )
-        if ok:
-            self._days[self.entries[day].sha256] = day
-        return day
+    def _learn(self, day: date, entry: Entry) -> None:
+        if before := self.entries.get(day):
+            self._days[before.sha256].discard(day)
+        self.entries[day] = entry
+        if entry.sha256:
+            self._days[entry.sha256].add(day)
 
     def _tidy(self) -> None:
         """Reads the manifest; if need be writes it anew: a line a day, in order, none torn."""
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            return
-        lines = content.splitlines()
         last: dict[date, bytes] = {}
-        for line in lines:
-            # A damaged line is dropped; the day's file, if it is there, will be taken up again.
-            with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
-                last[self._learn(json.loads(line))] = line
-        if len(last) < len(lines) or (lines and not content.endswith(b"\n")):
+        count = 0
+        whole = True
+        with contextlib.suppress(FileNotFoundError), open_regular(self.path) as file:
+            while line := file.readline(MAX_LINE):
+                count += 1
+                whole = line.endswith(b"\n")
+                # A damaged line is dropped; the day's file, if it is there, is taken up again.
+                with contextlib.suppress(ValueError):
+                    day, entry = read_line(line)
+                    self._learn(day, entry)
+                    last[day] = line.rstrip(b"\r\n")
+        if self.writable and (len(last) < count or not whole):
             with replacing(self.path) as file:
                 file.writelines(last[day] + b"\n" for day in sorted(last))
         self._untidy = False
 
     def _find_files(self) -> None:
         """Lists the strips, and removes what a killed run left half written."""
-        folders = [self.folder]
+        if self.writable:
+            remove_abandoned(self.folder, age=0)
         for part in ("strips", "sundays"):
-            folders += [year for year in (self.folder / part).glob("*") if year.is_dir()]
-        for folder in folders:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    stem, dot, suffix = entry.name.rpartition(".")
-                    if stem.startswith(".") and suffix == "tmp":
-                        Path(entry).unlink()
-                    elif f".{suffix}" in SUFFIXES.values() and folder != self.folder:
-                        with contextlib.suppress(ValueError):  # a stranger's file: left alone
-                            self._suffixes[date.fromisoformat(stem)] = dot + suffix
+            for year in sorted((self.folder / part).glob("*")):
+                if not year.is_dir():
+                    continue
+                if self.writable:
+                    remove_abandoned(year, age=0)
+                with os.scandir(year) as entries:
+                    for entry in sorted(entries, key=lambda entry: entry.name):
+                        self._find_file(part, year.name, entry)
+
+    def _find_file(self, part: str, year: str, entry: os.DirEntry) -> None:
+        stem, dot, suffix = entry.name.rpartition(".")
+        try:
+            day = date.fromisoformat(stem)
+        except ValueError:
+            return  # a file of somebody else's
+        if dot + suffix not in SUFFIXES or str(day) != stem:
+            return
+        place = self._place(day, dot + suffix)
+        if (part, year) == (place.parts[-3], place.parts[-2]) and entry.is_file():
+            self._suffixes[day] = dot + suffix
+        else:
+            self.strays.append(f"{part}/{year}/{entry.name}")
 
     def _place(self, day: date, suffix: str) -> Path:
         part = "sundays" if day.weekday() == 6 else "strips"

@@ -1,4 +1,4 @@
-"""What a download came to: counts a year and a source, what is missing, how to go on."""
+"""What a download came to: counts by year and source, what is missing, how to go on."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from garfield_vae.data.download.manifest import Entry
+from garfield_vae.data.download.record import NOT_ASKED, Entry
 
-NOT_ASKED = "not asked"
 LISTED = 10
+STATES = ("missing", "error", "blocked", NOT_ASKED)
+BY_HAND = """\
+If you have the strips from elsewhere, name each file by its day, such as 1985-03-12.gif,
+ga850312.gif or Garfield_19850312.jpg, in a folder DIR of any layout, and train on them with
+python3 train_torch.py --source folder --data_dir DIR"""
 
 
 @dataclass
@@ -24,6 +28,7 @@ class DownloadReport:
     requests: int = 0
     seconds: float = 0.0
     interrupted: bool = False  # by Ctrl-C
+    read_only: bool = False  # the folder cannot be written, so nothing was asked for
     ended: dict[str, str] = field(default_factory=dict)  # source → why it was left alone
     problems: dict[date, str] = field(default_factory=dict)  # the first days that failed, and why
     missing: list[date] = field(default_factory=list)  # the first days that no source has
@@ -31,8 +36,7 @@ class DownloadReport:
     def count(self, days: Sequence[date], entries: Mapping[date, Entry]) -> None:
         """Counts the wanted days by what is on record for them."""
         for day in days:
-            entry = entries.get(day)
-            column = NOT_ASKED if entry is None else entry.source or entry.status
+            column = entries[day].column if day in entries else NOT_ASKED
             self.counts[day.year, column] += 1
             if column == "missing" and len(self.missing) < LISTED:
                 self.missing.append(day)
@@ -43,7 +47,7 @@ class DownloadReport:
     @property
     def there(self) -> int:
         """Wanted days whose strip is on disk."""
-        return self.wanted - sum(map(self.total, ("missing", "error", "blocked", NOT_ASKED)))
+        return self.wanted - sum(map(self.total, STATES))
 
     @property
     def enough(self) -> bool:
@@ -53,9 +57,8 @@ class DownloadReport:
         return "\n".join([*self._table(), "", *self._sentences()])
 
     def _table(self) -> list[str]:
-        states = ("missing", "error", "blocked", NOT_ASKED)
         names = {name for _, name in self.counts}
-        columns = [*sorted(names.difference(states)), *(name for name in states if name in names)]
+        columns = [*sorted(names.difference(STATES)), *(name for name in STATES if name in names)]
         rows = [["year", *columns]]
         for year in sorted({year for year, _ in self.counts}):
             rows.append([str(year), *(str(self.counts[year, name]) for name in columns)])
@@ -71,6 +74,8 @@ class DownloadReport:
             f"{self.there} of {self.wanted} days are in {self.folder}; this run added "
             f"{self.fetched} with {self.requests} requests in {self.seconds:.0f} s."
         ]
+        if self.read_only:
+            lines.append("The folder cannot be written, so no site was asked for the rest.")
         if self.ended:  # each reason was said when it came up
             lines.append(f"Left alone, as said above: {', '.join(self.ended)}.")
         lines += [f"{day} failed: {reason}" for day, reason in self.problems.items()]
@@ -83,8 +88,9 @@ class DownloadReport:
             lines.append(f"No source has {days}; --retry_missing asks for them again.")
         if self.interrupted:
             lines.append("Interrupted; nothing is lost: the same command goes on from here.")
-        elif self.there + self.total("missing") < self.wanted:
+        elif self.there + self.total("missing") < self.wanted and not self.read_only:
             lines.append("The same command again asks for what failed or was not asked.")
         if not self.enough and not self.interrupted:
             lines.append(f"That is less than the share that --min_share asks ({self.min_share:g}).")
+            lines.append(BY_HAND)
         return lines

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from garfield_vae.data.drawn.scene import draw_factors
 from garfield_vae.data.drawn.story import imagine
 from garfield_vae.util.errors import UserError
-from garfield_vae.util.files import replacing
+from garfield_vae.util.files import read_json, replacing
 
 FIRST_DAY = datetime.date(1978, 6, 19)
 VERSION = 1  # raise it when the same (seed, date) gives another picture or other factors
@@ -89,7 +89,7 @@ def _claim(folder: Path, seed: int) -> None:
     """Makes sure that `folder` is, or from now on is to be, one of strips drawn with `seed`."""
     record, claim = folder / "drawn.json", {"seed": seed, "version": VERSION}
     try:
-        found = json.loads(record.read_text(encoding="utf-8"))
+        found = read_json(record)
     except FileNotFoundError:
         strips = folder / "strips"
         if strips.is_dir() and any(strips.iterdir()):

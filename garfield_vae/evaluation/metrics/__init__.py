@@ -1,13 +1,15 @@
 """How good a comic VAE is, in figures that need no downloaded network.
 
-reconstruction   held-out strips against what the model makes of them
-bounds           rate, evidence bounds and the noise that a mean squared error implies
+reconstruction   test strips against their reconstructions: MSE, PSNR, SSIM, MS-SSIM
 baselines        reconstructions that need no network: mean image, mosaic, PCA
+likelihood       evidence lower bounds in bits a pixel value
 features         fixed descriptions of a strip: a frozen random network, HOG with pixel PCA
-samples          sets of drawn strips against sets of real ones, on features and in pixels
-wasserstein      the same by patches, scale by scale
+fidelity         sets of strips on features: KID, precision, recall, density, coverage
+wasserstein      sets of strips by patches, scale by scale
+story            do a strip's panels belong together, in their order?
+memorisation     distances to training strips, the data-copying test, novelty
 disentanglement  latent means against the known factors of drawn strips
-intervals        confidence by resampling strips
+intervals        confidence by resampling weeks of strips
 
 Pure functions on arrays and tensors: they know nothing of Lightning, files or the web. Strips are
 float `[N, 3, 3, H, W]` in [-1, 1] (panel, channel, y, x), or uint8 of the same shape where a

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-COLUMNS = 16_384  # pixel values of all strips converted to float at once
-GRAM_ROWS = 256  # of the symmetric matrix of products that are found together
+COLUMNS = 8192  # pixel values of all strips converted to float at once
+GRAM_ROWS = 512  # of the symmetric matrix of products that are found together
 
 
 def mosaic(strips: np.ndarray, block: int = 8) -> np.ndarray:
@@ -35,23 +35,25 @@ def mean_image(training: np.ndarray) -> np.ndarray:
 
 
 def pca_reconstructions(
-    training: np.ndarray, strips: np.ndarray, components: int
+    training: np.ndarray, strips: np.ndarray, components: int, rows: np.ndarray | None = None
 ) -> tuple[np.ndarray, int]:
     """`strips` seen through the leading principal components of `training`'s pixels.
 
-    Both are uint8 [·, 3, 3, H, W]. Returned are the reconstructions, uint8 like `strips`, and how
-    many components there were: no more than training strips less one. The components are never
-    formed: they are combinations of the training strips, so M × M products are all it takes.
+    Both are uint8 [·, 3, 3, H, W]; `training` may be a memory map, of which `rows` [M] alone are
+    meant, if given. Returned are the reconstructions, uint8 like `strips`, and how many components
+    there were: no more than training strips less one. The components are never formed: they are
+    combinations of the training strips, so M × M products are all it takes, M² · D in time.
     """
-    x = torch.from_numpy(np.ascontiguousarray(training)).flatten(1)  # [M, D]
+    rows = np.arange(len(training)) if rows is None else rows
+    x = training.reshape(len(training), -1)
     y = torch.from_numpy(np.ascontiguousarray(strips)).flatten(1)  # [N, D]
     places = range(0, x.shape[1], COLUMNS)
-    gram, across = torch.zeros(len(x), len(x)), torch.zeros(len(y), len(x))
+    gram, across = torch.zeros(len(rows), len(rows)), torch.zeros(len(y), len(rows))
     for start in places:
-        columns, mean = _centred(x, start)
-        for rows in torch.arange(len(x)).split(GRAM_ROWS):  # eigh reads the lower triangle alone
-            end = int(rows[-1]) + 1
-            gram[rows[0] : end, :end] += columns[rows[0] : end] @ columns[:end].T
+        columns, mean = _centred(x, rows, start)
+        for piece in torch.arange(len(rows)).split(GRAM_ROWS):  # eigh reads the lower half alone
+            end = int(piece[-1]) + 1
+            gram[piece[0] : end, :end] += columns[piece[0] : end] @ columns[:end].T
         across += (y[:, start : start + COLUMNS].float() / 255 - mean) @ columns.T
     variances, axes = torch.linalg.eigh(gram.double())  # ascending
     kept = min(components, int((variances > 1e-6 * variances[-1]).sum()))
@@ -60,13 +62,13 @@ def pca_reconstructions(
     mixture = (across.double() @ axes / variances @ axes.T).float()
     result = torch.empty_like(y)
     for start in places:
-        columns, mean = _centred(x, start)
+        columns, mean = _centred(x, rows, start)
         seen = (mean + mixture @ columns) * 255
         result[:, start : start + COLUMNS] = seen.round_().clamp_(0, 255).byte()
     return result.view(strips.shape).numpy(), kept
 
 
-def _centred(x: Tensor, start: int) -> tuple[Tensor, Tensor]:
-    columns = x[:, start : start + COLUMNS].float() / 255
+def _centred(x: np.ndarray, rows: np.ndarray, start: int) -> tuple[Tensor, Tensor]:
+    columns = torch.from_numpy(x[rows, start : start + COLUMNS]).float() / 255
     mean = columns.mean(dim=0)
     return columns - mean, mean

@@ -8,6 +8,7 @@ lines, beside the leading pixel components of the small picture, which see its l
 """
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -24,7 +25,7 @@ def small_strips(strips: np.ndarray | Tensor, factor: int = 8) -> Tensor:
 
     Values are in [-1, 1]; blocks that do not fit at the right or bottom edge are left out.
     """
-    pieces = [F.avg_pool3d(chunk, (1, factor, factor)) for chunk in _chunks(strips)]
+    pieces = [F.avg_pool3d(chunk, (1, factor, factor)) for chunk in strip_chunks(strips)]
     return torch.cat(pieces)
 
 
@@ -42,7 +43,7 @@ def random_network_features(strips: np.ndarray | Tensor, seed: int = 0) -> Tenso
         for before, after in pairwise(widths)
     ]
     described = []
-    for chunk in _chunks(strips):
+    for chunk in strip_chunks(strips):
         x = F.avg_pool2d(chunk.flatten(0, 1), 2)  # [N, 3, 3, H, W] → [3·N, 3, H/2, W/2]
         pooled = []
         for layer, kernel in enumerate(kernels):
@@ -66,7 +67,7 @@ def hog(strips: np.ndarray | Tensor, cell: int = 16) -> Tensor:
     y, x = torch.arange(rows * cell)[:, None], torch.arange(columns * cell)
     cell_of = y // cell * columns + x // cell  # [rows·cell, columns·cell]
     described = []
-    for chunk in _chunks(strips):
+    for chunk in strip_chunks(strips):
         grey = chunk.flatten(0, 1).mean(dim=1, keepdim=True)  # [3·N, 1, H, W]
         grey = F.pad(grey, (1, 1, 1, 1), mode="replicate").squeeze(1)
         across = (grey[:, 1:-1, 2:] - grey[:, 1:-1, :-2])[:, : len(y), : len(x)]
@@ -90,35 +91,37 @@ def hog(strips: np.ndarray | Tensor, cell: int = 16) -> Tensor:
     return torch.cat(described)
 
 
-class PixelAndLineFeatures:
+class LinesAndLayout:
     """HOG and small pixels, each reduced to its leading principal components of a reference set.
 
     Fitted once on training strips and then fixed. Both halves are scaled to the same total
-    variance on the reference, so that neither drowns the other.
+    variance on the reference, so that neither drowns the other, and the whole to a mean square of
+    1, so that a polynomial kernel sees more than means.
     """
 
-    def __init__(self, reference: np.ndarray | Tensor, components: int = 64) -> None:
-        self._reductions = [
-            _fit_components(describe(reference), components) for describe in self._descriptions()
-        ]
+    def __init__(self, *reference: Tensor, components: int = 64) -> None:
+        """reference: `hog` [M, F] and `small_strips` [M, ...] of the reference set."""
+        self._reductions = [_fit_components(half.flatten(1), components) for half in reference]
 
-    def __call__(self, strips: np.ndarray | Tensor) -> Tensor:
-        """uint8 [N, 3, 3, H, W] → float [N, at most 2·components]."""
-        halves = [
-            (describe(strips) - mean) @ axes
-            for describe, (mean, axes) in zip(self._descriptions(), self._reductions, strict=True)
+    def __call__(self, *halves: Tensor) -> Tensor:
+        """The same two of other strips, [N, ...] each → [N, at most 2·components]."""
+        reduced = [
+            (half.flatten(1) - mean) @ axes
+            for half, (mean, axes) in zip(halves, self._reductions, strict=True)
         ]
-        return torch.cat(halves, dim=1)
-
-    @staticmethod
-    def _descriptions():
-        return hog, lambda strips: small_strips(strips).flatten(1)
+        features = torch.cat(reduced, dim=1)
+        return features * math.sqrt(features.shape[1] / len(halves))
 
 
 def standardised(features: Tensor, reference: Tensor) -> Tensor:
-    """Features [N, F] in standard deviations of the reference [M, F]; constant ones become 0."""
+    """Features [N, F] in standard deviations of the reference [M, F], scaled to a mean square of 1.
+
+    Features that are constant in the reference become 0, and the others make up for them.
+    """
     mean, std = reference.mean(dim=0), reference.std(dim=0, correction=0)
-    return torch.where(std > 1e-6, (features - mean) / std.clamp(min=1e-6), 0.0)
+    varies = std > 1e-6
+    scale = math.sqrt(len(std) / max(1, int(varies.sum())))
+    return torch.where(varies, (features - mean) / std.clamp(min=1e-6) * scale, 0.0)
 
 
 def _fit_components(features: Tensor, components: int) -> tuple[Tensor, Tensor]:
@@ -130,7 +133,9 @@ def _fit_components(features: Tensor, components: int) -> tuple[Tensor, Tensor]:
     return mean, axes[:kept].T / total.sqrt()
 
 
-def _chunks(strips: np.ndarray | Tensor):
+def strip_chunks(strips: np.ndarray | Tensor) -> Iterator[Tensor]:
+    """uint8 [N, 3, 3, H, W], a few strips at a time, as float in [-1, 1]."""
     for start in range(0, len(strips), CHUNK):
-        chunk = torch.as_tensor(np.asarray(strips[start : start + CHUNK]))
+        # a copy: the pieces of a memory map cannot be written to, and torch warns of those
+        chunk = torch.from_numpy(np.array(strips[start : start + CHUNK]))
         yield chunk.float().div_(127.5).sub_(1)

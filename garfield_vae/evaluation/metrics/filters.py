@@ -21,6 +21,20 @@ def filter_matrix(kernel: tuple[float, ...], size: int) -> Tensor:
     return F.conv1d(identity, torch.tensor(kernel)[None, None]).squeeze(1).T.contiguous()
 
 
+@cache
+def averaging_matrix(size: int, cells: int) -> Tensor:
+    """The [cells, size] matrix of means over `cells` equal parts of `size` pixels.
+
+    A pixel that two parts share counts for either by its share, so that a mirrored picture has
+    mirrored means.
+    """
+    edges = torch.linspace(0, size, cells + 1, dtype=torch.float64)
+    start = torch.arange(size, dtype=torch.float64)
+    last, first = edges[1:, None], edges[:-1, None]
+    overlap = torch.minimum(last, start + 1) - torch.maximum(first, start)
+    return (overlap.clamp(min=0) * cells / size).float()
+
+
 class PlaneFilter:
     """`down @ planes @ across.T` for matrices [h, H] and [w, W] that are zero off a band.
 

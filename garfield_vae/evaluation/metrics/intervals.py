@@ -1,4 +1,8 @@
-"""Confidence intervals by resampling strips (the bootstrap, Efron 1979)."""
+"""Confidence intervals by resampling weeks of strips (the bootstrap, Efron 1979).
+
+Strips of one week tell one story: resampled singly, they would pass for more evidence than they
+are (the cluster bootstrap, Davison and Hinkley 1997, section 3.8).
+"""
 
 import math
 from collections.abc import Callable
@@ -16,42 +20,94 @@ class Estimate:
     high: float | None = None
 
 
-def mean_estimate(values: np.ndarray, resamples: int = 1000, seed: int = 0) -> Estimate:
-    """Mean of one value a strip [N] with the percentile interval over resampled strips.
+def mean_estimate(
+    values: np.ndarray, groups: np.ndarray | None = None, resamples: int = 1000, seed: int = 0
+) -> Estimate:
+    """Mean of one value a strip [N] with the percentile interval over resampled groups.
 
-    Fewer than two strips have no interval.
+    `groups` [N] says which strips were drawn together (a week's story); without it each is a group
+    of its own. Fewer than two groups have no interval.
     """
-    values = np.asarray(values, dtype=np.float64)
-    value = float(values.mean())
-    if len(values) < 2:
+    return _resampled_mean(np.asarray(values, np.float64), None, groups, resamples, seed)
+
+
+def ratio_estimate(
+    values: np.ndarray,
+    others: np.ndarray,
+    groups: np.ndarray | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """Mean of `values` [M] over mean of `others` [N], both resampled; `groups` [N] of the others.
+
+    Not a number where the others are all 0.
+    """
+    return _resampled_mean(
+        np.asarray(others, np.float64), np.asarray(values, np.float64), groups, resamples, seed
+    )
+
+
+def _resampled_mean(values, numerator, groups, resamples, seed) -> Estimate:
+    def whole(mean, top):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return mean if numerator is None else np.divide(top, mean)
+
+    top = 0.0 if numerator is None else numerator.mean()
+    value = float(whole(values.mean(), top))
+    places, sizes, count = _grouped(groups, len(values))
+    if count < 2 or not math.isfinite(value):
         return Estimate(value)
-    draws = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
-    low, high = np.quantile(values[draws].mean(axis=1), [0.025, 0.975])
-    return Estimate(value, float(low), float(high))
+    rng = np.random.default_rng(seed)
+    sums = np.bincount(places, values, minlength=count)
+    draws = rng.multinomial(count, np.full(count, 1 / count), size=resamples)  # [resamples, groups]
+    means = draws @ sums / (draws @ sizes)
+    if numerator is not None:
+        top = numerator[rng.integers(len(numerator), size=(resamples, len(numerator)))].mean(axis=1)
+    found = whole(means, top)
+    found = found[np.isfinite(found)]
+    if len(found) < 2:
+        return Estimate(value)
+    low, high = np.quantile(found, [0.025, 0.975])
+    return Estimate(value, min(float(low), value), max(float(high), value))
 
 
 def weighted_estimate(
     statistic: Callable[[np.ndarray, np.ndarray], float],
     sizes: tuple[int, int],
     resamples: int,
+    groups: np.ndarray | None = None,
     seed: int = 0,
 ) -> Estimate:
     """A statistic of two sets of strips, with a normal interval from its spread over resamples.
 
     `statistic` takes how often each strip of either set counts (float [N], [M]); all ones give the
-    estimate itself. The interval is the estimate ± 1.96 standard deviations over resamples: a
-    distance between sets grows under resampling (a set that repeats itself is further from
-    everything), so its percentiles would lie beside the estimate, but its spread is right.
-    Resamples for which the statistic is not finite are left out.
+    estimate itself. `groups` [N] are those of the first set. The interval is the estimate ± 1.96
+    standard deviations over resamples: a distance between sets grows under resampling (a set that
+    repeats itself is further from everything), so its percentiles would lie beside the estimate,
+    but its spread is right. Resamples for which the statistic is not finite are left out.
     """
     rng = np.random.default_rng(seed)
     value = statistic(np.ones(sizes[0]), np.ones(sizes[1]))
+    places, _, count = _grouped(groups, sizes[0])
+
+    def drawn(n: int) -> np.ndarray:
+        return rng.multinomial(n, np.full(n, 1 / n)).astype(float)
+
     draws = [
-        statistic(*(rng.multinomial(n, np.full(n, 1 / n)).astype(float) for n in sizes))
-        for _ in range(resamples if min(sizes) > 1 else 0)
+        statistic(drawn(count)[places], drawn(sizes[1]))
+        for _ in range(resamples if min(count, sizes[1]) > 1 else 0)
     ]
     finite = [draw for draw in draws if math.isfinite(draw)]
     if len(finite) < 2:
         return Estimate(value)
     spread = float(np.std(finite, ddof=1))
     return Estimate(value, value - 1.96 * spread, value + 1.96 * spread)
+
+
+def _grouped(groups: np.ndarray | None, strips: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """The number of each strip's group [N], the sizes of the groups [G], and G."""
+    if groups is None:
+        return np.arange(strips), np.ones(strips), strips
+    _, places = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(places).astype(float)
+    return places, sizes, len(sizes)

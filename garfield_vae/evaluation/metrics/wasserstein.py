@@ -58,7 +58,7 @@ def pyramid_patches(strips: np.ndarray | Tensor, patches: int = 16, seed: int = 
     generator = torch.Generator().manual_seed(seed)
     found: list[list[Tensor]] = [[] for _ in range(levels)]
     for start in range(0, len(strips), 16):
-        chunk = torch.as_tensor(np.asarray(strips[start : start + 16])).flatten(0, 1)
+        chunk = torch.from_numpy(np.array(strips[start : start + 16])).flatten(0, 1)
         for level, band in enumerate(laplacian_pyramid(chunk.float() / 127.5 - 1, levels)):
             windows = band.unfold(2, PATCH, 1).unfold(3, PATCH, 1)  # [3·N, C, h − 6, w − 6, 7, 7]
             panel = torch.arange(len(band)).repeat_interleave(patches)

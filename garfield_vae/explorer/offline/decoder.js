@@ -2,16 +2,17 @@
 // export_page.py wrote: each has a name, the numbers of its inputs, the shape of its result
 // [channels, height, width] or [length], and weights.
 
-import { LANES, compile } from "./kernel.js";
+import { LANES, compile, convolve } from "./convolution.js";
 
 const PAGE = 65536;
 const SLACK = 64; // pixels behind a map that a convolution may read or write past its end
 
 const padded = (channels) => Math.ceil(channels / LANES) * LANES;
 
-class Decoder {
+export class Decoder {
   // operations: see export_page.py; weights: Float32Array; panel: which of the strip's it paints.
-  constructor(operations, weights, panel) {
+  // vectors: whether to try WebAssembly.
+  constructor(operations, weights, panel, vectors = true) {
     this.operations = operations;
     this.weights = weights;
     this.panel = panel;
@@ -20,12 +21,27 @@ class Decoder {
     const convolutions = operations.filter(({ name }) => name === "conv");
     for (const operation of convolutions) this.#placeWeights(operation);
     const pages = Math.ceil((this.size * 4) / PAGE);
-    this.memory = new WebAssembly.Memory({ initial: pages });
-    this.floats = new Float32Array(this.memory.buffer);
+    const shapes = convolutions.map((operation) => this.#shape(operation));
+    const compiled = vectors && this.#compile(shapes, pages);
+    if (!compiled) this.floats = new Float32Array(this.size);
     for (const operation of convolutions) this.#packWeights(operation);
-    const module = new WebAssembly.Module(compile(convolutions.map((c) => this.#shape(c)), pages));
-    const { exports } = new WebAssembly.Instance(module, { page: { memory: this.memory } });
-    convolutions.forEach((operation, i) => { operation.run = exports[i]; });
+    convolutions.forEach((operation, i) => {
+      operation.run = compiled ? (...at) => compiled[i](...at.map((place) => 4 * place))
+        : (...at) => convolve(this.floats, shapes[i], ...at);
+    });
+  }
+
+  // The convolutions as WebAssembly over this.floats; null where the browser has no such thing.
+  #compile(shapes, pages) {
+    try {
+      const memory = new WebAssembly.Memory({ initial: pages });
+      const module = new WebAssembly.Module(compile(shapes, pages));
+      const { exports } = new WebAssembly.Instance(module, { page: { memory } });
+      this.floats = new Float32Array(memory.buffer);
+      return shapes.map((_, i) => exports[i]);
+    } catch {
+      return null;
+    }
   }
 
   #take(length) {
@@ -79,7 +95,7 @@ class Decoder {
       const from = operation.inputs.map((input) => (input < 0 ? null : this.places[input]));
       this[operation.name](to, from, operation, latent);
     });
-    return this.#pixels(this.places.at(-1));
+    return this.#pixels(this.places[this.places.length - 1]);
   }
 
   view(place) { return this.floats.subarray(place.start, place.start + place.length); }
@@ -93,11 +109,6 @@ class Decoder {
       for (let i = 0; i < x.length; i++) sum += this.weights[start + i] * x[i];
       y[row] = sum;
     }
-  }
-
-  scale(to, [from], { factor }) {
-    const [x, y] = [this.view(from), this.view(to)];
-    for (let i = 0; i < y.length; i++) y[i] = factor * x[i];
   }
 
   // The flat vector holds three panels' maps; this worker wants its own.
@@ -115,7 +126,7 @@ class Decoder {
 
   conv(to, [from], { run, packed, bias, taps }) {
     const start = from.first - (taps >> 1) * (from.row + from.stored);
-    run(start * 4, packed * 4, bias * 4, to.first * 4);
+    run(start, packed, bias, to.first);
     // what was written past the end of each row goes back to zero
     for (let y = 0; y < to.height; y++) {
       const end = to.first + y * to.row + to.width * to.stored;
@@ -176,11 +187,14 @@ class Decoder {
   }
 }
 
-let decoder;
-self.onmessage = ({ data }) => {
-  if (data.operations) decoder = new Decoder(data.operations, data.weights, data.panel);
-  else {
+if (typeof self !== "undefined") {
+  let decoder;
+  self.onmessage = ({ data }) => {
+    if (data.operations) {
+      decoder = new Decoder(data.operations, data.weights, data.panel);
+      return;
+    }
     const pixels = decoder.paint(data.latent);
     self.postMessage({ pixels, id: data.id }, [pixels.buffer]);
-  }
-};
+  };
+}

@@ -1,78 +1,132 @@
 // What the page asks of its server. Every method gives a promise; a failed one rejects with an Error
 // whose message is a sentence for the person. The exported page has another backend with the same
-// methods, and without a server.
+// methods, and without a server: offline/backend.js.
 
-async function ask(path, options = {}) {
-  let response;
-  try {
-    response = await fetch(path, options);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    const gone = new Error("The explorer has ended: start it again, and this page goes on.");
-    gone.gone = true;
-    throw gone;
-  }
-  if (response.ok) return response;
-  const message = await response.json().then((answer) => answer.error, () => null);
-  const failure = new Error(message ?? `The explorer answered ${response.status}.`);
-  failure.superseded = response.status === 409;
-  throw failure;
-}
+const PATIENCE = 1000; // milliseconds until an answer is late
+const POLL = 300; // milliseconds between two looks at the progress of an animation
 
-const post = (path, body) => ask(path, {
-  method: "POST",
-  headers: { "Content-Type": "application/json" },
-  body: JSON.stringify(body),
-});
+const json = (answer) => answer.json();
+const blob = (answer) => answer.blob();
 const named = (path, name) => `${path}?name=${encodeURIComponent(name)}`;
 
 export class Backend {
   #page = crypto.getRandomValues(new Uint32Array(4)).join("-"); // tells this page from others
   #turn = 0;
+  #late = 0;
 
-  info() { return ask("api/info").then((answer) => answer.json()); }
+  // Called with true when an answer is late, and with false when none is any more.
+  onLate = () => {};
+
+  async #ask(path, options = {}, patience = PATIENCE) {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      if (this.#late++ === 0) this.onLate(true);
+    }, patience);
+    try {
+      const response = await fetch(path, options).catch(() => {
+        const gone = new Error("The explorer has ended: start it again, and this page goes on.");
+        gone.gone = true;
+        throw gone;
+      });
+      if (response.status === 204) {
+        const failure = new Error("a newer request has taken its place");
+        failure.superseded = true;
+        throw failure;
+      }
+      if (response.ok) return response;
+      const message = await response.json().then((answer) => answer.error, () => null);
+      throw new Error(message ?? `The explorer answered ${response.status}.`);
+    } finally {
+      clearTimeout(timer);
+      if (late && --this.#late === 0) this.onLate(false);
+    }
+  }
+
+  #post(path, body, patience) {
+    return this.#ask(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    }, patience);
+  }
+
+  info() { return this.#ask("api/info").then(json); }
 
   // The newest call of a page wins: an older one that still waits is given up by the server.
   async live(state) {
     const asked = { state, page: this.#page, turn: ++this.#turn };
-    return createImageBitmap(await (await post("api/picture", asked)).blob());
+    return createImageBitmap(await (await this.#post("api/picture", asked)).blob());
   }
 
-  png(state, scale = 1) {
-    return post("api/picture", { state, scale }).then((answer) => answer.blob());
+  png(state, scale = 1) { return this.#post("api/picture", { state, scale }).then(blob); }
+
+  // What the ends of each slider do to a strip: draw(slider, side, picture, x, y, width, height)
+  // for both sides, 0 and 1, of each. Given up when the page asks for another picture.
+  async ends(state, draw) {
+    const asked = { state, page: this.#page, turn: this.#turn };
+    const answer = await this.#post("api/ends.png", asked, 10 * PATIENCE);
+    const picture = await createImageBitmap(await answer.blob());
+    const rows = state.knobs.length;
+    const [width, height] = [picture.width / 2, picture.height / rows];
+    for (let slider = 0; slider < rows; slider++) {
+      for (const side of [0, 1]) {
+        draw(slider, side, picture, side * width, slider * height, width, height);
+      }
+    }
+    picture.close();
   }
 
-  async ends() { return createImageBitmap(await (await ask("api/ends.png")).blob()); }
-
-  draw(seed, temperature) {
-    return post("api/draw", { seed, temperature }).then((answer) => answer.json())
-      .then((answer) => answer.state);
+  async #state(path, asked, patience) {
+    return (await json(await this.#post(path, asked, patience))).state;
   }
 
-  gif(a, b) { return post("api/walk.gif", { a, b }).then((answer) => answer.blob()); }
+  draw(seed, temperature) { return this.#state("api/draw", { seed, temperature }); }
+  refine(state, held) { return this.#state("api/refine", { state, held }); }
+  complete(state, panels, seed) {
+    return this.#state("api/complete", { state, panels, seed }, 10 * PATIENCE);
+  }
+  portable(state) { return this.#state("api/portable", { state }); }
 
-  nearest(state) { return post("api/nearest", { state }).then((answer) => answer.json()); }
+  // progress(share) is called now and then.
+  async gif(a, b, progress) {
+    const job = `${this.#page}-${++this.#turn}`.slice(-64);
+    const timer = setInterval(() => {
+      this.#ask(`api/progress?job=${job}`).then(json).then(({ done }) => progress(done), () => {});
+    }, POLL);
+    try {
+      return await (await this.#post("api/walk.gif", { a, b, job }, 60 * PATIENCE)).blob();
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  nearest(state) { return this.#post("api/nearest", { state }).then(json); }
+
+  map() { return this.#ask("api/map", {}, 10 * PATIENCE).then(json); }
+
+  suggestions() {
+    return this.#ask("api/suggestions", {}, 60 * PATIENCE).then(json).then(({ names }) => names);
+  }
 
   names(start) {
-    return ask(`api/strips?start=${encodeURIComponent(start)}`).then((answer) => answer.json())
-      .then((answer) => answer.names);
+    return this.#ask(`api/strips?start=${encodeURIComponent(start)}`).then(json)
+      .then(({ names }) => names);
   }
 
-  strip(name) { return ask(named("api/strip", name)).then((answer) => answer.json()); }
+  strip(name) { return this.#ask(named("api/strip", name)).then(json); }
 
   stripPicture(name) { return named("api/strip.png", name); }
 
-  async encode(file) {
-    const answer = await ask("api/strip", {
+  encode(file) {
+    return this.#ask("api/strip", {
       method: "POST",
       headers: { "Content-Type": "application/octet-stream" },
       body: file,
-    });
-    return answer.json();
+    }, 10 * PATIENCE).then(json);
   }
 
   rename(index, name) {
-    return post("api/name", { index, name }).then((answer) => answer.json())
-      .then((answer) => answer.name);
+    return this.#post("api/name", { index, name }).then(json).then((answer) => answer.name);
   }
 }

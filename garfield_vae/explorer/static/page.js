@@ -1,44 +1,52 @@
 // The page: holds the state, and ties the parts together. Read this first; state.js says what a
 // state is, backend.js how pictures come.
 
-import { Between } from "./between.js";
-import { Easel } from "./easel.js";
-import { listen } from "./keys.js";
-import { Shelf, download } from "./shelf.js";
+import { StripCanvas, drawSmall, loaded } from "./canvas.js";
+import { listen } from "./controls.js";
+import { Favourites, download } from "./favourites.js";
+import { StripMap } from "./map.js";
+import { Notice } from "./notice.js";
+import { RealStrips } from "./real_strips.js";
 import { Sliders, fillTrack } from "./sliders.js";
 import * as State from "./state.js";
-import { Strips } from "./strips.js";
+import { Walk } from "./walk.js";
 
 const HISTORY = 200; // steps that can be undone
+const TRAIL = 40; // of them on the map
+const REST = 200; // milliseconds of rest before the sliders' ends are painted
 const byId = (id) => document.getElementById(id);
 
 class Page {
   constructor(backend, info) {
     this.backend = backend;
     this.info = info;
-    this.state = State.mean(info);
-    this.past = [this.state]; // committed states; the present one is past[now]
+    // the strip that the sliders set out from: they return to it, and their tracks start there
+    this.origin = info.start;
+    this.state = info.start;
+    this.past = [{ state: this.state, origin: this.origin }]; // the present step is past[now]
     this.now = 0;
-    this.origin = this.state; // the strip that the sliders set out from
+    this.good = this.past[0]; // the last one that was painted
     this.panel = null; // the panel that the sliders move; null for all
+    this.ended = null; // the state whose ends the sliders show
 
-    const say = (text, bad) => this.say(text, bad);
+    const complain = (text) => this.complain(text);
     const jump = (state) => this.jump(state);
-    this.easel = new Easel(byId("strip"), backend, {
-      failed: (error) => this.say(error.message, true),
-      settled: (state) => { this.sayNoMore(); this.strips.settled(state); },
+    this.notice = new Notice(byId("notice"));
+    this.canvas = new StripCanvas(byId("strip"), backend, {
+      failed: (error, state) => this.failed(error, state),
+      settled: (state) => this.settled(state),
     });
     this.sliders = new Sliders(byId("sliders"), byId("slider"), info, {
-      turn: (index, value) => {
-        this.between.stop();
-        this.move(State.turned(this.state, this.panel, index, value, info.limit));
-      },
+      turn: (index, value) => this.turn(index, value),
       commit: () => this.commit(),
       rename: (index, name) => this.rename(index, name),
       lock: () => this.writeLink(),
+      walk: (index) => this.walkAlong(index),
     });
-    this.strips = new Strips(backend, info, { jump, say });
-    this.between = new Between({
+    this.strips = new RealStrips(backend, info, {
+      jump, complain, finish: (panels) => this.complete(panels),
+    });
+    this.walk = new Walk({
       move: (state) => {
         this.origin = state;
         this.move(state);
@@ -47,9 +55,16 @@ class Page {
       pinned: () => this.writeLink(),
       gif: (a, b) => this.saveGif(a, b),
     });
-    this.shelf = new Shelf(byId("shelf"), byId("favourite"), info, {
-      jump, say, picture: (state) => this.smallPicture(state),
+    this.favourites = new Favourites(byId("favourites"), byId("favourite"), info, {
+      jump, say: (text, kind) => this.notice.say(text, kind),
+      picture: (state) => this.smallPicture(state),
     });
+    this.map = new StripMap(backend, {
+      go: (kind, name) => (kind === "strips" ? this.strips.go(name) : this.random(name)),
+      turn: (x, y) => this.moveTo(x, y),
+      commit: () => this.commit(),
+    });
+    this.#hearNames();
     listen(this);
   }
 
@@ -58,44 +73,96 @@ class Page {
   // Shows a state; it becomes a step that can be undone with the next commit.
   move(state) {
     this.state = state;
+    const { limit } = this.info;
     const shifted = state.knobs.map((_, i) => state.panels.some((row) => row[i] !== 0));
-    this.sliders.show(State.shown(state, this.panel, this.info.limit), shifted);
+    const [values, homes] = [state, this.origin].map((one) => State.shown(one, this.panel, limit));
+    this.sliders.show(values, homes, shifted);
     const { base } = this.origin;
     const turned = base.length && State.same(state.base, base) && !State.same(state, this.origin);
     const words = State.inWords(state) + (turned ? ", turned" : "");
     if (byId("caption").textContent !== words) byId("caption").textContent = words;
-    this.easel.show(state);
+    const corner = ({ knobs }) => [knobs[0], knobs[1] ?? 0];
+    const before = this.past.slice(Math.max(0, this.now - TRAIL), this.now + 1);
+    this.map.show(corner(state), before.map((step) => corner(step.state)));
+    clearTimeout(this.rest);
+    this.canvas.show(state);
+  }
+
+  turn(index, value) {
+    this.walk.stop();
+    this.move(State.turned(this.state, this.panel, index, value, this.info.limit));
+  }
+
+  moveTo(x, y) {
+    this.walk.stop();
+    const { limit } = this.info;
+    const first = State.turned(this.state, this.panel, 0, State.clamp(x, -limit, limit), limit);
+    this.move(this.state.knobs.length === 1 ? first
+      : State.turned(first, this.panel, 1, State.clamp(y, -limit, limit), limit));
   }
 
   commit() {
-    if (State.same(this.state, this.past[this.now])) return;
-    this.past = [...this.past.slice(0, this.now + 1), this.state].slice(-HISTORY);
+    if (State.same(this.state, this.past[this.now].state)) return;
+    const step = { state: this.state, origin: this.origin };
+    this.past = [...this.past.slice(0, this.now + 1), step].slice(-HISTORY);
     this.now = this.past.length - 1;
     this.writeLink();
   }
 
   // A large step: the browser's back button leads to where it began.
-  jump(state) {
-    this.between.stop();
-    this.origin = state;
+  jump(state, origin = state) {
+    this.walk.stop();
+    this.origin = origin;
     if (!State.same(state, this.state)) this.#address("pushState", location.hash || "#");
     this.move(state);
     this.commit();
   }
 
   undo(step) {
-    this.between.stop();
+    this.walk.stop();
     const now = this.now + step;
     if (!(now in this.past)) return;
     this.now = now;
-    this.move(this.past[now]);
+    this.origin = this.past[now].origin;
+    this.move(this.past[now].state);
     this.writeLink();
+  }
+
+  settled(state) {
+    this.painted = true;
+    this.good = { state, origin: this.origin };
+    this.notice.clear("gone");
+    this.strips.settled(state);
+    if (!this.walk.playing) this.rest = setTimeout(() => this.showEnds(state), REST);
+  }
+
+  // What cannot be painted leaves the last good strip on the page.
+  failed(error, state) {
+    this.notice.say(error.message, error.gone ? "gone" : "bad");
+    if (error.gone || State.same(state, this.good.state)) return;
+    this.past = this.past.filter((step) => !State.same(step.state, state));
+    if (!this.past.length) this.past = [this.good];
+    this.now = Math.min(this.now, this.past.length - 1);
+    this.origin = this.good.origin;
+    this.move(this.good.state);
+    this.commit();
+    this.writeLink();
+  }
+
+  async showEnds(state) {
+    if (State.same(state, this.ended)) return;
+    try {
+      await this.backend.ends(state, (...end) => this.sliders.drawEnd(...end));
+      this.ended = state;
+    } catch (error) {
+      // the page has moved on, or says already that the server is gone
+    }
   }
 
   writeLink() {
     byId("undo").disabled = this.now === 0;
     byId("redo").disabled = this.now === this.past.length - 1;
-    this.#address("replaceState", this.hash());
+    this.#address("replaceState", this.hash(this.state));
   }
 
   #address(change, hash) {
@@ -106,10 +173,11 @@ class Page {
     }
   }
 
-  hash() {
-    return State.toHash(this.state, this.info, {
-      a: this.between.a,
-      b: this.between.b,
+  hash(state) {
+    return State.toHash(state, this.info, {
+      home: State.same(this.origin.base, this.state.base) ? this.origin.knobs : null,
+      a: this.walk.a,
+      b: this.walk.b,
       locks: [...this.sliders.locks],
       seed: byId("seed").value,
       temperature: byId("temperature").value,
@@ -117,32 +185,43 @@ class Page {
     });
   }
 
+  // What the address says becomes the state; an address that cannot be read leaves it as it is.
   readLink() {
     let link = null;
     try {
       link = State.fromHash(location.hash, this.info);
+      if (link && !link.sameModel) throw new Error("it was made with another model");
     } catch (error) {
-      this.say(`This link cannot be opened: ${error.message}.`, true);
+      link = null;
+      const why = error instanceof URIError ? "it is damaged" : error.message;
+      this.complain(`This link cannot be opened: ${why}.`);
     }
-    if (link && !link.sameModel) this.say("This link was made with another model.", true);
-    this.sliders.locks = new Set(link?.locks);
-    this.sliders.showLocks();
-    if (link?.seed !== undefined) byId("seed").value = link.seed;
-    if (link?.temperature >= 0) byId("temperature").value = link.temperature;
-    if (link?.first > 0) byId("first").value = link.first;
+    if (link) this.#takeSettings(link);
     this.showTemperature();
-    for (const which of ["a", "b"]) {
-      if (!link?.[which] || (this.between[which] && State.same(link[which], this.between[which]))) continue;
-      const state = link[which];
-      this.between.pin(which, state, (canvas) => this.paintPin(canvas, state));
-    }
-    this.origin = link?.state ?? State.mean(this.info);
-    this.move(this.origin);
+    this.origin = link?.home ?? this.origin;
+    const state = link?.state ?? this.state;
+    if (!this.painted) this.past = [{ state, origin: this.origin }]; // where undoing ends
+    this.move(state);
     this.commit();
     this.writeLink();
   }
 
+  #takeSettings(link) {
+    this.sliders.locks = new Set(link.locks);
+    this.sliders.showLocks();
+    if (link.seed !== undefined) byId("seed").value = link.seed;
+    if (link.temperature >= 0) byId("temperature").value = link.temperature;
+    if (link.first > 0) byId("first").value = Math.min(link.first, this.info.sliders.length);
+    for (const which of ["a", "b"]) {
+      const state = link[which];
+      if (state && !State.same(state, this.walk[which])) this.#pinState(which, state);
+    }
+  }
+
   // --- what the buttons do ---------------------------------------------------------------------
+
+  // Servers draw any seed; the page without one holds the first few hundred.
+  dice() { return 1 + Math.floor(Math.random() * (this.info.seeds ?? 1e6)); }
 
   async random(seed) {
     const temperature = Number(byId("temperature").value);
@@ -158,37 +237,71 @@ class Page {
     });
   }
 
+  // Back to the strip that the sliders set out from; locked ones stay.
   reset() {
-    const locked = (row) => row.map((value, i) => (this.sliders.locks.has(i) ? value : 0));
-    const { knobs, panels } = this.state;
-    this.jump({ knobs: locked(knobs), panels: panels.map(locked), base: [] });
+    const back = (row, home) => row.map((v, i) => (this.sliders.locks.has(i) ? v : home[i]));
+    const { origin, state } = this;
+    this.jump({
+      knobs: back(state.knobs, origin.knobs),
+      panels: state.panels.map((row, panel) => back(row, origin.panels[panel])),
+      base: origin.base,
+    }, origin);
+  }
+
+  average() { this.jump(State.mean(this.info)); }
+
+  async refine() {
+    if (!this.info.can.includes("refine")) return;
+    const held = this.state.knobs.flatMap((knob, i) => (knob === this.origin.knobs[i] ? [] : [i]));
+    const refined = await this.try(this.backend.refine(this.state, held));
+    if (refined) this.jump(refined);
+  }
+
+  async complete(panels) {
+    this.notice.say("Drawing …", "drawing");
+    const drawn = await this.try(this.backend.complete(this.state, panels, this.dice()));
+    this.notice.clear("drawing");
+    if (drawn) this.jump(drawn);
   }
 
   pin(which) {
-    this.between.pin(which, this.state, (canvas) => this.easel.copyTo(canvas));
-    this.say(`Pinned as ${which.toUpperCase()}.`);
+    this.walk.pin(which, this.state, (canvas) => this.canvas.copyTo(canvas));
+    this.notice.say(`Pinned as ${which.toUpperCase()}.`);
   }
 
-  async paintPin(canvas, state) {
+  #pinState(which, state) {
+    this.walk.pin(which, state, (canvas) => this.#paint(canvas, state));
+  }
+
+  // From one end of a slider to the other, the rest of the strip as it is.
+  walkAlong(index) {
+    const playing = this.walk.playing;
+    this.walk.stop();
+    if (playing && this.walking === index) return;
+    this.walking = index;
+    const { ends, limit } = this.info;
+    for (const [which, value] of [["b", ends], ["a", -ends]]) {
+      this.#pinState(which, State.turned(this.state, this.panel, index, value, limit));
+    }
+    this.walk.toggle();
+  }
+
+  async #paint(canvas, state) {
     const picture = await this.try(this.backend.png(state));
-    if (!picture) return;
-    const bitmap = await createImageBitmap(picture);
-    canvas.width = 320;
-    canvas.height = Math.round((320 * bitmap.height) / bitmap.width);
-    canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    if (picture) drawSmall(canvas, await loaded(picture));
   }
 
   async smallPicture(state) {
     const canvas = document.createElement("canvas");
-    await this.paintPin(canvas, state);
+    await this.#paint(canvas, state);
     return canvas.toDataURL("image/jpeg", 0.8);
   }
 
   keep() {
     const canvas = document.createElement("canvas");
-    this.easel.copyTo(canvas);
-    this.shelf.keep(this.state, canvas.toDataURL("image/jpeg", 0.8));
-    this.say("Kept on the shelf.");
+    this.canvas.copyTo(canvas);
+    this.favourites.keep(this.state, canvas.toDataURL("image/jpeg", 0.8));
+    this.notice.say("Kept among your favourites.");
   }
 
   async savePng(scale) {
@@ -197,38 +310,61 @@ class Page {
   }
 
   async saveGif(a, b) {
-    this.between.stop();
+    this.walk.stop();
     byId("gif").disabled = true;
-    this.say("Painting the animation …");
-    const animation = await this.try(this.backend.gif(a, b));
+    const say = (share) => this.notice.say(`Painting the animation, ${Math.round(100 * share)} % …`, "gif");
+    say(0);
+    const animation = await this.try(this.backend.gif(a, b, (done) => {
+      if (byId("gif").disabled) say(done);
+    }));
     byId("gif").disabled = false;
+    this.notice.clear("gif");
     if (!animation) return;
     download(animation, "between.gif");
-    this.say("The animation is saved.");
+    this.notice.say("The animation is saved.");
   }
 
+  // The link holds the strip's numbers, so that it opens where there are no strips, too.
   async copyLink() {
     this.commit();
+    const portable = await this.try(this.backend.portable(this.state));
+    if (!portable) return;
+    const link = new URL(location.href);
+    link.hash = this.hash(portable);
     try {
-      await navigator.clipboard.writeText(location.href);
-      this.say("The link is copied.");
+      await navigator.clipboard.writeText(link.href);
+      this.notice.say("The link is copied.");
     } catch {
-      this.say("Copying is not allowed here: the link is in the address bar.", true);
+      this.#address("replaceState", link.hash);
+      this.complain("Copying is not allowed here: the link is in the address bar.");
     }
   }
 
   async loadJson(file) {
     try {
-      this.jump(await this.shelf.load(file));
+      this.jump(await this.favourites.load(file));
     } catch (error) {
-      this.say(`${file.name} cannot be loaded: ${error.message}.`, true);
+      this.complain(`${file.name} cannot be loaded: ${error.message}.`);
     }
   }
 
   async rename(index, name) {
     const kept = await this.try(this.backend.rename(index, name));
-    if (kept !== null) this.info.sliders[index].name = kept;
+    if (kept !== null) {
+      this.info.sliders[index].name = kept;
+      this.names?.postMessage([index, kept]);
+    }
     return this.info.sliders[index].name;
+  }
+
+  // Names that are given in another window of this browser.
+  #hearNames() {
+    if (!("BroadcastChannel" in window)) return;
+    this.names = new BroadcastChannel(`names ${this.info.model}`);
+    this.names.addEventListener("message", ({ data: [index, name] }) => {
+      this.info.sliders[index].name = name;
+      this.sliders.label(index, name);
+    });
   }
 
   choosePanel(panel) {
@@ -246,27 +382,15 @@ class Page {
 
   // --- saying ----------------------------------------------------------------------------------
 
+  complain(text) { this.notice.say(text, "bad"); }
+
   async try(promise) {
     try {
       return await promise;
     } catch (error) {
-      this.say(error.message, true);
+      this.complain(error.message);
       return null;
     }
-  }
-
-  say(text, bad = false) {
-    const notice = byId("notice");
-    notice.textContent = text;
-    notice.classList.toggle("bad", bad);
-    clearTimeout(this.notice);
-    this.notice = setTimeout(() => { notice.textContent = ""; }, bad ? 8000 : 2500);
-    this.gone = bad && text.startsWith("The explorer has ended");
-  }
-
-  sayNoMore() { // the server is back
-    if (this.gone) byId("notice").textContent = "";
-    this.gone = false;
   }
 }
 
@@ -275,21 +399,30 @@ export async function open(backend) {
   try {
     await fill(backend);
   } catch (error) {
-    byId("notice").textContent = error.message;
+    document.querySelector("#notice span").textContent = error.message;
   }
 }
 
 async function fill(backend) {
   const info = await backend.info();
+  const can = (what) => info.can.includes(what);
   byId("run").textContent = info.title;
   byId("dimensions").textContent = info.dimensions;
   byId("first").max = byId("first").value = info.sliders.length;
-  byId("seed").value = 1;
-  byId("gif").hidden = !info.can.includes("gif");
-  byId("rest-label").hidden = !info.can.includes("detail");
-  document.querySelector(".strips-only").hidden = !info.can.includes("encode");
+  byId("seed").value = info.start.base[0][1].split(":")[1];
+  byId("seed").max = info.seeds ?? 999999999;
+  byId("gif").hidden = !can("gif");
+  byId("rest-label").hidden = !can("detail");
+  byId("refine").hidden = !can("refine");
+  byId("redraw").hidden = !can("complete");
+  for (const only of document.querySelectorAll("[data-needs]")) only.hidden = !can(only.dataset.needs);
   document.title = `${info.title} · strip explorer`;
   const page = new Page(backend, info);
+  backend.onLate = (late) => {
+    if (late) page.notice.say("Waiting for the explorer, which has not answered yet …", "late");
+    else page.notice.clear("late");
+  };
   page.readLink();
-  page.sliders.showEnds(await backend.ends());
+  page.map.fill(await backend.map());
+  if (can("name")) page.sliders.suggest(await backend.suggestions());
 }

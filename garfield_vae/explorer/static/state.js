@@ -1,4 +1,4 @@
-// A state of the page, as in state.py: knobs [k] in standard deviations, panels [3][k] added in one
+// A state of the page, as in states.py: knobs [k] in standard deviations, panels [3][k] added in one
 // panel only, and the base, [[weight, source], …]: what the sliders do not show. Nothing here
 // touches the page; states are never changed in place.
 
@@ -8,6 +8,9 @@ const MAX_SOURCES = 8;
 
 export const round = (value, digits = DIGITS) => Number(value.toFixed(digits));
 export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+
+// A list with one item replaced (Array.prototype.with, for browsers before 2023).
+export const replaced = (list, index, value) => list.map((old, i) => (i === index ? value : old));
 
 export function mean(info) {
   const zeros = () => info.sliders.map(() => 0);
@@ -21,9 +24,9 @@ export function shown(state, panel, limit) {
 }
 
 export function turned(state, panel, index, value, limit) {
-  if (panel === null) return { ...state, knobs: state.knobs.with(index, round(value)) };
+  if (panel === null) return { ...state, knobs: replaced(state.knobs, index, round(value)) };
   const shift = round(clamp(value, -limit, limit) - state.knobs[index]);
-  return { ...state, panels: state.panels.with(panel, state.panels[panel].with(index, shift)) };
+  return { ...state, panels: replaced(state.panels, panel, replaced(state.panels[panel], index, shift)) };
 }
 
 export function between(a, b, t) {
@@ -46,27 +49,33 @@ export function between(a, b, t) {
 
 export const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
-// Checks what came from a link, a file or this browser's storage. Throws an Error that says why.
+const SOURCE = /^(strip:.+|seed:\d{1,9}:([0-2](\.\d{1,6})?|3)|given:[\w-]+(:.{0,80})?)$/u;
+
+// Checks what came from a link, a file or this browser's storage: numbers out of range are clamped,
+// anything else that is wrong throws an Error that says why. The same as Positions.parse in
+// states.py.
 export function checked(value, info) {
-  const row = (list, limit) => {
+  const numbers = (list, limit) => {
     if (!Array.isArray(list) || list.length !== info.sliders.length) {
       throw new Error("it has another number of sliders");
     }
     if (!list.every(Number.isFinite)) throw new Error("it has something that is no number");
     return list.map((number) => round(clamp(number, -limit, limit), 6));
   };
-  const { knobs, panels, base } = value ?? {};
-  if (!Array.isArray(panels) || panels.length !== info.panels || !Array.isArray(base)
+  const { knobs, panels, base = [] } = value ?? {};
+  const shifts = panels ?? mean(info).panels;
+  if (!Array.isArray(shifts) || shifts.length !== info.panels || !Array.isArray(base)
       || base.length > MAX_SOURCES) throw new Error("it is no strip's state");
   for (const pair of base) {
-    if (!Array.isArray(pair) || !Number.isFinite(pair[0]) || typeof pair[1] !== "string") {
+    if (!Array.isArray(pair) || pair.length !== 2 || !Number.isFinite(pair[0])
+        || typeof pair[1] !== "string" || !SOURCE.test(pair[1])) {
       throw new Error("it is no strip's state");
     }
   }
   return {
-    knobs: row(knobs, info.limit),
-    panels: panels.map((list) => row(list, 2 * info.limit)),
-    base: base.map(([weight, source]) => [weight, source]),
+    knobs: numbers(knobs, info.limit),
+    panels: shifts.map((list) => numbers(list, 2 * info.limit)),
+    base: base.map(([weight, source]) => [clamp(weight, -info.limit, info.limit), source]),
   };
 }
 
@@ -79,7 +88,8 @@ function pack(state) {
   return {
     k: state.knobs.map(number).join(",").replace(/,+$/, ""),
     p: shifts.join(","),
-    from: state.base.map(([weight, source]) => `${number(weight)}*${source}`).join("|"),
+    from: state.base.map(([weight, source]) =>
+      `${number(weight)}*${source.replace(/[%|]/g, encodeURIComponent)}`).join("|"),
   };
 }
 
@@ -93,7 +103,7 @@ function unpack({ k, p, from }, info) {
   }
   state.base = (from ?? "").split("|").filter(Boolean).map((entry) => {
     const star = entry.indexOf("*");
-    return [Number(entry.slice(0, star)), entry.slice(star + 1)];
+    return [Number(entry.slice(0, star)), decodeURIComponent(entry.slice(star + 1))];
   });
   return checked(state, info);
 }
@@ -108,12 +118,15 @@ const split = (text) => Object.fromEntries(text.split("&").filter(Boolean).map((
   return [field.slice(0, equals), decodeURIComponent(field.slice(equals + 1))];
 }));
 
-// extras: { a, b: states or null, locks: [index], seed, temperature, first }
+// extras: { home: knobs of the strip that was set out from, a, b: states or null, locks: [index],
+// seed, temperature, first }
 export function toHash(state, info, extras = {}) {
   return "#" + join({
     v: VERSION,
     m: info.model,
     ...pack(state),
+    home: extras.home && !same(extras.home, state.knobs)
+      ? pack({ ...state, knobs: extras.home }).k || "0" : "",
     a: extras.a ? join(pack(extras.a)) : "",
     b: extras.b ? join(pack(extras.b)) : "",
     lock: (extras.locks ?? []).join(","),
@@ -123,15 +136,17 @@ export function toHash(state, info, extras = {}) {
   });
 }
 
-// Gives { state, sameModel, a, b, locks, seed, temperature, first }; null for an empty hash.
+// Gives { state, home: a state, sameModel, a, b, locks, seed, temperature, first }; null for an empty hash.
 // Throws an Error that says what is wrong with the link.
 export function fromHash(hash, info) {
   if (hash.length < 2) return null;
   const fields = split(hash.slice(1));
   if (fields.v !== VERSION) throw new Error("it is of another version");
   const whole = (text) => (/^\d{1,9}$/.test(text ?? "") ? Number(text) : undefined);
+  const state = unpack(fields, info);
   return {
-    state: unpack(fields, info),
+    state,
+    home: fields.home ? unpack({ k: fields.home, from: fields.from }, info) : state,
     sameModel: (fields.m ?? info.model) === info.model,
     a: fields.a ? unpack(split(fields.a), info) : null,
     b: fields.b ? unpack(split(fields.b), info) : null,
@@ -147,16 +162,16 @@ export function fromHash(hash, info) {
 export function sourceInWords(source) {
   const [kind, ...rest] = source.split(":");
   if (kind === "strip") return `strip ${rest.join(":")}`;
-  if (kind === "seed") return `draw ${rest[0]}, temperature ${rest[1]}`;
-  return "your own strip";
+  if (kind === "seed") return `sample ${rest[0]}${rest[1] === "1" ? "" : `, daring ${rest[1]}`}`;
+  return rest.slice(1).join(":") || "your own strip";
 }
 
 export function inWords(state) {
-  const base = state.base.length === 0 ? ""
-    : state.base.length === 1 && state.base[0][0] === 1 ? sourceInWords(state.base[0][1])
-    : state.base.map(([weight, source]) => `${Math.round(100 * weight)} % ${sourceInWords(source)}`)
-      .join(" + ");
-  if (base) return base;
+  if (state.base.length === 1 && state.base[0][0] === 1) return sourceInWords(state.base[0][1]);
+  if (state.base.length) {
+    return state.base.map(([weight, source]) =>
+      `${Math.round(100 * weight)} % ${sourceInWords(source)}`).join(" + ");
+  }
   return state.knobs.some(Boolean) || state.panels.flat().some(Boolean)
-    ? "the mean strip, turned" : "the mean strip";
+    ? "the average strip, turned" : "the average strip";
 }

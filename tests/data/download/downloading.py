@@ -7,7 +7,8 @@ from pathlib import Path
 from comic_site import ComicSite
 from PIL import Image
 
-from garfield_vae.data.download import DownloadOptions, DownloadReport, download
+from garfield_vae.cli.download_options import DownloadOptions
+from garfield_vae.data.download import DownloadReport, download
 from garfield_vae.data.download.client import Clock
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -42,7 +43,7 @@ def run(
 ) -> DownloadReport:
     """Downloads the week from uclick, unless told otherwise."""
     options = {"start": START, "end": END, "delay": 0, "base_url": site.url} | details
-    options = DownloadOptions(sources=sources or ("uclick",), **options)
+    options = DownloadOptions(source=sources or ("uclick",), **options)
     return download(folder, options, clock or FakeClock())
 
 

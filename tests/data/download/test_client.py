@@ -2,10 +2,9 @@
 
 import errno
 import gzip
-import ipaddress
 import re
 import socket
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
@@ -24,10 +23,10 @@ from comic_site import (
     status,
     vanish,
 )
-from downloading import NOW, FakeClock
+from downloading import FakeClock
 
-from garfield_vae.data.download import guard
-from garfield_vae.data.download.answers import (
+from garfield_vae.data.download.client import Client
+from garfield_vae.data.download.errors import (
     BadAnswer,
     Blocked,
     Forbidden,
@@ -35,11 +34,10 @@ from garfield_vae.data.download.answers import (
     NoAnswer,
     Unreachable,
 )
-from garfield_vae.data.download.client import Client
-from garfield_vae.util.errors import UserError
 
 HOST = "comics.example"
-PAGE = f"http://{HOST}/page"
+ORIGIN = f"https://{HOST}"
+PAGE = f"{ORIGIN}/page"
 
 
 @pytest.fixture
@@ -66,8 +64,8 @@ def client(site, clock, said):
     client.close()
 
 
-def get(client, address=PAGE, limit=1_000_000, hosts=(HOST,)):
-    return client.get(address, hosts, limit).body
+def get(client, address=PAGE, limit=1_000_000, origins=(ORIGIN,)):
+    return client.get(address, origins, limit).body
 
 
 # ---------------------------------------------------------------------------------------------
@@ -78,7 +76,7 @@ def test_robots_are_read_once_a_host_and_obeyed(client, site):
     get(client)
     get(client)
     with pytest.raises(Forbidden, match="robots"):
-        get(client, f"http://{HOST}/private/x")
+        get(client, f"{ORIGIN}/private/x")
     assert site.log == ["/robots.txt", "/page", "/page"]
 
 
@@ -110,6 +108,28 @@ def test_the_crawl_delay_of_the_site_is_kept(client, site, clock):
     assert clock.naps[-1] == pytest.approx(9, abs=0.01)
 
 
+def test_a_long_crawl_delay_is_said_once(client, site, said):
+    site.robots = "User-agent: *\nCrawl-delay: 120"
+    get(client)
+    get(client)
+    assert said == [f"{site.url[7:]} asks for 120 s between two requests, which is obeyed."]
+
+
+def test_the_group_with_our_name_replaces_the_group_for_all(client, site):
+    site.robots = (
+        "\ufeffUser-agent: *\nDisallow: /\n\nUser-agent: Garfield-VAE # us\nDisallow: /*.gif$"
+    )
+    assert get(client) == b"hello"
+    with pytest.raises(Forbidden):
+        get(client, f"{ORIGIN}/comics/ga/1985/ga850312.gif")
+
+
+def test_a_hostile_rule_takes_no_time(client, site):
+    site.robots = "User-agent: *\nDisallow: /" + "*a" * 5000 + "$"
+    with pytest.raises(Missing):
+        get(client, f"{ORIGIN}/" + "a" * 4000)
+
+
 def test_an_absurd_crawl_delay_means_leaving_the_site_alone(client, site, clock):
     site.robots = "User-agent: *\nCrawl-delay: 86400"
     with pytest.raises(Blocked, match="86400 s between"):
@@ -131,13 +151,6 @@ def test_requests_to_a_host_are_at_least_the_delay_apart(site, clock):
     client.close()
 
 
-def test_a_hasty_delay_is_refused_for_a_site_that_is_not_on_this_machine(clock):
-    with pytest.raises(UserError, match=r"--delay 0\.1 is too hasty"):
-        Client(None, 0.1, 20, clock, print)
-    with pytest.raises(UserError, match="--delay 0 is too hasty"):
-        Client("http://93.184.215.14/", 0, 20, clock, print)
-
-
 def test_every_request_carries_the_projects_name_and_version(client, site):
     get(client)
     assert all(re.match(r"garfield-vae/\d+\.\d+", agent) for agent in site.agents)
@@ -145,10 +158,10 @@ def test_every_request_carries_the_projects_name_and_version(client, site):
 
 def test_500_twice_and_then_an_answer_is_an_answer_with_growing_waits(client, site, clock):
     site.fail("/comics/ga/1985/ga850312.gif", status(500), times=2)
-    assert get(client, f"http://{HOST}/comics/ga/1985/ga850312.gif") == picture(date(1985, 3, 12))
+    assert get(client, f"{ORIGIN}/comics/ga/1985/ga850312.gif") == picture(date(1985, 3, 12))
     first, second = clock.naps
     assert 0.5 <= first <= 0.625
-    assert 1 <= second <= 1.25
+    assert 1 <= second <= 1.5
 
 
 @pytest.mark.parametrize("fault", [status(500), status(503), status(429), reset, short])
@@ -170,24 +183,24 @@ def test_what_the_site_says_for_good_is_asked_once(client, site, code):
 def test_retry_after_in_seconds_is_obeyed_and_said(client, site, clock, said):
     site.fail("/once", status(429, Retry_After="77"), times=1)
     with pytest.raises(Missing):  # the site's answer when it is asked again
-        get(client, f"http://{HOST}/once")
+        get(client, f"{ORIGIN}/once")
     assert clock.naps == [77]
     assert said == [f"{site.url[7:]}: waiting 77 s after status 429."]
 
 
 def test_retry_after_as_a_date_is_obeyed(client, site, clock):
-    later = format_datetime(NOW + timedelta(seconds=90), usegmt=True)
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
     site.fail("/once", status(503, Retry_After=later), times=1)
     with pytest.raises(Missing):
-        get(client, f"http://{HOST}/once")
-    assert clock.naps == [90]
+        get(client, f"{ORIGIN}/once")
+    assert 60 < clock.naps[0] <= 90
 
 
 @pytest.mark.parametrize("value", ["soon", "-5", "1e9", "٣", "Wed, 99 Foo 2026 99:99:99 GMT", ""])
 def test_a_retry_after_without_sense_means_the_usual_wait(client, site, clock, value):
     site.fail("/once", status(503, Retry_After=value.encode().decode("latin-1")), times=1)
     with pytest.raises(Missing):
-        get(client, f"http://{HOST}/once")
+        get(client, f"{ORIGIN}/once")
     assert clock.naps[0] < 1
 
 
@@ -225,14 +238,14 @@ def test_a_refusal_is_asked_for_once_and_the_host_not_again(client, site, fault)
     with pytest.raises(Blocked, match=HOST):
         get(client)
     with pytest.raises(Blocked, match=HOST):
-        get(client, f"http://{HOST}/other")
+        get(client, f"{ORIGIN}/other")
     assert site.log == ["/robots.txt", "/page"]
 
 
 def test_a_refusal_of_one_host_is_none_of_another(client, site):
     site.fail("/no", status(403))
     with pytest.raises(Blocked):
-        get(client, "http://refuses.example/no", hosts=("refuses.example",))
+        get(client, "http://refuses.example/no", origins=("http://refuses.example",))
     assert get(client) == b"hello"
 
 
@@ -240,12 +253,12 @@ def test_a_refusal_of_one_host_is_none_of_another(client, site):
 def test_a_body_over_the_limit_is_cut_off(client, site, fault):
     site.fail("/big", fault)
     with pytest.raises(BadAnswer, match="sends more than 1 MiB"):
-        get(client, f"http://{HOST}/big", limit=2**20)
+        get(client, f"{ORIGIN}/big", limit=2**20)
 
 
 def test_a_packed_answer_that_nobody_asked_for_is_unpacked(client, site):
     site.fail("/packed", body(gzip.compress(b"unpacked"), Content_Encoding="gzip"))
-    assert get(client, f"http://{HOST}/packed") == b"unpacked"
+    assert get(client, f"{ORIGIN}/packed") == b"unpacked"
 
 
 def test_a_packed_answer_that_is_torn_or_strange_is_refused(client, site):
@@ -254,7 +267,7 @@ def test_a_packed_answer_that_is_torn_or_strange_is_refused(client, site):
     site.fail("/twice", body(b"?", Content_Encoding="gzip, gzip"))
     for path in ("torn", "false", "twice"):
         with pytest.raises(BadAnswer):
-            get(client, f"http://{HOST}/{path}")
+            get(client, f"{ORIGIN}/{path}")
 
 
 @pytest.mark.parametrize("fault", [drip, dripping_headers], ids=["body", "headers"])
@@ -262,7 +275,7 @@ def test_an_answer_that_drips_is_cut_off_at_the_deadline(site, fault):
     client = Client(site.url, delay=0, timeout=0.3, clock=FakeClock(), say=print)
     site.fail("/slow", fault)
     with pytest.raises(NoAnswer, match=r"had not answered completely after 0\.3 s"):
-        get(client, f"http://{HOST}/slow")
+        get(client, f"{ORIGIN}/slow")
     assert get(client) == b"hello"
     assert site.asked("/slow") == 1
     client.close()
@@ -273,15 +286,14 @@ def test_an_answer_that_drips_is_cut_off_at_the_deadline(site, fault):
 
 
 def fails(monkeypatch, fault: OSError) -> None:
-    """From here on every connection to a public address fails."""
+    """From here on every connection fails."""
 
     def connect(*_, **__):
         raise fault
 
     if isinstance(fault, socket.gaierror):
-        monkeypatch.setattr(guard, "addresses", connect)
+        monkeypatch.setattr("socket.getaddrinfo", connect)
     else:
-        monkeypatch.setattr(guard, "addresses", lambda _: [ipaddress.ip_address("93.184.215.14")])
         monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
 
 
@@ -312,7 +324,7 @@ def test_on_a_machine_without_a_network_only_the_first_host_is_tried_twice(clock
     client = Client(None, 2, 20, clock, print)
     for host in ("first.example", "second.example", "third.example"):
         with pytest.raises(Unreachable, match=f"{host} cannot be reached"):
-            get(client, f"http://{host}/page", hosts=(host,))
+            get(client, f"https://{host}/page", origins=(f"https://{host}",))
     assert client.requests == 4
     client.close()
 
@@ -330,5 +342,5 @@ def test_a_mirror_that_cannot_be_reached_is_named(clock):
 def test_a_host_that_answered_before_is_tried_with_patience(client, site, clock):
     site.fail("/last", vanish)
     with pytest.raises(NoAnswer, match=r"4 times in a row.*Connection refused"):
-        get(client, f"http://{HOST}/last")
+        get(client, f"{ORIGIN}/last")
     assert len(clock.naps) == 3

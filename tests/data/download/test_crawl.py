@@ -1,6 +1,10 @@
 """Whom a download asks: each source in turn, nobody twice, and nobody who has refused."""
 
+import errno
+import os
 import socket
+import subprocess
+import sys
 from datetime import date
 
 import pytest
@@ -18,7 +22,9 @@ from downloading import (
     there,
 )
 
-from garfield_vae.data.download import DownloadOptions, download
+from garfield_vae.cli.download_options import DownloadOptions
+from garfield_vae.data.download import download
+from garfield_vae.util.errors import UserError
 
 
 @pytest.fixture
@@ -138,23 +144,23 @@ def test_a_source_that_never_answers_is_left_alone_after_ten_days(site, tmp_path
     assert "no answer for 10 days in a row" in report.ended["uclick"]
 
 
-def test_without_a_network_all_four_sources_are_given_up_in_seconds_with_a_line_each(
+def test_without_a_network_all_sources_are_given_up_in_seconds_with_a_line_each(
     tmp_path, monkeypatch, capsys
 ):
-    def unknown(host):
+    def unknown(*_, **__):
         raise socket.gaierror(-2, "Name or service not known")
 
-    monkeypatch.setattr("garfield_vae.data.download.guard.addresses", unknown)
+    monkeypatch.setattr("socket.getaddrinfo", unknown)
     options = DownloadOptions(limit=30)
     report = download(tmp_path, options, clock := FakeClock())
-    assert (report.there, report.requests) == (0, 5)
+    assert (report.there, report.requests) == (0, 6)
     assert sum(clock.naps) <= 3
     said = capsys.readouterr().out.splitlines()
     uclick = "picayune.uclick.com cannot be reached (its name does not resolve)"
     assert said[0] == f"{uclick}; trying once more."
     assert said[1].endswith(f"{uclick}: is this machine online?")
     assert [line.partition(" ")[0] for line in said[1:]] == list(options.sources)
-    assert "Left alone, as said above: uclick, jikos, gocomics, arcamax." in str(report)
+    assert f"Left alone, as said above: {', '.join(options.sources)}." in str(report)
 
 
 def test_days_never_asked_for_come_before_those_that_failed(site, tmp_path):
@@ -179,3 +185,85 @@ def test_an_altered_strip_is_fetched_again_with_verify(site, tmp_path):
     assert run(site, tmp_path).fetched == 0
     assert run(site, tmp_path, verify=True).fetched == 1
     assert path.read_bytes() == picture(BAD)
+
+
+# ---------------------------------------------------------------------------------------------
+# The folder
+
+
+def test_a_second_run_on_the_same_folder_says_so(site, tmp_path):
+    busy = []
+
+    def run_another(request):
+        with pytest.raises(UserError, match="Another download is at work") as error:
+            run(site, tmp_path)
+        busy.append(error)
+        request.send(200, picture(BAD), "image/gif")
+
+    site.fail(BAD_PATH, run_another)
+    assert run(site, tmp_path).there == 6
+    assert len(busy) == 1
+
+
+def test_a_killed_run_holds_the_folder_no_longer(site, tmp_path):
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from garfield_vae.data.download.crawl import one_run\n"
+        "with one_run(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert killed.returncode == -9
+    assert run(site, tmp_path).there == 6
+
+
+def read_only(monkeypatch, folder) -> None:
+    """From here on the system refuses to open a file of the folder for writing."""
+    really = os.open
+
+    def refuse(path, flags, *more, **details):
+        writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if writes and str(path).startswith(str(folder)):
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        return really(path, flags, *more, **details)
+
+    monkeypatch.setattr(os, "open", refuse)
+
+
+def test_a_complete_folder_on_a_read_only_disk_can_be_used(site, tmp_path, monkeypatch):
+    run(site, tmp_path)
+    asked = list(site.log)
+    before = sorted(tmp_path.rglob("*"))
+    read_only(monkeypatch, tmp_path)
+    assert run(site, tmp_path).there == 6
+    assert site.log == asked
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_read_only_folder_with_enough_of_its_days_can_be_used_and_one_with_less_not(
+    site, tmp_path, monkeypatch
+):
+    run(site, tmp_path, end=BAD)
+    read_only(monkeypatch, tmp_path)
+    report = run(site, tmp_path, min_share=0.5)
+    assert (report.there, report.enough) == (3, True)
+    assert "cannot be written, so no site was asked for the rest" in str(report)
+    with pytest.raises(UserError, match="cannot be written, and 3 of its days are not there"):
+        run(site, tmp_path)
+
+
+def test_what_is_passed_over_is_said_once_and_is_in_nobodys_way(site, tmp_path, capsys):
+    backup = tmp_path / "strips/backup/1985-03-11.gif"
+    backup.parent.mkdir(parents=True)
+    backup.write_bytes(picture(START))
+    for _ in range(2):
+        assert run(site, tmp_path).there == 6
+        said = "Passed over, being no strip in its year's folder: strips/backup/1985-03-11.gif.\n"
+        assert capsys.readouterr().out.count(said) == 1
+    assert backup.is_file()
+
+
+def test_a_folder_in_a_strips_place_is_one_failed_day(site, tmp_path):
+    (tmp_path / f"strips/1985/{BAD}.gif").mkdir(parents=True)
+    report = run(site, tmp_path)
+    assert report.there == 5
+    assert "a folder stands in its place" in report.problems[BAD]

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from argparse import Namespace
 from datetime import date
 from pathlib import Path
 
@@ -11,9 +10,12 @@ from comic_site import ComicSite, html, status
 from downloading import BAD_PATH, NAMES, WITHOUT_BAD, FakeClock, command, run, there
 
 import train_torch
-from garfield_vae.data.download import DownloadOptions
-from garfield_vae.data.download.command import main
+from garfield_vae.cli.download_options import DownloadOptions
+from garfield_vae.data.download.__main__ import main
+from garfield_vae.data.download.sites import SITES
 from garfield_vae.util.errors import UserError, run_script
+
+MODULE = "garfield_vae.data.download"
 
 
 def ended(arguments: list[str]) -> int:
@@ -83,16 +85,17 @@ def test_the_command_returns_0_with_enough_and_1_with_less(site, tmp_path, capsy
         (["--source", "uclick", "uclick"], "each source once"),
         (["--comic", "foxtrot:1988-04-10", "--source", "uclick"], "do not have foxtrot"),
         (["--comic", "../x"], "--comic '../x' is not understood"),
-        (["--start", "1990-01-01", "--end", "1989-01-01"], "There is no daily"),
+        (["--start", "1990-01-01", "--end", "1989-01-01"], "they seem to be swapped"),
+        (["--start", "1970-01-01", "--end", "1970-12-31"], "There is no daily"),
         (["--start", "1985-03-17", "--end", "1985-03-17"], "or --sundays"),
-        (["--limit", "0"], "--limit must be at least 1"),
         (["--delay", "0.1"], "too hasty"),
-        (["--delay", "nan"], "--delay must be"),
-        (["--timeout", "0"], "--timeout must be"),
-        (["--min_share", "90"], "--min_share must be between"),
         (["--base_url", "ftp://x"], "--base_url 'ftp://x' is no address"),
         (["--base_url", "http://x:port"], "is no address"),
-        (["--base_url", "http://nowhere.invalid", "--delay", "0"], "cannot be found"),
+        (["--base_url", "http://nowhere.invalid", "--delay", "0"], "--delay 0 is too hasty"),
+        (["--base_url", "http://93.184.215.14/", "--delay", "0.1"], "too hasty"),
+        (["--base_url", "http://a..b/"], "--base_url 'http://a..b/' is no address"),
+        (["--base_url", "http://me@x/"], "is no address"),
+        (["--base_url", "http://x/?a=b"], "is no address"),
     ],
 )
 def test_a_wrong_option_is_one_sentence_and_status_2(tmp_path, capsys, arguments, says):
@@ -103,25 +106,41 @@ def test_a_wrong_option_is_one_sentence_and_status_2(tmp_path, capsys, arguments
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--limit", "0"], "--limit: must be at least 1"),
+        (["--delay", "nan"], "--delay: must be at least 0"),
+        (["--timeout", "0"], "--timeout: must be"),
+        (["--timeout", "1e10"], "--timeout: must be at most 600"),
+        (["--delay", "1e10"], "--delay: must be at most 3,600"),
+        (["--min_share", "90"], "--min_share: must be at most 1"),
+        (["--start", "yesterday"], "--start: 'yesterday' is no date such as 1985-03-12"),
+    ],
+)
+def test_a_value_that_its_flag_does_not_take_is_named_with_status_2(capsys, arguments, says):
+    assert ended(arguments) == 2
+    assert says in capsys.readouterr().err
+
+
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, site, capsys):
     (tmp_path / "garfield").write_text("a file in the folder's place")
     assert ended(command(site, tmp_path)) == 2
     assert "cannot be used" in capsys.readouterr().err
 
 
-def test_sources_may_be_listed_with_spaces_or_commas_and_web_means_all(site):
-    def sources(*names):
-        return DownloadOptions.from_args(Namespace(source=list(names))).sources
-
-    assert sources("gocomics", "uclick") == sources("gocomics,uclick") == ("gocomics", "uclick")
-    assert sources("web") == ("uclick", "jikos", "gocomics", "arcamax")
+def test_sources_may_be_listed_with_spaces_or_commas_and_web_means_all():
+    both = ("gocomics", "uclick")
+    assert DownloadOptions(source=["gocomics", "uclick"]).sources == both
+    assert DownloadOptions(source="gocomics,uclick").sources == both
+    assert DownloadOptions(source="web").sources == DownloadOptions().sources == tuple(SITES)
 
 
 def test_the_range_starts_with_the_comic_and_ends_today_in_new_york():
     days = DownloadOptions(start=date(1900, 1, 1), end=date(2099, 1, 1)).days(date(2026, 11, 23))
     assert (days[0], days[-1]) == (date(1978, 6, 19), date(2026, 11, 23))
     assert len(DownloadOptions(limit=300).days(date(2026, 11, 23))) == 300
-    assert DownloadOptions(comic="x:2026-11-16:mon-tue", sources=("gocomics",)).days(
+    assert DownloadOptions(comic="x:2026-11-16:mon-tue", source="gocomics").days(
         date(2026, 11, 23)
     ) == [date(2026, 11, 16), date(2026, 11, 17), date(2026, 11, 23)]
 
@@ -155,4 +174,30 @@ def test_kill_9_in_the_middle_of_a_request_loses_nothing(site, tmp_path):
     assert main(command(site, tmp_path)) == 0
     assert there(folder) == NAMES
     assert [path[-6:-4] for path in site.log[1:]] == ["13", "14", "15", "16"]
-    assert sorted(path.name for path in folder.iterdir()) == ["manifest.jsonl", "strips"]
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", "manifest.jsonl", "strips"]
+
+
+@pytest.mark.parametrize("out", ["closed pipe", "full disk", "closed"])
+def test_nobody_reading_what_it_says_does_not_end_the_download(site, tmp_path, out):
+    """`| true`, `> /dev/full` and `>&-`; the reasons are said while it runs."""
+    site.fail(BAD_PATH, html)
+    shell = {"closed pipe": "| true", "full disk": "> /dev/full", "closed": ">&-"}[out]
+    arguments = " ".join(command(site, tmp_path))
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{sys.executable} -m {MODULE} {arguments} {shell}"],
+        cwd=Path(__file__).parents[3],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert there(tmp_path / "garfield") == WITHOUT_BAD
+    assert done.stderr == ""
+    assert done.returncode == 1  # less than the share that --min_share asks
+
+
+def test_flags_are_read_without_the_http_client_and_the_parser_of_pages():
+    code = f"import sys, {MODULE}.__main__; print({{'requests', 'bs4', 'PIL'}} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[3], capture_output=True, text=True
+    )
+    assert done.stdout == "set()\n"

@@ -1,12 +1,16 @@
 """The record and the files: what is believed, what is mended, what is set aside."""
 
+import hashlib
 import json
+import os
+import shutil
 from datetime import date
 
 import pytest
 from comic_site import cmyk_jpeg, picture, pixels
 
 from garfield_vae.data.download.manifest import Manifest
+from garfield_vae.data.download.record import Entry
 from garfield_vae.data.images import BrokenImage
 
 DAY, NEXT, SUNDAY = date(1985, 3, 12), date(1985, 3, 13), date(1985, 3, 10)
@@ -117,7 +121,7 @@ def test_a_lost_manifest_is_made_again_from_the_files(folder):
     (folder / "manifest.jsonl").unlink()
     with Manifest(folder) as manifest:
         assert manifest.is_there(DAY)
-        assert manifest.other_day(picture(DAY), NEXT) == DAY
+        assert manifest.others(hashlib.sha256(picture(DAY)).hexdigest(), NEXT) == {DAY}
     assert lines(folder)[0]["bytes"] == len(picture(DAY))
 
 
@@ -163,3 +167,117 @@ def test_temporaries_of_a_killed_run_are_removed_and_strangers_left(folder):
     with Manifest(folder):
         pass
     assert files(folder) == ["manifest.jsonl", FILE, "strips/1985/my-favourite.gif"]
+
+
+# ---------------------------------------------------------------------------------------------
+# Whatever a line says, and whatever stands in the folder
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("time", value) for value in ("soon", 7, None, "0001-01-01T00:00:00+00:00", "9" * 30)),
+        *(("bytes", value) for value in (float("inf"), -1, True, "100", None, 1e300, [1])),
+        *(("source", value) for value in ("missing", "not asked", "", 7, "\udfff", "x" * 99)),
+        *(("sha256", value) for value in ("", "0", 5, "g" * 64, "\udfff" * 64)),
+        *(("status", value) for value in ("OK", 5, ["ok"], "okay")),
+        *(("date", value) for value in ("19850312", "1985-W11-2", 5, "1985-03-12T00")),
+    ],
+)
+def test_a_line_with_a_value_of_another_kind_is_made_again_from_the_file(folder, name, value):
+    (line,) = lines(folder)
+    (folder / "manifest.jsonl").write_text(json.dumps({**line, name: value}) + "\n")
+    with Manifest(folder) as manifest:
+        assert manifest.is_there(DAY)
+        assert manifest.entries[DAY].column == "disk"
+    assert [line["source"] for line in lines(folder)] == ["disk"]
+
+
+def test_a_line_that_is_longer_than_any_costs_no_other(folder):
+    path = folder / "manifest.jsonl"
+    path.write_bytes(b'{"date": "' + b"9" * 300_000 + b'"}\n' + path.read_bytes())
+    with Manifest(folder) as manifest:
+        assert manifest.is_there(DAY)
+    assert len(lines(folder)) == 1
+
+
+def test_lines_of_the_first_version_are_read(tmp_path):
+    """As garfield_vae 1 wrote them."""
+    old = [
+        '{"date": "1985-03-12", "status": "ok", "source": "uclick", "url": "https://x/ga850312.gif"'
+        f', "sha256": "{"0a" * 32}", "bytes": 24130, "size": [600, 175], '
+        '"time": "2026-11-23T12:00:00+00:00"}',
+        '{"date": "1985-03-13", "status": "missing", "reason": "uclick: gone", '
+        '"time": "2026-11-23T12:00:02+00:00"}',
+    ]
+    (tmp_path / "manifest.jsonl").write_text("\n".join(old) + "\n")
+    with Manifest(tmp_path) as manifest:
+        assert manifest.entries == {
+            DAY: Entry("ok", "uclick", "0a" * 32, 24130, date(2026, 11, 23)),
+            NEXT: Entry("missing", "", "", 0, date(2026, 11, 23)),
+        }
+
+
+def test_what_is_no_file_in_its_years_folder_is_passed_over(folder):
+    strips = folder / "strips"
+    (strips / "backup").mkdir()
+    shutil.copy(folder / FILE, strips / "backup/1985-03-11.gif")
+    (strips / "1985/1985-03-13.gif").symlink_to("nowhere.gif")
+    os.mkfifo(strips / "1985/1985-03-14.gif")
+    (strips / "1985/1985-03-15.gif").mkdir()
+    (strips / ".x.tmp").mkdir()
+    (strips / "1985/.x.tmp").mkdir()
+    os.mkfifo(folder / ".y.tmp")
+    with Manifest(folder) as manifest:
+        assert manifest.is_there(DAY)
+        assert not any(manifest.is_there(date(1985, 3, day)) for day in (11, 13, 14, 15))
+        assert manifest.strays == [
+            "strips/1985/1985-03-13.gif",
+            "strips/1985/1985-03-14.gif",
+            "strips/1985/1985-03-15.gif",
+            "strips/backup/1985-03-11.gif",
+        ]
+
+
+def test_days_whose_place_is_taken_by_a_pipe_or_a_link_are_kept_all_the_same(folder):
+    for day, make in ((13, os.mkfifo), (14, lambda path: path.symlink_to("nowhere.gif"))):
+        make(folder / f"strips/1985/1985-03-{day}.gif")
+    with Manifest(folder) as manifest:
+        for day in (13, 14):
+            manifest.keep(date(1985, 3, day), "uclick", "", picture(date(1985, 3, day)))
+    assert len(files(folder)) == 4
+
+
+def test_a_folder_in_a_strips_place_is_one_failed_day(folder):
+    (folder / "strips/1985/1985-03-13.gif").mkdir()
+    with Manifest(folder) as manifest, pytest.raises(BrokenImage, match="a folder stands in its"):
+        manifest.keep(NEXT, "uclick", "", picture(NEXT))
+
+
+def test_a_manifest_that_is_no_file_holds_nobody_up(folder):
+    (folder / "manifest.jsonl").unlink()
+    os.mkfifo(folder / "manifest.jsonl")
+    with pytest.raises(OSError, match="not a regular file"), Manifest(folder):
+        pass
+
+
+def test_what_was_set_aside_before_stays(folder):
+    for content in (b"first", b"second"):
+        (folder / "strips/1985/1985-03-13.gif").write_bytes(content)
+        with Manifest(folder) as manifest:
+            assert not manifest.is_there(NEXT)
+    aside = folder / "set-aside"
+    assert (aside / "1985-03-13.gif").read_bytes() == b"first"
+    assert (aside / "1985-03-13.2.gif").read_bytes() == b"second"
+
+
+def test_a_folder_that_is_read_only_is_read_and_left_as_it_is(folder):
+    (folder / "strips/1985/1985-03-13.gif").write_bytes(picture(NEXT))
+    (folder / "strips/1985/.1985-03-14.gif.x.tmp").write_bytes(b"")
+    before = files(folder)
+    with Manifest(folder, writable=False) as manifest:
+        assert manifest.is_there(DAY)
+        assert manifest.is_there(NEXT)
+        assert manifest.entries[NEXT].column == "disk"
+    assert files(folder) == before
+    assert len(lines(folder)) == 1

@@ -1,0 +1,194 @@
+"""Which measure sees which damage? Drawn strips, damaged in known ways, as if they were samples.
+
+    python benchmarks/sensitivity.py                 4,000 drawn strips, about ten CPU minutes
+    python benchmarks/sensitivity.py --folder DIR    a folder of real strips
+
+No network is involved. The first table holds real strips of the validation and test splits, whole
+or damaged, against other such strips: a row a damage, a column a measure, the mean over --splits
+random halves. A figure is bold, the damage seen, where it lies more than four standard deviations
+(of undamaged halves) from that of undamaged strips. The second table has the same sets, and copies
+of training strips, by the measures of copying: mean distance to the nearest training strip over
+that of real strips, share of strips with a panel that is a near copy, the test of Meehan et al.
+(2020) on distances and on relative distances, and the verdict of the report.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import scipy.ndimage
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from garfield_vae.data.build import build_store
+from garfield_vae.data.drawn import draw_folder
+from garfield_vae.evaluation.copying import Control, CopyingMeasure, copies
+from garfield_vae.evaluation.evaluate import Rows, strip_groups
+from garfield_vae.evaluation.metrics.story import with_strange_panels
+from garfield_vae.evaluation.sample_sets import Describer, plain_figures
+
+MOST_FITTED = 1000
+SEEN = 4.0  # standard deviations
+SHORT = {"random network": "network", "lines and layout": "lines"}
+Damage = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--folder", type=Path, help="strips; drawn ones if not given")
+    parser.add_argument("--count", type=int, default=4000, help="strips to draw (default: 4000)")
+    parser.add_argument("--splits", type=int, default=8, help="random halves (default: 8)")
+    parser.add_argument("--copies", type=int, default=100, help="strips of the rows of copies")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="sensitivity-") as work:
+        folder = options.folder
+        if folder is None:
+            folder = Path(work) / "drawn"
+            draw_folder(folder, options.count)
+            folder = folder / "strips"
+        store = build_store(folder, Path(work) / "store")
+        measure(store, options.splits, options.copies)
+
+
+def measure(store, splits: int, copied: int) -> None:
+    rng, groups = np.random.default_rng(0), strip_groups(store)
+    train = store.split("train")
+    held_out = np.concatenate([store.split("validation"), store.split("test")])
+    strips = store.panels[held_out]
+    training = Rows(store.panels, train)
+    print(f"{len(train):,} training strips, {len(held_out):,} others", flush=True)
+
+    describe = Describer(store.panels[train[:: -(-len(train) // MOST_FITTED)]])
+    real = describe(strips)
+    parts = [np.array_split(rng.permutation(len(held_out)), 2) for _ in range(splits)]
+    undamaged = table(real, real, parts)
+    mean, spread = undamaged.mean(axis=0), undamaged.std(axis=0, ddof=1)
+    names = list(plain_figures(real.take(parts[0][0]), real.take(parts[0][1])))
+
+    print_row("damage", [short(name) for name in names])
+    print_row("---", ["---:"] * len(names))
+    print_row("none: real strips", [f"{value:.3g}" for value in mean])
+    for name, damage in DAMAGES.items():
+        damaged = describe(damage(strips, np.random.default_rng(1)))
+        values = table(real, damaged, parts).mean(axis=0)
+        seen = np.abs(values - mean) > SEEN * np.maximum(spread, 1e-9)
+        print_row(
+            name, [f"**{v:.3g}**" if s else f"{v:.3g}" for v, s in zip(values, seen, strict=True)]
+        )
+
+    first, second = np.array_split(rng.permutation(len(held_out)), 2)
+    none = strips[:0], groups[:0]
+    control = Control(strips[first], groups[held_out[first]], *none, groups[train])
+    copying = CopyingMeasure(control, training)
+    others = strips[second]
+    count = min(copied, len(train), len(others))
+    originals = store.panels[rng.choice(train, count, replace=False)]
+    sets = {"none: real strips": others}
+    sets |= {name: damage(others, np.random.default_rng(1)) for name, damage in DAMAGES.items()}
+    sets |= repeated(originals, others[:count])
+    print()
+    print_row("strips", ["distance", "near copies", "Z_U", "Z_U, relative", "copied"])
+    print_row("---", ["---:"] * 5)
+    for name, drawn in sets.items():
+        figures, _ = copying(drawn)
+        cells = [
+            f"{figures['distance ratio'].value:.2f}",
+            f"{figures['near copies'].value:.1%}",
+            f"{figures['Z_U']:.1f}",
+            f"{figures['Z_U of relative distances']:.1f}",
+            "**yes**" if copies(figures) else "no",
+        ]
+        print_row(name, cells)
+
+
+def print_row(name: str, cells: list[str]) -> None:
+    print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def table(real, drawn, parts) -> np.ndarray:
+    """Every measure of the second half's drawn strips against the first half's real ones."""
+    return np.array([list(plain_figures(real.take(a), drawn.take(b)).values()) for a, b in parts])
+
+
+def repeated(originals: np.ndarray, others: np.ndarray) -> dict[str, np.ndarray]:
+    """Copies of training strips, in full or among `others`, as they are and disguised."""
+    half, tenth = len(originals) // 2, max(1, len(originals) // 10)
+    rng = np.random.default_rng(2)
+    mixed = np.stack([rng.permutation(originals)[:, place] for place in range(3)], axis=1)
+    return {
+        "all copies": originals,
+        "half copies": np.concatenate([originals[:half], others[half:]]),
+        "a tenth copies": np.concatenate([originals[:tenth], others[tenth:]]),
+        "mirrored copies": originals[..., ::-1],
+        "a tenth mirrored copies": np.concatenate([originals[:tenth, ..., ::-1], others[tenth:]]),
+        "copies shifted by a pixel": np.roll(originals, 1, axis=-1),
+        "copies shifted by 3 and 2": np.roll(originals, (3, 2), axis=(-1, -2)),
+        "blurred copies": blurred(4)(originals, rng),
+        "grey copies": grey(originals, rng),
+        "brighter copies": (0.8 * originals + 51).astype(np.uint8),
+        "copies of panels, mixed": mixed,
+        "one panel a copy": np.concatenate([originals[:, :1], others[:, 1:]], axis=1),
+    }
+
+
+# ---- damages: uint8 [N, 3, 3, H, W] → the same --------------------------------------------------
+
+
+def blurred(sigma: float) -> Damage:
+    return lambda strips, _: np.stack(
+        [scipy.ndimage.gaussian_filter(strip, (0, 0, sigma, sigma)) for strip in strips]
+    )
+
+
+def noisy(strips: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    noise = rng.normal(0, 20, strips.shape).astype(np.float32)
+    return (strips + noise).clip(0, 255).astype(np.uint8)
+
+
+def tinted(strips: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    shift = np.array([20, 0, -20])[:, None, None]
+    return (strips + shift).clip(0, 255).astype(np.uint8)
+
+
+def grey(strips: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    return np.repeat(strips.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
+
+
+def of_different_strips(strips: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.stack([strips[rng.permutation(len(strips)), place] for place in range(3)], axis=1)
+
+
+def collapsed(strips: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    """20 strips in turn: the halves that are compared see about as many of each."""
+    return strips[np.linspace(0, len(strips) - 1, 20).astype(int)][np.arange(len(strips)) % 20]
+
+
+DAMAGES: dict[str, Damage] = {
+    "blur of 1 pixel": blurred(1),
+    "blur of 2 pixels": blurred(2),
+    "blur of 4 pixels": blurred(4),
+    "noise": noisy,
+    "shifted colours": tinted,
+    "grey": grey,
+    "mirrored panels": lambda strips, _: strips[..., ::-1],
+    "mirrored strips": lambda strips, _: strips[:, ::-1, ..., ::-1],
+    "panels of different strips": of_different_strips,
+    "one panel of another strip": with_strange_panels,
+    "panels in reverse order": lambda strips, _: strips[:, ::-1],
+    "20 strips repeated": collapsed,
+}
+
+
+def short(name: str) -> str:
+    for long, brief in SHORT.items():
+        name = name.replace(long, brief)
+    return name
+
+
+if __name__ == "__main__":
+    main()

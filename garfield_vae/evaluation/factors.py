@@ -1,0 +1,91 @@
+"""The latent space against the known factors of drawn strips: MIG, DCI, SAP, what moves what."""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from garfield_vae.checkpoints import LoadedModel
+from garfield_vae.data.store import PanelStore
+from garfield_vae.evaluation.metrics.disentanglement import (
+    Factors,
+    dci,
+    entropies,
+    mig,
+    mutual_information,
+    sap,
+    usable_factors,
+)
+from garfield_vae.latent.codec import encode
+from garfield_vae.latent.space import LatentSpace
+
+FEWEST_STRIPS, MOST_STRIPS = 100, 1000  # forests on fewer find what is not there
+FACTOR_LATENTS = 64  # the latents that know most of the factors; forests on all take minutes
+
+
+def measure_factors(
+    loaded: LoadedModel, space: LatentSpace, store: PanelStore, rng: np.random.Generator
+) -> dict[str, Any] | None:
+    """MIG, DCI and SAP where enough strips were drawn with known factors, else None."""
+    path = store.path.parent / "factors.jsonl"
+    if not path.is_file():
+        return None
+    records = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        records[record["date"]] = record
+    rows = np.arange(len(store))
+    if len(rows) > MOST_STRIPS:
+        rows = np.sort(rng.choice(rows, MOST_STRIPS, replace=False))
+    rows = np.array([row for row in rows if store.names[row] in records], dtype=int)
+    if len(rows) < FEWEST_STRIPS:
+        return None
+    factors = usable_factors([records[store.names[row]] for row in rows])
+    if not factors:
+        return None
+    means, _ = encode(loaded.model, store.panels[rows])
+    return {"strips": len(rows)} | factor_figures(means, space.coordinates(means), factors)
+
+
+def factor_figures(
+    means: np.ndarray, coordinates: np.ndarray, factors: Factors, shown: int = 8
+) -> dict[str, Any]:
+    """MIG, DCI and SAP of latent means [N, z] and of PCA coordinates [N, k] against factors.
+
+    Either is cut to the dimensions that matter: the 64 means that know most of the factors, the
+    first 64 components. "moves" is [shown, factors]: how much of a factor's entropy each of the
+    first components knows.
+    """
+    known = mutual_information(means, factors)
+    best = np.sort(np.argsort(-known.sum(axis=1))[:FACTOR_LATENTS])
+    figures: dict[str, Any] = {"names": list(factors)}
+    for name, dimensions in (
+        ("latent dimensions", means[:, best]),
+        ("components", coordinates[:, :FACTOR_LATENTS]),
+    ):
+        scores = dci(dimensions, factors)
+        figures[name] = {
+            "MIG": _mean(mig(dimensions, factors)),
+            "SAP": _mean(sap(dimensions, factors)),
+            "disentanglement": scores.disentanglement,
+            "completeness": scores.completeness,
+            "informativeness": _mean(scores.informativeness),
+            "informativeness by factor": scores.informativeness,
+        }
+    figures["moves"] = _above_chance(coordinates[:, :shown], factors)
+    return figures
+
+
+def _above_chance(coordinates: np.ndarray, factors: Factors) -> np.ndarray:
+    """Mutual information over the factor's entropy, less what shuffled strips give: [k, factors].
+
+    Bins of few strips seem to know something of anything.
+    """
+    shuffled = np.random.default_rng(0).permutation(len(coordinates))
+    found = mutual_information(coordinates, factors)
+    chance = mutual_information(coordinates[shuffled], factors)
+    return np.clip((found - chance) / entropies(factors), 0, 1)
+
+
+def _mean(by_factor: dict[str, float]) -> float:
+    return float(np.mean(list(by_factor.values())))

@@ -1,0 +1,170 @@
+"""The pictures of a report: which strips are shown, and what each of them is called."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from garfield_vae.evaluation.metrics.memorisation import Nearest
+from garfield_vae.latent.codec import decode
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.model.networks import StripVAE
+
+SHOWN_SAMPLES, SHOWN_OTHERS, SHOWN_WALKS, SHOWN_NEAREST = 12, 4, 6, 4
+WALK_STEPS = (-3.0, -1.5, 0.0, 1.5, 3.0)  # standard deviations
+LEAST_EXPLAINED = 0.001  # a component below it moves nothing that could be seen
+MORPH_STEPS = 7
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One strip, uint8 [3, 3, H, W], with the words under it and those that replace it."""
+
+    panels: np.ndarray
+    label: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Strips along one principal component; `explained` is its share of the latents' variance."""
+
+    component: int
+    explained: float
+    pictures: list[Picture]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """All pictures of a report.
+
+    reconstructions   pairs (strip, its reconstruction): the best, the median and the worst
+    samples           by sampler, the first that were drawn
+    nearest           pairs (sample, training strip): those of the first sampler that come nearest
+    """
+
+    reconstructions: list[tuple[Picture, Picture]]
+    samples: dict[str, list[Picture]]
+    walks: list[Walk]
+    morph: list[Picture]
+    nearest: list[tuple[Picture, Picture]]
+
+
+def choose_pictures(
+    model: StripVAE,
+    space: LatentSpace,
+    *,
+    held_out: np.ndarray,
+    names: Sequence[str],
+    reconstructions: np.ndarray,
+    errors: np.ndarray,
+    means: np.ndarray,
+    samples: dict[str, np.ndarray],
+    nearest: dict[str, Nearest],
+    training: Any,
+    training_names: Sequence[str],
+) -> Pictures:
+    """Chooses from what was measured, and decodes walks and a morph.
+
+    held_out, reconstructions, samples of each sampler are uint8 [·, 3, 3, H, W]; errors [N] and
+    means [N, z] belong to the held-out strips, `nearest` to the samples.
+    """
+    order = np.argsort(errors)
+    first = next(iter(samples))
+    shown = {name: SHOWN_SAMPLES if name == first else SHOWN_OTHERS for name in samples}
+    return Pictures(
+        reconstructions=[
+            _reconstruction(word, row, held_out, reconstructions, errors, names)
+            for word, row in _best_median_worst(order)
+        ],
+        samples={
+            name: [
+                Picture(strip, f"sample {i + 1}", f"Sample {i + 1} of the {name} sampler")
+                for i, strip in enumerate(strips[: shown[name]])
+            ]
+            for name, strips in samples.items()
+        },
+        walks=[
+            _walk(model, space, component)
+            for component, share in enumerate(space.explained[:SHOWN_WALKS])
+            if share >= LEAST_EXPLAINED
+        ],
+        morph=_morph(model, means, names, order),
+        nearest=_nearest(samples[first], nearest[first], training, training_names),
+    )
+
+
+def _nearest(
+    samples: np.ndarray, nearest: Nearest, training: Any, names: Sequence[str]
+) -> list[tuple[Picture, Picture]]:
+    """The samples with the panels most like a training panel, and the strips that those are of."""
+    pairs = []
+    for i in np.argsort(nearest.relative.min(axis=1))[:SHOWN_NEAREST]:
+        panel = int(nearest.relative[i].argmin())
+        row = int(nearest.panel_row[i, panel])
+        label = f"sample {i + 1}, panel {panel + 1}: {nearest.relative[i, panel]:.2f}"
+        pairs.append(
+            (
+                Picture(samples[i], label, f"Sample {i + 1} of the sampler"),
+                Picture(training[[row]][0], names[row], f"Training strip {names[row]}"),
+            )
+        )
+    return pairs
+
+
+def _best_median_worst(order: np.ndarray) -> list[tuple[str, int]]:
+    """Two rows of each, the worst last; with few strips one of each."""
+    many = 2 if len(order) >= 6 else 1
+    middle = (len(order) - many) // 2
+    parts = {"best": order[:many], "median": order[middle:][:many], "worst": order[-many:]}
+    return [(word, int(row)) for word, rows in parts.items() for row in rows]
+
+
+def _reconstruction(word, row, held_out, reconstructions, errors, names) -> tuple[Picture, Picture]:
+    name = names[row]
+    return (
+        Picture(held_out[row], f"{word}: {name}", f"Test strip {name}"),
+        Picture(
+            reconstructions[row],
+            f"reconstruction, MSE {errors[row]:.3f}",
+            f"Reconstruction of strip {name}",
+        ),
+    )
+
+
+def _walk(model: StripVAE, space: LatentSpace, component: int) -> Walk:
+    coordinates = np.zeros((len(WALK_STEPS), component + 1), np.float32)
+    coordinates[:, component] = WALK_STEPS
+    strips = decode(model, space.latents(coordinates).astype(np.float32))
+    pictures = [
+        Picture(
+            strip,
+            f"{step:+.1f}".replace("-", "−") if step else "0, the mean strip",
+            f"Strip at {step:+.1f} standard deviations of component {component + 1}",
+        )
+        for step, strip in zip(WALK_STEPS, strips, strict=True)
+    ]
+    return Walk(component + 1, float(space.explained[component]), pictures)
+
+
+def _morph(
+    model: StripVAE, means: np.ndarray, names: Sequence[str], order: np.ndarray
+) -> list[Picture]:
+    """From the strip that is drawn best to the one among the better half that is furthest from it.
+
+    Ends that the network draws well show what lies between them, and not what it cannot draw.
+    """
+    first = order[0]
+    others = order[1 : max(2, len(order) // 2)]
+    last = others[np.square(means[others] - means[first]).sum(axis=1).argmax()]
+    shares = np.linspace(0, 1, MORPH_STEPS, dtype=np.float32)
+    strips = decode(model, (1 - shares[:, None]) * means[first] + shares[:, None] * means[last])
+    return [
+        Picture(
+            strip,
+            {0.0: names[first], 1.0: names[last]}.get(float(share), f"{share:.0%}"),
+            f"Strip {share:.0%} of the way from {names[first]} to {names[last]}",
+        )
+        for share, strip in zip(shares, strips, strict=True)
+    ]

@@ -1,0 +1,159 @@
+"""The figures of an evaluation in plain sentences, the most trustworthy first."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from garfield_vae.evaluation.metrics.intervals import Estimate
+
+FEW_STRIPS = 300  # below so many test strips, distances between sets are mostly chance
+COLLAPSED_RATE = 1.0  # nats a strip
+STORY_NAMES = {
+    "together": "panels that do not belong together",
+    "order": "panels in the wrong order",
+    "facing": "panels that face the wrong way",
+}
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """`tone` is good, plain or warning."""
+
+    tone: str
+    text: str
+
+
+def summary(figures: dict[str, Any], metrics: list[dict[str, float]]) -> list[Sentence]:
+    """What the figures of `evaluate_run` and the rows of metrics.csv say.
+
+    Reconstructions come first: their errors are certain with few strips. With few test strips the
+    distances between sets are not told here; the table has them with their intervals.
+    """
+    found = [reconstruction(figures["reconstruction"]), compression(figures["compression"])]
+    found += calibration(figures["compression"])
+    found += overfitting(metrics)
+    for name in figures["samplers"]:
+        found.append(memorisation(name, figures["copying"][name]))
+    if figures["strips"]["test"] < FEW_STRIPS:
+        found.append(
+            Sentence(
+                "plain",
+                f"There are {figures['strips']['test']} test strips. Below {FEW_STRIPS}, distances "
+                "between sets of samples and sets of real strips are mostly chance: go by the "
+                "reconstructions, by the pictures, and by intervals.",
+            )
+        )
+    else:
+        for name in figures["samplers"]:
+            found.append(samples(name, figures["samples"]["against test strips"]))
+    return found
+
+
+def reconstruction(lines: dict[str, dict[str, Estimate]]) -> Sentence:
+    model = lines["this model"]["mse"]
+    others = {name: line["mse"].value for name, line in lines.items() if name != "this model"}
+    beaten = [f"{name} ({mse:.3f})" for name, mse in others.items() if model.value < mse]
+    not_beaten = [f"{name} ({mse:.3f})" for name, mse in others.items() if model.value >= mse]
+    text = f"The mean squared error on test strips is {model.value:.3f}"
+    if beaten:
+        text += f", below that of {_and(beaten)}"
+    if not_beaten:
+        text += f"{', but' if beaten else ','} not below that of {_and(not_beaten)}"
+    if model.value >= others["mean image"]:
+        return Sentence("warning", text + ".")
+    return Sentence("good" if len(not_beaten) <= 1 else "plain", text + ".")
+
+
+def compression(figures: dict[str, Any]) -> Sentence:
+    rate, size = figures["rate"].value, figures["rate, bytes"].value
+    if rate < COLLAPSED_RATE or figures["active units"] < figures["dimensions"] / 100:
+        return Sentence(
+            "warning",
+            f"Posterior collapse: the latent vector carries {rate:,.1f} nats a strip, in "
+            f"{figures['active units']:,} of {figures['dimensions']:,} dimensions. A lower beta "
+            f"helps: the calibrated value is {figures['calibrated beta']:.2g}.",
+        )
+    return Sentence(
+        "plain",
+        f"The latent vector carries {rate:,.0f} nats ({size:,.0f} bytes) a strip, half of them in "
+        f"{figures['dimensions of half the rate']:,} of its {figures['dimensions']:,} dimensions; "
+        "what these bytes keep of a strip is what the reconstructions show.",
+    )
+
+
+def calibration(figures: dict[str, Any]) -> list[Sentence]:
+    ratio = figures["beta ratio"]
+    if ratio is None or 1 / 3 <= ratio <= 3:
+        return []
+    if ratio > 1:
+        text, drawback = f"{ratio:.0f} times", "strips are blurred for a simpler latent space"
+    else:
+        text, drawback = (
+            f"1/{1 / ratio:.0f} of",
+            "detail is kept, but samples may fall between what the decoder knows",
+        )
+    return [
+        Sentence(
+            "plain" if 1 / 30 <= ratio <= 30 else "warning",
+            f"Beta ({figures['beta']:.2g}) is {text} the calibrated value "
+            f"({figures['calibrated beta']:.2g}): {drawback}.",
+        )
+    ]
+
+
+def overfitting(metrics: list[dict[str, float]]) -> list[Sentence]:
+    both = [
+        (row["train/distortion"], row["validation/distortion"])
+        for row in metrics
+        if "train/distortion" in row and "validation/distortion" in row
+    ]
+    if not both or both[-1][1] < 1.25 * both[-1][0]:
+        return []
+    train, validation = both[-1]
+    return [
+        Sentence(
+            "warning",
+            f"Overfitting: at the end of training the distortion of training strips was "
+            f"{train:.3f} and that of validation strips {validation:.3f}. More strips, a higher "
+            "beta or a smaller network help.",
+        )
+    ]
+
+
+def memorisation(name: str, copying: dict[str, Any]) -> Sentence:
+    new, copies = copying["novelty, latents"], copying["near copies"]
+    real, who = copying["near copies among real strips"], f"amples of the {name} sampler"
+    distance = f"{new.value:.2f} times as far from the nearest training strip as test strips do"
+    if copying["verdict"]:
+        reasons = "; ".join(copying["verdict"])
+        return Sentence("warning", f"S{who} repeat training strips: {reasons}.")
+    if new.value < 0.9 and (new.high or new.value) < 1:
+        return Sentence(
+            "warning", f"S{who} stay close to training strips: their latents lie {distance}."
+        )
+    return Sentence(
+        "plain",
+        f"No copying is found in s{who}: {copies.value:.1%} of them have a panel that is a near "
+        f"copy of a training panel (of real strips {real.value:.1%}), and their latents lie "
+        f"{distance}.",
+    )
+
+
+def samples(name: str, sets: dict[str, Any]) -> Sentence:
+    def of(which: str, kind: str, measure: str) -> float:
+        return sets[which][kind][measure].value
+
+    kind = "lines and layout"
+    story = {key: of(name, "story", key) for key in STORY_NAMES}
+    worst = max(story, key=story.__getitem__)
+    return Sentence(
+        "plain",
+        f"Samples of the {name} sampler: KID {of(name, kind, 'KID'):.4f} on {kind} (as many real "
+        f"strips {of('real strips', kind, 'KID'):.4f}, reconstructions "
+        f"{of('reconstructions', kind, 'KID'):.4f}), recall {of(name, kind, 'recall'):.2f} (real "
+        f"{of('real strips', kind, 'recall'):.2f}); a classifier for {STORY_NAMES[worst]} ranks a "
+        f"real strip above a sample in {story[worst]:.0%} of pairs (50 % is chance).",
+    )
+
+
+def _and(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]

@@ -1,0 +1,251 @@
+"""What the page can ask for, as Python: the model with its painter, the positions, the names, the
+strips, and the prior. server.py puts it behind HTTP."""
+
+import base64
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from PIL import Image
+
+from garfield_vae.data.images import open_strip
+from garfield_vae.data.panels import cut_panels, join_panels
+from garfield_vae.data.store import PanelStore
+from garfield_vae.explorer.component_names import ComponentNames, suggested_name
+from garfield_vae.explorer.renderer import Painter
+from garfield_vae.explorer.states import (
+    LIMIT,
+    MAX_TEMPERATURE,
+    BadRequest,
+    Positions,
+    State,
+    as_json,
+    between,
+)
+from garfield_vae.geometry import PANELS
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.util.pictures import gif_bytes, png_bytes, sheet
+
+if TYPE_CHECKING:  # it brings Lightning, which takes seconds, for a name in an annotation
+    from garfield_vae.checkpoints import LoadedModel
+
+ENDS = 3.0  # standard deviations that the small pictures show
+SMALL = 160  # their width in pixels
+CANDIDATES = 6  # samples of which the sharpest is the strip that the page opens on
+SAMPLES_ON_MAP = 300  # where there are no strips
+EMPTY_SPREAD = 16  # grey levels: a panel whose middle 98 % of values lie closer is empty
+HOLD = 0.8  # seconds that an animation rests at its ends
+JOBS_REMEMBERED = 64
+
+
+class Prior(Protocol):
+    """A learned density over latents, in latent units, float32."""
+
+    def sample(self, n: int, seed: int) -> np.ndarray:
+        """New latents [n, z]."""
+
+    def refine(self, latent: np.ndarray, held: Sequence[int]) -> np.ndarray:
+        """A likely latent [z] near `latent` [z]; the coordinates of the components `held` stay."""
+
+    def complete(self, latent: np.ndarray, panels: Sequence[int], seed: int) -> np.ndarray:
+        """`latent` [z] with the given panels, counted from 0, drawn anew to fit the others."""
+
+
+class Explorer:
+    """One model to play with. `latents` are the posterior means [N, z] of `store`'s strips, in its
+    order; without either there are no real strips. `folder` keeps the components' names. Without a
+    `prior`, samples come from the space's kernel density, and nothing is refined or completed."""
+
+    def __init__(
+        self,
+        loaded: "LoadedModel",
+        space: LatentSpace,
+        store: PanelStore | None,
+        latents: np.ndarray | None,
+        folder: Path,
+        sliders: int = 20,
+        prior: Prior | None = None,
+    ):
+        self.store = store if latents is not None else None
+        self.prior = prior
+        self.painter = Painter(loaded.model)
+        names = store.names if self.store else ()
+        sample = prior and (lambda n, seed: self.painter.run(prior.sample, n, seed))
+        self.positions = Positions(space, sliders, names, latents, sample)
+        self.names = ComponentNames(folder)
+        self.title = folder.resolve().name
+        self.suggestions: list[str] = []
+        self.progress: OrderedDict[str, float] = OrderedDict()  # job → the share that is done
+        self._once = threading.Lock()
+        config = loaded.model.config
+        self.panel_size = config["panel_height"], config["panel_width"]
+
+    def info(self) -> dict:
+        explained = self.positions.space.explained[: self.positions.sliders]
+        strips = self.positions.names
+        return {
+            "title": self.title,
+            "model": self.positions.fingerprint,
+            "dimensions": len(self.positions.space.mean),
+            "limit": LIMIT,
+            "ends": ENDS,
+            "max_temperature": MAX_TEMPERATURE,
+            "panels": PANELS,
+            "start": as_json(self.start()),
+            "sliders": [
+                {"explained": float(share), "name": self.names.names.get(index, "")}
+                for index, share in enumerate(explained)
+            ],
+            "strips": {"count": len(strips), "first": strips[0], "last": strips[-1]}
+            if len(strips)
+            else None,
+            "can": ["detail", "encode", "gif", "name"]
+            + (["refine", "complete"] if self.prior else []),
+        }
+
+    # -----------------------------------------------------------------------------------------
+    # Strips to begin with
+
+    def start(self) -> State:
+        """The strip that the page opens on."""
+        with self._once:  # the first page that asks waits for it, others too
+            return self._start
+
+    def prepare(self) -> None:
+        """Finds that strip before the first page asks."""
+        with suppress(CancelledError, RuntimeError):  # the explorer has ended meanwhile
+            self.start()
+
+    @cached_property
+    def _start(self) -> State:
+        draws = [self.positions.of_draw(seed, 1.0) for seed in range(1, CANDIDATES + 1)]
+        latents = np.stack([self.positions.latents(draw) for draw in draws])
+        sharpest = np.argmax([sharpness(strip) for strip in self.painter.strips(latents)])
+        return draws[int(sharpest)]
+
+    def encode(self, content: bytes) -> dict:
+        """The bytes of a picture → its state, the picture as it was cut, and which of its panels
+        are empty."""
+        panels = cut_panels(open_strip(content), *self.panel_size)
+        state = self.positions.of_latent(self.painter.posterior_mean(panels))
+        cut = base64.b64encode(png_bytes(Image.fromarray(join_panels(panels)))).decode()
+        return {
+            "state": as_json(state),
+            "original": f"data:image/png;base64,{cut}",
+            "empty": [index for index, panel in enumerate(panels) if is_empty(panel)],
+        }
+
+    def map(self) -> dict:
+        """Every strip (or, where there are none, samples) by its first two coordinates, in
+        standard deviations: names [N] and points, a flat list [2·N]."""
+        if self.store is not None:
+            names = list(self.positions.names)
+            slices = np.array_split(np.arange(len(names)), len(names) // 4096 + 1)
+            latents = (self.positions.means[part] for part in slices)
+        else:
+            names = list(range(1, SAMPLES_ON_MAP + 1))
+            latents = [np.stack([self.positions.sampled(seed) for seed in names])]
+        space = self.positions.space
+        points = np.concatenate([space.coordinates(part)[:, :2] for part in latents])
+        if points.shape[1] == 1:  # a space of one component
+            points = np.pad(points, ((0, 0), (0, 1)))
+        return {
+            "of": "strips" if self.store is not None else "samples",
+            "names": names,
+            "points": [round(float(value), 3) for value in points.reshape(-1)],
+        }
+
+    # -----------------------------------------------------------------------------------------
+    # Pictures of several strips
+
+    def ends_png(self, state: State, page: str = "", turn: int = 0) -> bytes:
+        """A strip with one slider at −3 and at 3, the others as they are: two columns, a row a
+        slider. Raises Superseded as `Painter.strip` does."""
+        strips = self._strips_at_ends(state, page, turn)
+        gutter = (strips.shape[1] - self.panel_size[0]) // 2
+        strips = strips[:, gutter:-gutter, gutter:-gutter]
+        return png_bytes(sheet(strips, columns=2, width=SMALL, margin=0))
+
+    def _strips_at_ends(self, state: State, page: str = "", turn: int = 0) -> np.ndarray:
+        latents = []
+        for slider in range(self.positions.sliders):
+            for end in (-ENDS, ENDS):
+                knobs = state.knobs.copy()
+                knobs[slider] = end
+                latents.append(self.positions.latents(State(knobs, state.panels, state.base)))
+        return np.stack(list(self.painter.strips(np.stack(latents), page, turn)))
+
+    def suggest_names(self) -> list[str]:
+        """A name a slider, by what its ends do to the mean strip."""
+        with self._once:
+            if not self.suggestions:
+                k = self.positions.sliders
+                mean = State(np.zeros(k, np.float32), np.zeros((PANELS, k), np.float32))
+                ends = self._strips_at_ends(mean)
+                self.suggestions = [
+                    suggested_name(low, high)
+                    for low, high in zip(ends[::2], ends[1::2], strict=True)
+                ]
+            return self.suggestions
+
+    def walk(self, a: State, b: State, frames: int, seconds: float, job: str = "") -> bytes:
+        """An endless GIF from a to b and back; `progress[job]` says how much is painted."""
+        steps = np.linspace(0, 1, frames)
+        latents = np.stack([self.positions.latents(between(a, b, t)) for t in steps])
+        strips = []
+        try:
+            for strip in self.painter.strips(latents):
+                strips.append(strip)
+                self.progress[job] = len(strips) / frames
+                while len(self.progress) > JOBS_REMEMBERED:
+                    self.progress.popitem(last=False)
+            return gif_bytes(strips, None, seconds, HOLD)
+        finally:
+            self.progress.pop(job, None)
+
+    # -----------------------------------------------------------------------------------------
+    # What the prior can do
+
+    def refine(self, state: State, held: Sequence[int]) -> State:
+        """The strip, moved to where the prior finds it likely; the sliders `held` stay."""
+        latent = self._whole(state)
+        return self._moved(state, self._ask_prior().refine, latent, held, label="cleared up")
+
+    def complete(self, state: State, panels: Sequence[int], seed: int) -> State:
+        """The strip with some panels drawn anew, to fit the others."""
+        which = " and ".join(str(panel + 1) for panel in panels)
+        latent, label = self._whole(state), f"panel {which} drawn anew"
+        return self._moved(state, self._ask_prior().complete, latent, panels, seed, label=label)
+
+    def _whole(self, state: State) -> np.ndarray:
+        """The latent of the strip, as if no panel had been moved alone."""
+        return self.positions.latents(State(state.knobs, 0 * state.panels, state.base))[0]
+
+    def _moved(self, state: State, work, *arguments, label: str) -> State:
+        moved = self.positions.of_latent(self.painter.run(work, *arguments), label)
+        return State(moved.knobs, state.panels, moved.base)
+
+    def _ask_prior(self) -> Prior:
+        if self.prior is None:
+            raise BadRequest("this model came without a prior: nothing can be drawn anew")
+        return self.prior
+
+
+def sharpness(strip: np.ndarray) -> float:
+    """Mean difference of neighbouring pixels of uint8 [h, w, 3]: a foggy strip has little."""
+    pixels = strip.astype(np.float32)
+    return float(sum(np.abs(np.diff(pixels, axis=axis)).mean() for axis in (0, 1)))
+
+
+def is_empty(panel: np.ndarray) -> bool:
+    """Whether a panel, uint8 [3, H, W], is one flat colour but for specks and its border."""
+    y, x = (size // 8 for size in panel.shape[1:])
+    inside = panel[:, y:-y, x:-x]
+    low, high = np.percentile(inside, (1, 99), axis=(1, 2))
+    return bool((high - low).max() < EMPTY_SPREAD)

@@ -1,0 +1,80 @@
+// The strip's canvas. One picture is under way at a time, and when it has come the newest state is
+// next: those between are never asked for, so a drag does not queue up behind itself.
+
+const RETRY = 1500; // milliseconds until a server that is gone is asked again
+
+// A picture from a Blob or an address, ready to be drawn.
+export async function loaded(source) {
+  const picture = new Image();
+  const address = source instanceof Blob ? URL.createObjectURL(source) : source;
+  try {
+    picture.src = address;
+    await picture.decode();
+  } finally {
+    if (source instanceof Blob) URL.revokeObjectURL(address);
+  }
+  return picture;
+}
+
+// Draws a strip's picture on a small canvas.
+export function drawSmall(canvas, picture, width = 320) {
+  canvas.width = width;
+  canvas.height = Math.round((width * picture.height) / picture.width);
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+}
+
+export class StripCanvas {
+  #canvas; #figure; #backend; #wanted = null; #working = false;
+
+  // failed(error, state) is told of what went wrong, settled(state) when the newest is painted.
+  constructor(canvas, backend, { failed, settled }) {
+    this.#canvas = canvas;
+    this.#figure = canvas.closest("figure");
+    this.#backend = backend;
+    this.failed = failed;
+    this.settled = settled;
+  }
+
+  show(state) {
+    this.#wanted = state;
+    this.#busy(true);
+    if (!this.#working) this.#work();
+  }
+
+  #busy(busy) { this.#figure.setAttribute("aria-busy", String(busy)); }
+
+  async #work() {
+    this.#working = true;
+    while (this.#wanted) {
+      const state = this.#wanted;
+      this.#wanted = null;
+      try {
+        this.#draw(await this.#backend.live(state));
+        if (this.#wanted) continue;
+        this.#busy(false);
+        this.settled(state);
+      } catch (error) {
+        if (error.superseded || (this.#wanted && !error.gone)) continue;
+        this.failed(error, state);
+        if (!error.gone) continue;
+        await new Promise((resolve) => { setTimeout(resolve, RETRY); });
+        this.#wanted ??= state;
+      }
+    }
+    this.#busy(false);
+    this.#working = false;
+  }
+
+  #draw(picture) {
+    // setting a canvas's size clears it, so only when it changes
+    if (this.#canvas.width !== picture.width) this.#canvas.width = picture.width;
+    if (this.#canvas.height !== picture.height) this.#canvas.height = picture.height;
+    this.#canvas.getContext("2d").drawImage(picture, 0, 0);
+    picture.close?.();
+  }
+
+  // A small copy of what is on the canvas, for a pin or a favourite.
+  copyTo(canvas) { drawSmall(canvas, this.#canvas); }
+}

@@ -1,0 +1,115 @@
+"""Flags: what they take, what they refuse, and that none of it loads anything heavy."""
+
+import argparse
+import subprocess
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pytest
+
+from garfield_vae.cli.flags import (
+    add_options,
+    decimal,
+    option,
+    path,
+    refuse_idle_flags,
+    share,
+    typed,
+    whole,
+)
+from garfield_vae.cli.options import ProcessOptions, TrainOptions, strip_source
+from garfield_vae.data.download.sites import SITES
+from garfield_vae.util.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+HEAVY = "torch numpy pytorch_lightning scipy sklearn PIL requests bs4 flask matplotlib tensorboard"
+
+
+@pytest.mark.parametrize("script", ["process_model.py", "train_torch.py"])
+@pytest.mark.parametrize("flags", [["--help"], ["--no_such_flag"], ["--seed", "x"]])
+def test_help_and_a_wrong_flag_load_nothing_heavy(script, flags):
+    program = f"""
+import runpy, sys
+sys.argv = {[script, *flags]!r}
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit as ended:
+    print(ended.code, file=sys.stderr)
+print([name for name in {HEAVY!r}.split() if name in sys.modules])
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert done.stderr.splitlines()[-1] == ("0" if flags == ["--help"] else "2")
+
+
+@pytest.mark.parametrize(
+    ("read", "good", "bad"),
+    [
+        (whole(1, 9), {"1": 1, "9": 9}, ["0", "10", "1.0", "", "x", "9" * 5000]),
+        (decimal(0, 2), {"0": 0.0, "2": 2.0, "1e-3": 1e-3}, ["-1", "2.1", "nan", "inf", "x"]),
+        (decimal(0, 2, open_end=True), {"1e-9": 1e-9}, ["0", "-0.0", "nan"]),
+        (decimal(0), {"1e300": 1e300}, ["inf", "1e309", "nan", "-1e-9"]),
+        (share, {"0": 0.0, "1": 1.0}, ["1.01", "-0.1"]),
+        (path, {"a b": "a b"}, ["", " ", "\n"]),
+        (
+            strip_source,
+            {"web": "web", "drawn": "drawn", "arcamax,uclick": "arcamax,uclick"},
+            ["Drawn", "", "web,drawn", "uclick,uclick", "uclick,", "uclick,nosuch"],
+        ),
+    ],
+)
+def test_what_a_flag_reads_and_what_it_refuses(read, good, bad):
+    for text, value in good.items():
+        assert read(text) == value
+    for text in bad:
+        with pytest.raises(argparse.ArgumentTypeError) as refused:
+            read(text)
+        assert len(str(refused.value)) < 200
+
+
+def test_a_source_that_is_not_known_is_answered_by_all_that_are():
+    with pytest.raises(argparse.ArgumentTypeError) as refused:
+        strip_source("Drawn")
+    for name in ("web", "drawn", "folder", *SITES):
+        assert name in str(refused.value)
+
+
+@dataclass(frozen=True)
+class Options:
+    plain: int = option(1, "some", "always has an effect", type=whole(0, 5))
+    fine: int = option(1, "some", "with --big only", needs=("--big", "--huge"), type=whole(0, 5))
+
+
+def test_only_what_was_typed_is_given_even_where_it_is_the_default():
+    parser = argparse.ArgumentParser()
+    add_options(parser, Options, without=("plain",))
+    assert typed(parser.parse_args([]), Options) == {}
+    assert typed(parser.parse_args(["--fine", "1"]), Options) == {"fine": 1}
+
+
+def test_a_flag_without_an_effect_is_refused_by_name():
+    refuse_idle_flags(["plain", "fine"], Options, ["--huge", "--small"])
+    refuse_idle_flags(["plain"], Options, ["--small"])
+    with pytest.raises(UserError) as refused:
+        refuse_idle_flags(["plain", "fine"], Options, ["--small", "--tiny"])
+    sentence = "--fine has no effect on --small and --tiny, only on --big or --huge: leave it out"
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize("options", [TrainOptions, ProcessOptions])
+def test_every_default_is_what_its_own_flag_would_read(options):
+    for item in fields(options):
+        read = item.metadata["argument"].get("type")
+        if read and item.default not in (None, ""):
+            assert read(str(item.default)) == item.default, item.name
+
+
+@pytest.mark.parametrize("options", [TrainOptions, ProcessOptions])
+def test_every_number_has_a_bound(options):
+    for item in fields(options):
+        read = item.metadata["argument"].get("type")
+        if isinstance(item.default, int | float) and not isinstance(item.default, bool):
+            with pytest.raises(argparse.ArgumentTypeError, match="at most"):
+                read(str(10**30))

@@ -28,6 +28,7 @@ loss is 1 at every t, and a loss of 0.7 says that 30 % of what a Gaussian cannot
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -35,11 +36,12 @@ from torch import Tensor, nn
 
 from garfield_vae.geometry import PANELS
 from garfield_vae.model.flow import GaussianFlow, integrate, path, slerp, step_times, times_at
-from garfield_vae.model.init import low_frequencies
+from garfield_vae.model.init import cosine_basis
 from garfield_vae.model.velocity import PatchTransformer
 
 STEPS = 12  # of Heun's method, from noise to a strip
 GUIDANCE = 1.5
+REFINE_FROM = 0.25  # time: later, fog stays; earlier, more is drawn anew than has to be
 KNOWN_SHARE = 0.5  # of the training examples have a known panel
 WORTH_USING = 0.98  # held-out loss; above it the network says nothing about new strips
 LARGEST = {  # sizes far beyond what anybody trains: a file from elsewhere may ask for any
@@ -93,6 +95,7 @@ class LatentPrior(nn.Module):
         super().__init__()
         self.config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         check(self.config)
+        self.bf16 = False  # whether the network computes in bfloat16: set it where that is fast
         shape = (PANELS, code_channels, code_height, code_width)
         self.network = PatchTransformer(
             shape, (patch_height, patch_width), width, depth, heads, dropout
@@ -100,7 +103,7 @@ class LatentPrior(nn.Module):
         self.register_buffer("mean", torch.zeros(z_dim))
         self.register_buffer("directions", torch.eye(components, z_dim))  # orthonormal rows
         self.register_buffer("std", torch.ones(components))  # along each, in latent units
-        maps = low_frequencies(shape, z_dim)  # [z_dim, 3·C·h·w]: every latent is a wave in a panel
+        maps = cosine_basis(shape, z_dim)  # [z_dim, 3·C·h·w]: every latent is a wave in a panel
         self.register_buffer("maps", maps, persistent=False)
         panel_of = maps.unflatten(1, (PANELS, -1)).square().sum(2).argmax(1)  # [z_dim]
         self.register_buffer("panel_of", panel_of, persistent=False)
@@ -146,7 +149,8 @@ class LatentPrior(nn.Module):
         every t, as code maps, and answers in code maps.
         """
         maps = view * x @ self.directions @ self.maps
-        answer = self.network(maps, t, given.maps, given.known)
+        with torch.autocast(x.device.type, torch.bfloat16) if self.bf16 else nullcontext():
+            answer = self.network(maps, t, given.maps, given.known)
         return answer.float() @ self.maps.T @ self.directions.T
 
     def velocity(self, x: Tensor, t: float, guidance: float, given: Given) -> Tensor:
@@ -171,8 +175,7 @@ class LatentPrior(nn.Module):
         network learns to finish strips.
         """
         batch = len(latents)
-        uniform = (torch.arange(batch) + torch.rand(batch, generator=generator)) / batch
-        t = times_at(uniform).to(latents)  # spread evenly: every batch asks about every time
+        t = self.draw_times(batch, generator)
         noise = self.noise(batch, generator)
         known = random_panels(batch, generator).to(latents)
         return self.errors(latents, t, noise, known).mean()
@@ -231,7 +234,7 @@ class LatentPrior(nn.Module):
     def refine(
         self,
         latents: Tensor,
-        t: float,
+        t: float = REFINE_FROM,
         held: Tensor | None = None,
         steps: int = STEPS,
         guidance: float = GUIDANCE,
@@ -287,6 +290,10 @@ class LatentPrior(nn.Module):
         """Moves x [N, k] along the learned flow from the first time to the last."""
         given = given or nothing_given(len(x), self.maps)
         return integrate(lambda x, t: self.velocity(x, t, guidance, given), x, times, hold)
+
+    def draw_times(self, n: int, generator: torch.Generator | None) -> Tensor:
+        """[n] times t as training draws them, spread evenly: every batch asks about every time."""
+        return times_at((torch.arange(n) + torch.rand(n, generator=generator)) / n).to(self.mean)
 
     def noise(self, n: int, generator: torch.Generator | None) -> Tensor:
         """[n, components] from N(0, I), drawn on the CPU."""

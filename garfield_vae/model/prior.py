@@ -41,7 +41,7 @@ from garfield_vae.model.velocity import PatchTransformer
 
 STEPS = 12  # of Heun's method, from noise to a strip
 GUIDANCE = 1.5
-REFINE_FROM = 0.25  # time: later, fog stays; earlier, more is drawn anew than has to be
+REFINE_FROM = 0.3  # time: later, fog stays; earlier, more is drawn anew than has to be
 KNOWN_SHARE = 0.5  # of the training examples have a known panel
 WORTH_USING = 0.98  # held-out loss; above it the network says nothing about new strips
 LARGEST = {  # sizes far beyond what anybody trains: a file from elsewhere may ask for any

@@ -1,0 +1,335 @@
+"""A prior over the latents, learned by flow matching: where new strips come from.
+
+A VAE's latents do not fill the N(0, I) that its loss pulls them to, so N(0, I) decodes to confetti.
+A second model learns where they are, from the posterior means of the training strips (two-stage
+VAE: Dai and Wipf 2019; latent diffusion: Rombach et al. 2022). The VAE does not change.
+
+    t = 0    x₀ ~ N(0, I)                       noise
+             x_t = t · x₁ + (1 − t) · x₀        a straight path
+    t = 1    x₁ = a strip's latents             in principal components
+
+Along one path the velocity is x₁ − x₀. Where many paths cross at x_t, the mean of their velocities,
+
+    v(x_t, t) = E[x₁ − x₀ | x_t],
+
+is all that is needed: whatever starts as noise and moves with v arrives distributed as the latents
+are. A regression finds v: its loss is the squared error to x₁ − x₀ (flow matching, Lipman et al.
+2023; rectified flow, Liu et al. 2023). Here v has two parts,
+
+    v = v_G + c(t) · network,
+
+of which v_G is known. Were the latents Gaussian, with standard deviation s along a principal
+component, v would be linear:
+
+    v_G = (t s² − (1 − t)) / (t² s² + (1 − t)²) · x_t.
+
+c(t) is the size of the error that v_G makes. So the untrained prior is the fitted Gaussian, its
+loss is 1 at every t, and a loss of 0.7 says that 30 % of what a Gaussian cannot know was learned.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from garfield_vae.geometry import PANELS
+from garfield_vae.model.flow import GaussianFlow, integrate, path, slerp, step_times, times_at
+from garfield_vae.model.init import cosine_basis
+from garfield_vae.model.velocity import PatchTransformer
+
+STEPS = 12  # of Heun's method, from noise to a strip
+GUIDANCE = 1.5
+REFINE_FROM = 0.3  # time: later, fog stays; earlier, more is drawn anew than has to be
+KNOWN_SHARE = 0.5  # of the training examples have a known panel
+WORTH_USING = 0.98  # held-out loss; above it the network says nothing about new strips
+LARGEST = {  # sizes far beyond what anybody trains: a file from elsewhere may ask for any
+    "z_dim": 65_536,
+    "components": 65_536,
+    "code_channels": 4096,
+    "code_height": 512,
+    "code_width": 512,
+    "patch_height": 512,
+    "patch_width": 512,
+    "width": 4096,
+    "depth": 64,
+    "heads": 64,
+}
+
+
+class Given(NamedTuple):
+    """What the network is told of a strip: its code maps and which panels of them it may see."""
+
+    maps: Tensor  # [B, 3·C·h·w]
+    known: Tensor  # [B, 3], 1 or 0
+
+
+def nothing_given(batch: int, maps: Tensor) -> Given:
+    return Given(maps.new_zeros(batch, maps.shape[1]), maps.new_zeros(batch, PANELS))
+
+
+class LatentPrior(nn.Module):
+    """Latents in, latents out: [N, z_dim], in the units of the VAE's posterior means.
+
+    `components` are the principal components it moves along; what lies outside stays at the mean.
+    The code's channels, height and width are the VAE's `code_shape`; the network reads it in
+    patches. Call `fit_gaussian` once before anything else. Raises ValueError for sizes that no
+    network can be built with.
+    """
+
+    def __init__(
+        self,
+        z_dim: int = 1024,
+        components: int = 1024,
+        code_channels: int = 3,
+        code_height: int = 11,
+        code_width: int = 13,
+        patch_height: int = 4,
+        patch_width: int = 5,
+        width: int = 192,
+        depth: int = 6,
+        heads: int = 4,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        self.config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
+        check(self.config)
+        self.bf16 = False  # whether the network computes in bfloat16: set it where that is fast
+        shape = (PANELS, code_channels, code_height, code_width)
+        self.network = PatchTransformer(
+            shape, (patch_height, patch_width), width, depth, heads, dropout
+        )
+        self.register_buffer("mean", torch.zeros(z_dim))
+        self.register_buffer("directions", torch.eye(components, z_dim))  # orthonormal rows
+        self.register_buffer("std", torch.ones(components))  # along each, in latent units
+        maps = cosine_basis(shape, z_dim)  # [z_dim, 3·C·h·w]: every latent is a wave in a panel
+        self.register_buffer("maps", maps, persistent=False)
+        panel_of = maps.unflatten(1, (PANELS, -1)).square().sum(2).argmax(1)  # [z_dim]
+        self.register_buffer("panel_of", panel_of, persistent=False)
+
+    @torch.no_grad()
+    def fit_gaussian(self, mean: Tensor, directions: Tensor, std: Tensor) -> None:
+        """Takes the principal components of the latents: [z_dim], [k, z_dim] orthonormal, [k].
+
+        Of more than `components` the first are used. Raises ValueError for fewer.
+        """
+        count = len(self.std)
+        if len(std) < count:
+            raise ValueError(f"the prior has {count} components, and {len(std)} were given")
+        self.mean.copy_(mean)
+        self.directions.copy_(directions[:count])
+        self.std.copy_(std[:count].clamp(min=1e-6 * std.max()))
+
+    # ------------------------------------------------------------------ latents and coordinates
+
+    @property
+    def scale(self) -> Tensor:
+        """Latent units in one unit of x: with it the coordinates' mean variance is 1."""
+        return self.std.square().mean().sqrt()
+
+    def coordinates(self, latents: Tensor) -> Tensor:
+        """[N, z_dim] → x [N, components]."""
+        return (latents - self.mean) @ self.directions.T / self.scale
+
+    def latents(self, x: Tensor) -> Tensor:
+        """x [N, components] → [N, z_dim]."""
+        return self.mean + self.scale * x @ self.directions
+
+    def code_maps(self, latents: Tensor) -> Tensor:
+        """[N, z_dim] → their deviation from the mean as code maps, in units of x, [N, 3·C·h·w]."""
+        return (latents - self.mean) / self.scale @ self.maps
+
+    # ------------------------------------------------------------------ velocity and loss
+
+    def correction(self, x: Tensor, t: Tensor, view: Tensor, given: Given) -> Tensor:
+        """x_t [B, k] at t [B] → the network's part of the velocity, over c(t), [B, k].
+
+        The network sees the linear estimate of the strip, whose features stand out of the noise at
+        every t, as code maps, and answers in code maps.
+        """
+        maps = view * x @ self.directions @ self.maps
+        with torch.autocast(x.device.type, torch.bfloat16) if self.bf16 else nullcontext():
+            answer = self.network(maps, t, given.maps, given.known)
+        return answer.float() @ self.maps.T @ self.directions.T
+
+    def velocity(self, x: Tensor, t: float, guidance: float, given: Given) -> Tensor:
+        """v(x, t) [B, k], with the network's part times `guidance`.
+
+        0 is the Gaussian, 1 what was learned. More leads away from the Gaussian's collages: the
+        Gaussian is the bad version of autoguidance (Karras et al. 2024, "Guiding a Diffusion Model
+        with a Bad Version of Itself"), which here costs nothing, since the network learns the
+        difference between the two.
+        """
+        times = x.new_full((len(x),), t)
+        gaussian = GaussianFlow.at(times[:, None], self.std / self.scale)
+        if guidance == 0:
+            return gaussian.factor * x
+        correction = self.correction(x, times, gaussian.view, given)
+        return gaussian.factor * x + guidance * gaussian.error * correction
+
+    def loss(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The flow-matching loss of latents [B, z_dim]: a scalar, about 1 before training.
+
+        Half of the examples show the network one or two of their panels clean, so that the same
+        network learns to finish strips.
+        """
+        batch = len(latents)
+        t = self.draw_times(batch, generator)
+        noise = self.noise(batch, generator)
+        known = random_panels(batch, generator).to(latents)
+        return self.errors(latents, t, noise, known).mean()
+
+    def errors(self, latents: Tensor, t: Tensor, noise: Tensor, known: Tensor) -> Tensor:
+        """The loss of each example [B], given its t [B], noise [B, k] and known panels [B, 3]."""
+        end = self.coordinates(latents)
+        x = path(noise, end, t[:, None])
+        gaussian = GaussianFlow.at(t[:, None], self.std / self.scale)
+        wanted = (end - noise - gaussian.factor * x) / gaussian.error
+        given = Given(self.code_maps(latents), known)
+        return (self.correction(x, t, gaussian.view, given) - wanted).square().mean(dim=1)
+
+    # ------------------------------------------------------------------ new strips
+
+    def sample(
+        self,
+        n: int,
+        steps: int = STEPS,
+        guidance: float = GUIDANCE,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Draws latents [n, z_dim]. `temperature` scales the noise: below 1, more ordinary strips.
+
+        The noise is drawn on the CPU, so a seed gives the same strips on every device.
+        """
+        return self.from_noise(temperature * self.noise(n, generator), steps, guidance)
+
+    @torch.no_grad()
+    def from_noise(self, noise: Tensor, steps: int = STEPS, guidance: float = GUIDANCE) -> Tensor:
+        """Noise [N, components] → the latents [N, z_dim] that it flows to."""
+        return self.latents(self.flow(noise, step_times(steps), guidance))
+
+    @torch.no_grad()
+    def to_noise(self, latents: Tensor, steps: int = 2 * STEPS) -> Tensor:
+        """Latents [N, z_dim] → the noise [N, components] that flows to them without guidance."""
+        times = step_times(steps).flip(0)
+        return self.flow(self.coordinates(latents), times, 1.0)
+
+    @torch.no_grad()
+    def morph(self, start: Tensor, end: Tensor, frames: int, steps: int = 2 * STEPS) -> Tensor:
+        """From latents [z_dim] to others in `frames` strips [frames, z_dim], ends included.
+
+        On a straight line between two strips both are half there. Between their noises, on an arc
+        (spherical interpolation, Shoemake 1985), lies noise, and all noise flows to strips.
+        """
+        ends = torch.stack([start, end])
+        noise = self.to_noise(ends, steps)
+        share = torch.linspace(0, 1, frames, device=noise.device)[:, None]
+        strips = self.from_noise(slerp(noise[0], noise[1], share), steps, 1.0)
+        missed = ends - self.from_noise(noise, steps, 1.0)  # by steps, and what has no component
+        return strips + path(missed[0], missed[1], share)
+
+    @torch.no_grad()
+    def refine(
+        self,
+        latents: Tensor,
+        t: float = REFINE_FROM,
+        held: Tensor | None = None,
+        steps: int = STEPS,
+        guidance: float = GUIDANCE,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Pulls latents [N, z_dim], a foggy slider position or a collage, onto what is a strip.
+
+        They are mixed with noise as at time t and flow on from there (SDEdit, Meng et al. 2022):
+        t near 1 changes little, near 0 everything. `held` [h, z_dim] are orthonormal directions,
+        such as those of the sliders that were moved: along them the latents keep their value.
+        """
+        x = self.coordinates(latents)
+        noise = self.noise(len(x), generator)
+        held = x[:0] if held is None else held.to(x) @ self.directions.T  # [h, k]
+        wanted, from_noise = x @ held.T, noise @ held.T  # [N, h] at t = 1 and at t = 0
+
+        def hold(x: Tensor, t: float) -> Tensor:
+            return x + (path(from_noise, wanted, t) - x @ held.T) @ held
+
+        start = path(noise, x, t)
+        return self.latents(self.flow(start, step_times(steps, t), guidance, hold=hold))
+
+    @torch.no_grad()
+    def complete(
+        self,
+        latents: Tensor,
+        known: Tensor,
+        steps: int = STEPS,
+        guidance: float = 1.0,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Draws the panels that are not known of latents [N, z_dim]; the known ones stay.
+
+        `known` [N, 3] is true for a known panel. Every latent belongs to one panel (see
+        `panel_of`), so whatever the others' latents are, they play no part: a strip with blank
+        panels can be encoded as it is.
+        """
+        known = known.to(self.mean)
+        given = Given(self.code_maps(latents), known)
+        noise = temperature * self.noise(len(latents), generator)
+        drawn = self.latents(self.flow(noise, step_times(steps), guidance, given))
+        return torch.where(known[:, self.panel_of] > 0, latents, drawn)
+
+    def flow(
+        self,
+        x: Tensor,
+        times: Tensor,
+        guidance: float,
+        given: Given | None = None,
+        hold: Callable[[Tensor, float], Tensor] | None = None,
+    ) -> Tensor:
+        """Moves x [N, k] along the learned flow from the first time to the last."""
+        given = given or nothing_given(len(x), self.maps)
+        return integrate(lambda x, t: self.velocity(x, t, guidance, given), x, times, hold)
+
+    def draw_times(self, n: int, generator: torch.Generator | None) -> Tensor:
+        """[n] times t as training draws them, spread evenly: every batch asks about every time."""
+        return times_at((torch.arange(n) + torch.rand(n, generator=generator)) / n).to(self.mean)
+
+    def noise(self, n: int, generator: torch.Generator | None) -> Tensor:
+        """[n, components] from N(0, I), drawn on the CPU."""
+        return torch.randn(n, len(self.std), generator=generator).to(self.mean)
+
+
+def worth_using(held_out_loss: float) -> bool:
+    """Whether a trained prior knows more of strips that it has not seen than the Gaussian does.
+
+    `held_out_loss` is the mean of `LatentPrior.errors` over held-out latents; 1 is the Gaussian's.
+    Where this is false (too few strips, or too little training), draw from the kernel density.
+    """
+    return held_out_loss < WORTH_USING
+
+
+def random_panels(batch: int, generator: torch.Generator | None = None) -> Tensor:
+    """Which panels training shows, [batch, 3] of 1 and 0: none, or with KNOWN_SHARE one or two."""
+    share = torch.rand(batch, 1, generator=generator)
+    count = (share < KNOWN_SHARE).float() + (share < KNOWN_SHARE / 2).float()  # 0, 1 or 2
+    rank = torch.rand(batch, PANELS, generator=generator).argsort(dim=1)
+    return (rank < count).float()
+
+
+def check(config: dict[str, int | float]) -> None:
+    """Raises ValueError for sizes that no network can be built with."""
+    for name, largest in LARGEST.items():
+        if not 1 <= config[name] <= largest:
+            raise ValueError(f"{name} is {config[name]}: it must be between 1 and {largest}")
+    if not 0 <= config["dropout"] < 1:
+        raise ValueError(f"dropout is {config['dropout']}: it must be at least 0 and below 1")
+    if config["width"] % config["heads"]:
+        raise ValueError(
+            f"a width of {config['width']} cannot be shared by {config['heads']} heads"
+        )
+    if config["components"] > config["z_dim"]:
+        raise ValueError(f"{config['z_dim']} latents have no {config['components']} components")
+    values = PANELS * config["code_channels"] * config["code_height"] * config["code_width"]
+    if config["z_dim"] > values:
+        raise ValueError(f"code maps of {values} values cannot hold {config['z_dim']} latents")

@@ -1,0 +1,143 @@
+"""The network behind the latent prior: a small transformer over patches of the three code maps.
+
+    maps      [B, 3·C·h·w]     a strip's latents as three code maps, noisy; [3, 3, 11, 13] as a rule
+      patches                  one token per patch of a panel
+    tokens    [B, T, width]    T = 27: nine patches in each of three panels
+      blocks                   every token sees all others, in all three panels
+    maps      [B, 3·C·h·w]     what has to be added to the Gaussian's velocity
+
+A convolution would see the neighbourhood and a dense layer needs an example of everything at every
+place; attention learns once that the figure on the left is the same in the next panel, wherever it
+has gone. The design is a diffusion transformer's (Peebles and Xie 2023, "Scalable Diffusion Models
+with Transformers"), with one modulation for all blocks (Chen et al. 2024, "PixArt-α").
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MLP_RATIO = 4  # hidden units of a block's two-layer network, in parts of the width
+WAVES = 32  # frequencies in which the network reads the time
+TIME_RANGE = 0.0025  # times this close to 0 and 1 look the same
+
+
+class PatchTransformer(nn.Module):
+    """Noisy code maps, the time, and the panels that are known → code maps.
+
+    `shape` is (panels, channels, height, width) of the maps. The output starts at 0.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int, int],
+        patch: tuple[int, int],
+        width: int,
+        depth: int,
+        heads: int,
+        dropout: float,
+    ):
+        super().__init__()
+        panels, channels, height, map_width = shape
+        self.shape, self.patch = shape, patch
+        self.grid = math.ceil(height / patch[0]), math.ceil(map_width / patch[1])
+        values = channels * math.prod(patch)  # in a patch
+        self.read = nn.Linear(values, width)
+        self.read_known = nn.Linear(values + 1, width, bias=False)  # a clean patch and "known"
+        self.panel = nn.Parameter(0.3 * torch.randn(panels, 1, width))
+        self.place = nn.Parameter(0.3 * torch.randn(math.prod(self.grid), width))
+        self.time = nn.Sequential(
+            nn.Linear(2 * WAVES, width),
+            nn.SiLU(),
+            nn.Linear(width, width),
+            nn.SiLU(),
+            nn.Linear(width, 6 * width),
+        )
+        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(depth))
+        self.write = nn.Linear(width, values)
+        for layer in (self.time[-1], self.write):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.read_known.weight)
+
+    def forward(self, maps: Tensor, t: Tensor, known_maps: Tensor, known: Tensor) -> Tensor:
+        """maps, known_maps [B, 3·C·h·w]; t [B]; known [B, 3], 1 for a known panel → like maps."""
+        known = known.repeat_interleave(math.prod(self.grid), dim=1)[..., None]  # [B, T, 1]
+        clean = torch.cat([self.to_patches(known_maps) * known, known], dim=2)
+        tokens = self.read(self.to_patches(maps)) + self.read_known(clean)  # [B, T, width]
+        tokens = tokens + (self.panel + self.place).flatten(0, 1)
+        modulation = self.time(waves(t)).unflatten(1, (6, -1))  # [B, 6, width]
+        for block in self.blocks:
+            tokens = block(tokens, modulation)
+        return self.to_maps(self.write(F.layer_norm(tokens, tokens.shape[-1:])))
+
+    def to_patches(self, maps: Tensor) -> Tensor:
+        """[B, 3·C·h·w] → [B, T, C·patch]; zeros fill the patches that reach over the edge."""
+        panels, channels, height, width = self.shape
+        rows, columns = self.grid
+        right, below = columns * self.patch[1] - width, rows * self.patch[0] - height
+        x = F.pad(maps.reshape(-1, panels * channels, height, width), (0, right, 0, below))
+        x = x.reshape(-1, panels, channels, rows, self.patch[0], columns, self.patch[1])
+        x = x.permute(0, 1, 3, 5, 2, 4, 6)  # [B, panels, rows, columns, C, patch, patch]
+        return x.reshape(len(maps), panels * rows * columns, -1)
+
+    def to_maps(self, patches: Tensor) -> Tensor:
+        """The way back from `to_patches`."""
+        panels, channels, height, width = self.shape
+        rows, columns = self.grid
+        x = patches.reshape(-1, panels, rows, columns, channels, *self.patch)
+        x = x.permute(0, 1, 4, 2, 5, 3, 6)  # [B, panels, C, rows, patch, columns, patch]
+        x = x.reshape(-1, panels, channels, rows * self.patch[0], columns * self.patch[1])
+        return x[..., :height, :width].reshape(len(patches), -1)
+
+
+class Block(nn.Module):
+    """Attention between all tokens, then a two-layer network on each; starts as the identity.
+
+    The time scales and shifts what either reads, and scales what it adds (adaptive layer norm);
+    queries and keys are normalised, so that attention stays soft at any learning rate (Henry et
+    al. 2020); the activation is a squared ReLU (So et al. 2021, "Primer").
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.modulation = nn.Parameter(torch.zeros(6, width))  # this block's own share
+        self.query_key_value = nn.Linear(width, 3 * width, bias=False)
+        self.mix = nn.Linear(width, width, bias=False)
+        self.widen = nn.Linear(width, MLP_RATIO * width, bias=False)
+        self.narrow = nn.Linear(MLP_RATIO * width, width, bias=False)
+        for layer in (self.query_key_value, self.widen):
+            nn.init.normal_(layer.weight, std=width**-0.5)
+        for layer in (self.mix, self.narrow):
+            nn.init.zeros_(layer.weight)
+
+    def forward(self, tokens: Tensor, modulation: Tensor) -> Tensor:  # [B, T, width], [B, 6, width]
+        scale_a, shift_a, gate_a, scale_b, shift_b, gate_b = (modulation + self.modulation)[
+            :, :, None
+        ].unbind(1)  # [B, 1, width] each
+        x = F.layer_norm(tokens, tokens.shape[-1:]) * (1 + scale_a) + shift_a
+        tokens = tokens + (1 + gate_a) * self.mix(self.attend(self.query_key_value(x)))
+        x = F.layer_norm(tokens, tokens.shape[-1:]) * (1 + scale_b) + shift_b
+        x = F.dropout(F.relu(self.widen(x)).square(), self.dropout, self.training)
+        return tokens + (1 + gate_b) * self.narrow(x)
+
+    def attend(self, qkv: Tensor) -> Tensor:
+        """[B, T, 3·width] → [B, T, width]. Written out: for so few tokens on a processor two
+        plain products train several times as fast as torch's fused attention."""
+        batch, count, _ = qkv.shape
+        qkv = qkv.reshape(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        query, key, value = qkv.flatten(1, 2).unbind(0)  # [B·heads, T, width/heads] each
+        size = query.shape[-1]
+        query, key = F.rms_norm(query, (size,)), F.rms_norm(key, (size,))
+        weights = torch.bmm(query * size**-0.5, key.transpose(1, 2)).softmax(dim=-1)
+        mixed = torch.bmm(weights, value).unflatten(0, (batch, self.heads))
+        return mixed.transpose(1, 2).flatten(2)
+
+
+def waves(t: Tensor) -> Tensor:
+    """Times [B] in 0…1 → [B, 2·WAVES] sines and cosines of logit t, in which the ends are wide."""
+    frequencies = torch.linspace(math.log(0.15), math.log(15.0), WAVES, device=t.device).exp()
+    angle = torch.logit(t.clamp(TIME_RANGE, 1 - TIME_RANGE))[:, None] * frequencies
+    return torch.cat([angle.sin(), angle.cos()], dim=1)

@@ -134,7 +134,7 @@ def read_prior_checkpoint(path: Path) -> dict[str, Any]:
             f"the version that wrote it"
         )
     kinds = {"config": dict, "vae": str, "strips": str, "loss": float}
-    kinds |= {"seconds": float, "complete": float}
+    kinds |= {"minutes": float, "planned": int, "complete": bool, "seconds": float}
     if not all(type(record.get(name)) is kind for name, kind in kinds.items()):
         raise UserError(f"{path} is damaged: it does not say which prior it holds")
     return checkpoint

@@ -1,7 +1,7 @@
 """Training the latent prior: the LightningModule around LatentPrior, and its batches.
 
 The VAE is finished by then. What is trained on are the posterior means of its training strips,
-[N, z_dim], which fit in memory; a step costs a fraction of one of the VAE's.
+[N, z_dim], which fit in memory.
 """
 
 import time
@@ -19,32 +19,40 @@ from garfield_vae.checkpoints import PRIOR_ENTRY, PRIOR_FORMAT
 from garfield_vae.geometry import PANELS
 from garfield_vae.model.prior import LatentPrior
 from garfield_vae.training.data_module import OrderedBatches, ShuffledBatches, StripLoader
-from garfield_vae.training.module import learning_rate_factor, power_average
+from garfield_vae.training.module import power_average
 from garfield_vae.training.optimizer import MuonAdamW
 
 BATCH = 128
-LEARNING_RATE = 0.003
-MUON_LEARNING_RATE = 0.02
+LEARNING_RATE, MUON_LEARNING_RATE = 0.003, 0.055
+WARMUP_STEPS = 50
+WEIGHT_DECAY = 0.01
 CLIP_NORM = 1.0
+MOST_STEPS = 20_000
+PACE_FROM, PACE_TO = 10, 40  # the steps whose time says how many there is time for
 LEAST_JUDGED = 512  # latents of a validation: fewer are judged several times, at other times t
 
 
 class PriorModule(LightningModule):
-    """Trains a LatentPrior on batches of posterior means [B, z_dim].
+    """Trains a LatentPrior on batches of posterior means [B, z_dim], for about `minutes`.
 
     vae, strips: digests of the VAE's checkpoint and of the strips whose latents they are, so that
-    the prior is used and continued with those alone. `seconds` is how long it has been trained, in
-    all; `complete` how many it was to be trained for, once it was.
+    the prior is used and continued with those alone.
+
+    The learning rate falls to 0 at the last step. How many steps there is time for is measured
+    once, at the beginning (`planned`, 0 until then), and kept: a run that was stopped goes on to
+    the same weights.
     """
 
     JUDGED_BY = ("validation/loss",)
 
-    def __init__(self, prior: LatentPrior, seed: int, vae: str, strips: str):
+    def __init__(self, prior: LatentPrior, seed: int, minutes: float, vae: str, strips: str):
         super().__init__()
-        self.prior, self.seed, self.of = prior, seed, {"vae": vae, "strips": strips}
+        self.prior, self.seed, self.minutes = prior, seed, minutes
+        self.of = {"vae": vae, "strips": strips}
         self.averaged = AveragedModel(prior, multi_avg_fn=power_average)
         self.averaged.requires_grad_(False)
-        self.begun, self.seconds_before, self.complete = False, 0.0, 0.0
+        self.planned, self.complete, self.begun = 0, False, False
+        self.seconds_before = 0.0  # of training, before this process went on
         self.between_batches: Callable[[], None] = lambda: None
 
     @property
@@ -56,41 +64,64 @@ class PriorModule(LightningModule):
         """What checkpoints are compared by, lower is better."""
         return loss
 
-    @property
-    def seconds(self) -> float:
-        return self.seconds_before + time.monotonic() - self.began
-
-    def on_fit_start(self) -> None:
-        self.began = time.monotonic()
-
-    def on_train_start(self) -> None:
-        self.begun = True
-
-    def on_before_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Tensor:
-        self.between_batches()
-        return batch
-
-    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
-        # All that is random in a step follows from (seed, step): see StripModule.
-        torch.manual_seed(hash((self.seed, self.global_step)) % 2**63)
+    # ------------------------------------------------------------------------------------- a step
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         loss = self.prior.loss(batch)
         self.log("train/loss", loss)
         return loss
 
-    def on_train_batch_end(self, outputs: dict, batch: Tensor, batch_idx: int) -> None:
-        self.averaged.update_parameters(self.prior)
-
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
         prior, count = self.averaged.module, len(batch)
-        generator = torch.Generator().manual_seed(batch_idx)  # so that epochs compare
-        t = prior.draw_times(count, generator)
-        noise = prior.noise(count, generator)
+        generator = torch.Generator().manual_seed(batch_idx)  # so that validations compare
+        t, noise = prior.draw_times(count, generator), prior.noise(count, generator)
         for name, panels in (("loss", 0), ("loss_two_panels_known", PANELS - 1)):
             known = (torch.arange(PANELS) < panels).to(batch).expand(count, PANELS)
             errors = prior.errors(batch, t, noise, known)
             self.log(f"validation/{name}", errors.mean(), batch_size=count)
+
+    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
+        # All that is random in a step follows from (seed, step): see StripModule.
+        torch.manual_seed(hash((self.seed, self.global_step)) % 2**63)
+
+    def on_train_batch_end(self, outputs: dict, batch: Tensor, batch_idx: int) -> None:
+        self.averaged.update_parameters(self.prior)
+        self.plan()
+        self.trainer.should_stop |= 0 < self.planned <= self.global_step
+
+    # ----------------------------------------------------------------------------- steps and time
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been trained, in all."""
+        return self.seconds_before + time.monotonic() - self.began
+
+    def plan(self) -> None:
+        """Settles the number of steps, once the pace is known."""
+        steps = self.global_step - self.first_step
+        if steps == PACE_FROM:
+            self.pace_began = time.monotonic()
+        if steps == PACE_TO and not self.planned:
+            pace = (time.monotonic() - self.pace_began) / (PACE_TO - PACE_FROM)
+            left = int((60 * self.minutes - self.seconds) / max(pace, 1e-9))
+            self.planned = min(self.global_step + max(left, 1), MOST_STEPS)
+
+    def learning_rate_factor(self, step: int) -> float:
+        """Share of the peak learning rate: linear warm-up, constant to the half, linear to 0."""
+        decay = min(1.0, 2 * max(0.0, 1 - step / self.planned)) if self.planned else 1.0
+        return min(1.0, (step + 1) / WARMUP_STEPS) * decay
+
+    def on_fit_start(self) -> None:
+        self.began = time.monotonic()
+
+    def on_train_start(self) -> None:
+        self.begun, self.first_step = True, self.global_step
+
+    def on_before_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Tensor:
+        self.between_batches()
+        return batch
+
+    # -------------------------------------------------------------------------------- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint[PRIOR_ENTRY] = self.of | {
@@ -98,26 +129,37 @@ class PriorModule(LightningModule):
             "version": __version__,
             "config": self.prior.config,
             "loss": float(self.trainer.callback_metrics.get("validation/loss", 1.0)),
-            "seconds": self.seconds,
+            "minutes": self.minutes,
+            "planned": self.planned,
             "complete": self.complete,
+            "seconds": self.seconds,
         }
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
-        self.seconds_before = float(checkpoint[PRIOR_ENTRY]["seconds"])
+        record = checkpoint[PRIOR_ENTRY]
+        self.seconds_before = record["seconds"]
+        if record["minutes"] == self.minutes:  # else there is time for another number of steps
+            self.planned = record["planned"]
+
+    # ---------------------------------------------------------------------------------- optimizer
 
     def configure_optimizers(self) -> dict:
         hidden = [p for p in self.prior.network.blocks.parameters() if is_hidden(p)]
         chosen = {id(p) for p in hidden}
         others = [p for p in self.prior.parameters() if id(p) not in chosen]
+        muon = {"muon": True, "lr": MUON_LEARNING_RATE, "weight_decay": WEIGHT_DECAY}
         optimizer = MuonAdamW(
             [
-                {"params": hidden, "muon": True, "lr": MUON_LEARNING_RATE, "weight_decay": 0.01},
+                {"params": hidden, **muon},
                 {"params": others, "lr": LEARNING_RATE, "weight_decay": 0.0},
             ],
+            dtype=torch.bfloat16 if self.prior.bf16 else torch.float32,
             betas=(0.9, 0.99),
             fused=True,
         )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: self.learning_rate_factor(step)
+        )
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
@@ -126,6 +168,7 @@ class PriorModule(LightningModule):
     def configure_gradient_clipping(
         self, optimizer: torch.optim.Optimizer, **settings: object
     ) -> None:
+        # Lightning's own clipping refuses a fused optimizer.
         torch.nn.utils.clip_grad_norm_(self.prior.parameters(), CLIP_NORM)
 
 
@@ -151,7 +194,7 @@ class LatentData(LightningDataModule):
         super().__init__()
         self.train, self.seed = train, seed
         self.validation = np.repeat(validation, -(-LEAST_JUDGED // max(1, len(validation))))
-        self.dataset = Rows(np.asarray(means, np.float32))
+        self.dataset = Rows(np.array(means, np.float32))
 
     def train_dataloader(self) -> DataLoader:
         batches = ShuffledBatches(

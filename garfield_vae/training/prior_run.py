@@ -28,13 +28,12 @@ from garfield_vae.run_folder import choose_device
 from garfield_vae.training.callbacks import RunCheckpoints
 from garfield_vae.training.checkpoint_io import WholeCheckpoints
 from garfield_vae.training.interruption import StopSignals
-from garfield_vae.training.prior_module import BATCH, LatentData, PriorModule
+from garfield_vae.training.prior_module import BATCH, MOST_STEPS, LatentData, PriorModule
 from garfield_vae.training.tensorboard import RunLogger, quiet_writer
 from garfield_vae.training.trainer import choose_precision
 from garfield_vae.util.pictures import save_png, sheet
 from garfield_vae.util.progress import clock
 
-MOST_STEPS = 20_000
 JUDGED_EVERY = 200  # steps, about: whole epochs
 PATIENCE = 10  # validations without a better one
 SAMPLES = 12  # in each picture
@@ -46,33 +45,32 @@ def train_prior(
     """Trains the prior of a run's best VAE, or goes on where it was stopped; nothing is done where
     it is complete. Raises Stopped, as the VAE's training does."""
     loaded = load_run(folder, choose_device(options.accelerator))
-    encoded = encoded_strips(loaded.model, loaded.checkpoint, folder, store)
     of = {"vae": file_digest(loaded.checkpoint), "strips": store.digest}
-    budget, begun = 60 * options.prior_minutes, begun_prior(folder, of)
-    if begun.complete >= budget:
+    begun = begun_prior(folder, of)
+    if begun.complete and begun.minutes >= options.prior_minutes:
         return
-
-    torch.manual_seed(options.seed)
-    module = PriorModule(make_prior(loaded, encoded.space), options.seed, **of)
+    encoded = encoded_strips(loaded.model, loaded.checkpoint, folder, store)
     train, validation = store.split("train"), store.split("validation")
     data = LatentData(encoded.means, train, validation, options.seed)
+    torch.manual_seed(options.seed)
+    prior = make_prior(loaded, encoded.space)
+    prior.bf16 = choose_precision(options) == "bf16-mixed"
+    module = PriorModule(prior, options.seed, options.prior_minutes, **of)
     print(
-        f"prior       {sum(p.numel() for p in module.prior.parameters()):,} parameters, trained on "
-        f"{len(train):,} latents for {clock(budget - begun.seconds)} at most",
+        f"prior       {sum(p.numel() for p in prior.parameters()):,} parameters, trained on "
+        f"{len(train):,} latents for about {clock(60 * options.prior_minutes - begun.seconds)}",
         flush=True,
     )
     trainer = Trainer(
         accelerator=options.accelerator,
         devices=1,
         plugins=[LightningEnvironment(), WholeCheckpoints()],  # alone, also where torchrun began it
-        precision=choose_precision(options),
         max_epochs=-1,
-        max_steps=MOST_STEPS,
         check_val_every_n_epoch=max(1, round(JUDGED_EVERY * BATCH / len(train))),
         logger=RunLogger(folder / "prior", begun.steps),
         callbacks=[
             EarlyStopping("validation/loss", patience=PATIENCE, check_on_train_epoch_end=False),
-            PriorProgress(budget, options.progress_bar),
+            PriorProgress(options.progress_bar),
             PriorPictures(folder, loaded),
             # After the others, so that no checkpoint is ahead of them.
             RunCheckpoints(folder, signals, best="prior", last="prior-last"),
@@ -110,11 +108,12 @@ class Begun:
     path: Path | None = None
     steps: int = 0
     seconds: float = 0.0
-    complete: float = 0.0
+    minutes: float = 0.0
+    complete: bool = False
 
 
 def begun_prior(folder: Path, of: dict[str, str]) -> Begun:
-    """How far a run's prior is; from the start where it is of another VAE or of other strips."""
+    """How far a run's prior is; not begun where it is of another VAE or of other strips."""
     path = folder / "checkpoints" / "prior-last.ckpt"
     if not path.is_file():
         return Begun()
@@ -122,7 +121,8 @@ def begun_prior(folder: Path, of: dict[str, str]) -> Begun:
     record = checkpoint[PRIOR_ENTRY]
     if {name: record[name] for name in of} != of:
         return Begun()
-    return Begun(path, checkpoint["global_step"], record["seconds"], record["complete"])
+    said = {name: record[name] for name in ("seconds", "minutes", "complete")}
+    return Begun(path, checkpoint["global_step"], **said)
 
 
 def verdict(folder: Path) -> str:
@@ -138,38 +138,36 @@ def verdict(folder: Path) -> str:
 
 
 class PriorProgress(Checkpoint):
-    """A progress bar, or a line after each validation; ends the training at its time.
+    """A progress bar, or a line after each validation.
 
     It is a Checkpoint only in order: Lightning calls those when all else has logged.
     """
 
-    def __init__(self, budget: float, bar: bool):
-        self.budget, self.bar = budget, bar
+    def __init__(self, bar: bool):
+        self.bar = bar
 
     def on_train_start(self, trainer: Trainer, module: PriorModule) -> None:
         self.shown = tqdm(
             desc="latent prior",
-            total=round(self.budget),
-            initial=round(module.seconds),
-            bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}<{remaining}{postfix}",
+            total=module.planned or None,
+            initial=trainer.global_step,
+            unit="step",
             disable=None if self.bar else True,
         )
 
     def on_train_batch_end(self, trainer: Trainer, module: PriorModule, *_: Any) -> None:
-        seconds = module.seconds
-        trainer.should_stop |= seconds >= self.budget
-        self.shown.update(min(round(seconds), self.shown.total) - self.shown.n)
+        self.shown.total = module.planned or None
+        self.shown.update(trainer.global_step - self.shown.n)
 
     def on_validation_end(self, trainer: Trainer, module: PriorModule) -> None:
         loss = float(trainer.callback_metrics["validation/loss"])
         self.shown.set_postfix_str(f"validation loss {loss:.3f}")
         if self.shown.disable:
-            left = clock(self.budget - module.seconds)
-            step = f"prior step {trainer.global_step:,}"
-            print(f"{step}  validation loss {loss:.3f} (one Gaussian: 1)  {left} left", flush=True)
+            steps = f"{trainer.global_step:,} of {module.planned or MOST_STEPS:,}"
+            print(f"prior step {steps}  validation loss {loss:.3f}, one Gaussian 1", flush=True)
 
     def on_train_end(self, trainer: Trainer, module: PriorModule) -> None:
-        module.complete = self.budget
+        module.complete = True
         self.shown.close()
 
 

@@ -39,7 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import numpy as np
 
         from garfield_vae import gallery
-        from garfield_vae.checkpoints import exported_space, is_exported, load_model
+        from garfield_vae.checkpoints import (
+            exported_space,
+            is_exported,
+            load_model,
+            load_prior_sampler,
+        )
         from garfield_vae.data.sources import present_strips
         from garfield_vae.latent import samplers
         from garfield_vae.latent.files import encoded_strips
@@ -71,27 +76,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ends = [gallery.find_strip(name, run, store) for name in options.interpolate or ()]
     if options.reconstruct:
         strip = gallery.find_strip(options.reconstruct, run, None)
-    if not asked or set(asked) - {"--interpolate", "--reconstruct"}:
+    if options.complete:
+        begun = gallery.find_strip(options.complete, run, store)
+        kept = gallery.kept_panels(options.panels, begun, options.complete)
+    if not asked or set(asked) - {"--reconstruct"}:
         if exported:
             space, means, strips = exported_space(run), None, "no"
         else:
             encoded = encoded_strips(run.model, run.checkpoint, folder, store)
             space, means, strips = encoded.space, encoded.means, f"{len(store):,}"
+        prior = load_prior_sampler(run, space, options.steps)
         shown = min(options.components, len(space.std))
         print(
             f"latents     {strips} strips; {shown} components explain "
             f"{100 * space.explained[:shown].sum():.0f} % of their variance",
             flush=True,
         )
+        sampler = options.sampler or ("kernel" if prior is None else "prior")
+        if prior is None and (options.complete or sampler == "prior"):
+            raise UserError(
+                f"{folder} has no latent prior, or one that learned nothing that holds for "
+                f"strips outside its training set: train one for longer (train_torch.py "
+                f"--continue_from, --prior_minutes)"
+            )
 
     # -------------------------------------------------------------- 4. what was asked for
     gallery.begin(output, run)
     if options.interpolate:
-        told(*gallery.write_morph(run, ends, output))
+        told(*gallery.write_morph(run, ends, output, prior))
+    if options.complete:
+        told(gallery.write_completion(run, prior, begun, kept, options.seed, output))
     if options.reconstruct:
         told(gallery.write_reconstruction(run, strip, Path(options.reconstruct).name, output))
     if options.evaluate:
-        told(evaluate_run(run, space, store, means, output, seed=options.seed))
+        told(evaluate_run(run, space, store, means, output, prior=prior, seed=options.seed))
     if options.export:
         names = export_model(run, space, Path(options.export))
         print(f"wrote {options.export}: {', '.join(names)}")
@@ -99,25 +117,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(WITHOUT_ONNX)
     if options.export_page:
         page = Path(options.export_page)
-        size = export_page(run, space, folder, page, sliders=shown)
+        size = export_page(run, space, folder, page, sliders=shown, prior=prior)
         print(f"wrote {page}, {size / 1e6:.1f} MB: open it in any browser")
     if options.explore:
         sliders = {"sliders": shown, "port": options.port, "open_browser": options.open}
-        explore(run, space, store, means, folder, **sliders)
+        explore(run, space, store, means, folder, prior=prior, **sliders)
     if asked:
         return 0
 
     # -------------------------------------------------------------- 5. else the usual pictures
     rng = np.random.default_rng(options.seed)
     count = max(1, options.num_samples)  # the traversals start from the first
-    latents = samplers.draw(space, count, rng, options.sampler, options.temperature)
+    latents = samplers.draw(space, count, rng, sampler, options.temperature, prior)
     if options.num_samples:
         told(gallery.write_samples(run, latents, output))
     if store is not None:
         told(gallery.write_reconstructions(run, store, output))
     chart = as_picture(explained_variance(space.explained[:shown]))
     told(save_png(output / "explained_variance.png", chart))
-    told(*gallery.write_walks(run, space, latents[0], shown, output))
+    told(*gallery.write_walks(run, space, latents[0], shown, output, prior))
     return 0
 
 

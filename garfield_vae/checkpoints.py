@@ -29,9 +29,10 @@ from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels, join_panels
 from garfield_vae.latent.codec import reconstruct
 from garfield_vae.latent.files import LATENT, file_digest, read_space
+from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
-from garfield_vae.model.prior import LatentPrior
+from garfield_vae.model.prior import STEPS, LatentPrior, worth_using
 from garfield_vae.old_formats import convert_checkpoint, convert_weights
 from garfield_vae.run_folder import find_checkpoint
 from garfield_vae.util.errors import UserError
@@ -161,6 +162,17 @@ def load_prior(run: "LoadedModel") -> tuple[LatentPrior, float] | None:
         str(n).removeprefix(prefix): v for n, v in state.items() if str(n).startswith(prefix)
     }
     return build_prior(record["config"], weights, path, run), record["loss"]
+
+
+def load_prior_sampler(
+    run: "LoadedModel", space: LatentSpace, steps: int = STEPS
+) -> PriorSampler | None:
+    """The latent prior of a model, ready to draw from; None where there is none, or one that
+    learned nothing that holds for strips outside the training set."""
+    found = load_prior(run)
+    if found is None or not worth_using(found[1]):
+        return None
+    return PriorSampler(found[0], space, steps)
 
 
 def load_exported_prior(run: "LoadedModel") -> tuple[LatentPrior, float] | None:

@@ -15,9 +15,11 @@ from tqdm import tqdm
 
 from garfield_vae.checkpoints import LoadedModel
 from garfield_vae.data.images import open_strip
-from garfield_vae.data.panels import cut_panels, join_panels
+from garfield_vae.data.panels import cut_panels, is_empty, join_panels
 from garfield_vae.data.store import PanelStore
+from garfield_vae.geometry import PANELS
 from garfield_vae.latent.codec import decode, encode, reconstruct
+from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace, line
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import read_text, replacing
@@ -26,13 +28,15 @@ from garfield_vae.util.text import printable
 
 WRITTEN = (  # names of all that is ever written to processed/
     *("samples.png", "walks.png", "walk_*.gif", "explained_variance.png", "reconstructions.png"),
-    *("reconstruction_*.png", "morph_*.png", "morph_*.gif", "report.html", "measures.json"),
+    *("reconstruction_*.png", "morph_*.png", "morph_*.gif", "complete_*.png"),
+    *("report.html", "measures.json"),
 )
 MODEL = "model.json"  # of which model the files in processed/ are
 
 REACH = 3  # standard deviations of a traversal to either side
 FRAMES = 4 * REACH + 1  # of its animation, one way: half a standard deviation apart
 MORPH_STEPS, MORPH_FRAMES = 9, 31
+PROPOSALS = 4  # ways to finish a strip
 RECONSTRUCTED = 12  # test strips in reconstructions.png
 LONGEST_NAME = 40  # characters of an input's name in an output's
 
@@ -106,14 +110,22 @@ def write_reconstructions(run: LoadedModel, store: PanelStore, output: Path) -> 
 
 
 def write_walks(
-    run: LoadedModel, space: LatentSpace, start: np.ndarray, shown: int, output: Path
+    run: LoadedModel,
+    space: LatentSpace,
+    start: np.ndarray,
+    shown: int,
+    output: Path,
+    prior: PriorSampler | None = None,
 ) -> list[Path]:
     """Latent traversals of the strip at `start` [z] along the first `shown` components: an
     animation of each, and walks.png with a row a component. Older animations are removed."""
     positions = np.linspace(-REACH, REACH, FRAMES)
     rows, labels, written = [], [], []
     for component in tqdm(range(shown), desc="latent traversals", unit="component", disable=None):
-        strips = join_panels(decode(run.model, space.traversal(start, component, positions)))
+        latents = space.traversal(start, component, positions)
+        if prior is not None:  # far from the start lies fog, which no strip decodes to
+            latents = prior.refine(latents, held=[component])
+        strips = join_panels(decode(run.model, latents))
         path = output / f"walk_{component + 1:02d}.gif"
         written.append(save_gif(path, strips, width=480, seconds=2.0))
         share = f"component {component + 1}, {100 * space.explained[component]:.1f} %"
@@ -125,19 +137,67 @@ def write_walks(
     return [save_png(output / "walks.png", page), *written]
 
 
-def write_morph(run: LoadedModel, ends: list[tuple[np.ndarray, str]], output: Path) -> list[Path]:
-    """From one strip to another on a straight line between their posterior means."""
+def write_morph(
+    run: LoadedModel,
+    ends: list[tuple[np.ndarray, str]],
+    output: Path,
+    prior: PriorSampler | None = None,
+) -> list[Path]:
+    """From one strip to another, ends as they are reconstructed: through the prior's noise, where
+    every step is a strip, and beside that on a straight line between their posterior means, where
+    both show through. The animation takes the first, or the line where there is no prior."""
     panels, names = zip(*ends, strict=True)
     (start, end), _ = encode(run.model, np.concatenate(panels))
+    ways = {"through noise": prior.morph} if prior is not None else {}
+    ways["straight line"] = line
 
-    def between(steps: int) -> np.ndarray:
-        return join_panels(decode(run.model, line(start, end, steps), progress="morph"))
+    def between(way: str, steps: int) -> np.ndarray:
+        return join_panels(decode(run.model, ways[way](start, end, steps), progress="morph"))
 
-    name = "morph_" + "_".join(names)
+    name, best = "morph_" + "_".join(names), next(iter(ways))
+    columns = np.stack([between(way, MORPH_STEPS) for way in ways], axis=1)
+    page = sheet(columns.reshape(-1, *columns.shape[2:]), columns=len(ways))
     return [
-        save_png(output / f"{name}.png", sheet(between(MORPH_STEPS))),
-        save_gif(output / f"{name}.gif", between(MORPH_FRAMES), width=632, seconds=2.5),
+        save_png(output / f"{name}.png", page),
+        save_gif(output / f"{name}.gif", between(best, MORPH_FRAMES), width=632, seconds=2.5),
     ]
+
+
+def kept_panels(asked: str | None, strip: tuple[np.ndarray, str], name: str) -> list[int]:
+    """The panels of a strip to keep, counted from 0: those asked for ("1,2"), or else those that
+    are not blank. Raises UserError where none or all are blank."""
+    if asked is not None:
+        return [int(panel) - 1 for panel in asked.split(",")]
+    known = [panel for panel in range(PANELS) if not is_empty(strip[0][0, panel])]
+    if not 0 < len(known) < PANELS:
+        which = "no panel" if known else "every panel"
+        raise UserError(
+            f"{printable(name)}: {which} is blank, so say which ones to keep: --panels 1,2"
+        )
+    return known
+
+
+def write_completion(
+    run: LoadedModel,
+    prior: PriorSampler,
+    strip: tuple[np.ndarray, str],
+    known: list[int],
+    seed: int,
+    output: Path,
+) -> Path:
+    """A strip's panels other than `known` (counted from 0) drawn by the prior, in several ways."""
+    panels, name = strip
+    drawn = [panel for panel in range(PANELS) if panel not in known]
+    shown = panels.copy()
+    shown[:, drawn] = 255
+    means, _ = encode(run.model, shown)
+    latents = prior.complete(np.repeat(means, PROPOSALS, axis=0), drawn, seed)
+    proposals = decode(run.model, latents)
+    proposals[:, known] = panels[:, known]  # as they were given, sharper than reconstructed
+    strips = np.concatenate([shown, proposals])
+    labels = ["given", *(f"proposal {i + 1}" for i in range(PROPOSALS))]
+    page = sheet(join_panels(strips), columns=1, labels=labels)
+    return save_png(output / f"complete_{name}.png", page)
 
 
 def write_reconstruction(

@@ -20,7 +20,7 @@ MOST_STRIPS = 1_000_000
 MOST_SEED = 2**63 - 1  # torch's generators take no more
 
 WEB = "--source web"  # what flags of the downloader need
-SAMPLERS = ("kernel", "gaussian", "normal")  # of latent/samplers.py
+SAMPLERS = ("prior", "kernel", "gaussian", "normal")  # of latent/samplers.py
 
 DATA, MODEL, OBJECTIVE, TRAINING, MACHINE, RUN = (
     "strips",
@@ -43,6 +43,13 @@ def strip_source(text: str) -> str:
         f"{text[:40]!r} is not known: choose web, drawn, folder, or one or more of "
         f"{', '.join(SITES)}, with commas, each once"
     )
+
+
+def kept_panels(text: str) -> str:
+    """Reads which of the three panels are kept: one or two of them, with a comma between."""
+    if text not in {"1", "2", "3", "1,2", "1,3", "2,3"}:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} are no one or two of the panels 1,2,3")
+    return text
 
 
 def source_flag(source: str) -> str:
@@ -261,14 +268,23 @@ class ProcessOptions:
     num_samples: int = option(
         24, SAMPLING, "new strips in samples.png", needs=(USUAL,), type=whole(0, 1000), metavar="N"
     )
-    sampler: str = option(
-        "kernel",
+    sampler: str | None = option(
+        None,
         SAMPLING,
-        "how latents of new strips are drawn: kernel (a kernel density estimate of the aggregate "
-        "posterior), gaussian (one Gaussian with its mean and covariance), normal (N(0, I), the "
-        "prior of the loss)",
+        "how latents of new strips are drawn: prior (the latent prior, the default where a run has "
+        "one), kernel (a kernel density estimate of the aggregate posterior, the default where it "
+        "has none; its samples stay close to training strips), gaussian (one Gaussian with its "
+        "mean and covariance), normal (N(0, I), the prior of the loss)",
         needs=(USUAL,),
         choices=SAMPLERS,
+    )
+    steps: int = option(
+        12,
+        SAMPLING,
+        "steps from noise to a strip with the latent prior",
+        needs=(USUAL, "--complete", "--explore", "--export_page", "--evaluate"),
+        type=whole(1, 1000),
+        metavar="N",
     )
     temperature: float = option(
         1.0,
@@ -283,7 +299,7 @@ class ProcessOptions:
         0,
         SAMPLING,
         "seed of everything random",
-        needs=(USUAL, "--evaluate"),
+        needs=(USUAL, "--evaluate", "--complete"),
         type=whole(0, MOST_SEED),
         metavar="N",
     )
@@ -302,6 +318,22 @@ class ProcessOptions:
         nargs=2,
         type=path,
         metavar=("A", "B"),
+    )
+    complete: str | None = option(
+        None,
+        PICTURES,
+        "finish a strip, given by its date or a picture file: its other panels are drawn anew by "
+        "the latent prior, in several ways",
+        type=path,
+        metavar="STRIP",
+    )
+    panels: str | None = option(
+        None,
+        PICTURES,
+        "the panels that are kept, such as 1,2; those that are not blank if not given",
+        needs=("--complete",),
+        type=kept_panels,
+        metavar="1,2",
     )
     reconstruct: str | None = option(
         None, PICTURES, "encode and decode this picture of a strip", type=path, metavar="FILE"
@@ -340,7 +372,10 @@ class ProcessOptions:
     @property
     def asked(self) -> list[str]:
         """The flags given that replace the usual pictures, as they are typed."""
-        flags = ("interpolate", "reconstruct", "evaluate", "export", "export_page", "explore")
+        flags = (
+            *("interpolate", "reconstruct", "complete"),
+            *("evaluate", "export", "export_page", "explore"),
+        )
         return [f"--{flag}" for flag in flags if getattr(self, flag)]
 
 

@@ -25,6 +25,7 @@ from garfield_vae.geometry import PANEL_HEIGHT, PANEL_WIDTH
 GUTTER_CENTRES = (0.338, 0.659)
 GUTTER_WIDTH = 0.0125
 
+EMPTY_SPREAD = 16  # grey levels: a panel whose middle 98 % of values lie closer is empty
 MIN_ASPECT, MAX_ASPECT = 2.0, 6.0  # a daily has about 3.4, a Sunday page 1.4, one panel about 1
 
 
@@ -227,6 +228,14 @@ def join_panels(panels: np.ndarray) -> np.ndarray:
         pixels = np.moveaxis(panels[..., panel, :, :, :], -3, -1)
         strip[..., gutter : gutter + height, start : start + width, :] = pixels
     return strip
+
+
+def is_empty(panel: np.ndarray) -> bool:
+    """Whether a panel, uint8 [3, H, W], is one flat colour but for specks and its border."""
+    y, x = (size // 8 for size in panel.shape[1:])
+    inside = panel[:, y:-y, x:-x]
+    low, high = np.percentile(inside, (1, 99), axis=(1, 2))
+    return bool((high - low).max() < EMPTY_SPREAD)
 
 
 def to_unit(pixels: torch.Tensor) -> torch.Tensor:

@@ -33,6 +33,7 @@ from garfield_vae.evaluation.sample_measures import SampleMeasures, some
 from garfield_vae.evaluation.sample_sets import compare_sets
 from garfield_vae.latent import samplers as latent_samplers
 from garfield_vae.latent.codec import decode
+from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import replacing
@@ -68,6 +69,7 @@ def evaluate_run(
     folder: Path,
     *,
     samplers: Mapping[str, Sampler] | None = None,
+    prior: PriorSampler | None = None,
     num_samples: int = 500,
     seed: int = 0,
     stages: Stages | None = None,
@@ -76,7 +78,8 @@ def evaluate_run(
 
     `space` is the latent space fitted to the run's training strips, `means` [len(store), z] are the
     posterior means of all strips (a memory map will do). `samplers` are by name, the one that
-    people use first; without them, those that --sampler names kernel and normal are measured.
+    people use first; without them, those that --sampler names prior (if there is a `prior`), kernel
+    and normal are measured.
     `num_samples` is the size of each set of samples; it is lowered where half of the training
     strips are fewer. `stages` keeps what each part costs. Returns the path of report.html. The same
     seed gives the same figures.
@@ -91,7 +94,7 @@ def evaluate_run(
             f"there are {len(test)} test strips and {len(train)} to train on, and measures need "
             f"{FEWEST_STRIPS} of each: add strips, a few hundred at least"
         )
-    samplers = samplers or default_samplers(space)
+    samplers = samplers or default_samplers(space, prior)
     model = loaded.model
 
     with stages or Stages(STAGES) as stage:
@@ -204,10 +207,9 @@ def evaluate_run(
     return path
 
 
-def default_samplers(space: LatentSpace) -> dict[str, Sampler]:
-    return {
-        name: partial(latent_samplers.draw, space, sampler=name) for name in ("kernel", "normal")
-    }
+def default_samplers(space: LatentSpace, prior: PriorSampler | None) -> dict[str, Sampler]:
+    names = ("kernel", "normal") if prior is None else ("prior", "kernel", "normal")
+    return {name: partial(latent_samplers.draw, space, sampler=name, prior=prior) for name in names}
 
 
 def last_beta(loaded: LoadedModel) -> float | None:

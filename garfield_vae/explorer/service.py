@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from garfield_vae.data.images import open_strip
-from garfield_vae.data.panels import cut_panels, join_panels
+from garfield_vae.data.panels import cut_panels, is_empty, join_panels
 from garfield_vae.data.store import PanelStore
 from garfield_vae.explorer.component_names import ComponentNames, suggested_name
 from garfield_vae.explorer.renderer import Painter
@@ -39,7 +39,6 @@ ENDS = 3.0  # standard deviations that the small pictures show
 SMALL = 160  # their width in pixels
 CANDIDATES = 6  # samples of which the sharpest is the strip that the page opens on
 SAMPLES_ON_MAP = 300  # where there are no strips
-EMPTY_SPREAD = 16  # grey levels: a panel whose middle 98 % of values lie closer is empty
 HOLD = 0.8  # seconds that an animation rests at its ends
 JOBS_REMEMBERED = 64
 
@@ -243,11 +242,3 @@ def sharpness(strip: np.ndarray) -> float:
     """Mean difference of neighbouring pixels of uint8 [h, w, 3]: a foggy strip has little."""
     pixels = strip.astype(np.float32)
     return float(sum(np.abs(np.diff(pixels, axis=axis)).mean() for axis in (0, 1)))
-
-
-def is_empty(panel: np.ndarray) -> bool:
-    """Whether a panel, uint8 [3, H, W], is one flat colour but for specks and its border."""
-    y, x = (size // 8 for size in panel.shape[1:])
-    inside = panel[:, y:-y, x:-x]
-    low, high = np.percentile(inside, (1, 99), axis=(1, 2))
-    return bool((high - low).max() < EMPTY_SPREAD)

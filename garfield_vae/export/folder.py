@@ -18,10 +18,13 @@ from garfield_vae import __version__
 from garfield_vae.checkpoints import (
     CONFIG,
     CONFIG_FORMAT,
+    PRIOR_WEIGHTS,
     WEIGHTS,
     LoadedModel,
     exported_space,
     load_exported,
+    load_prior,
+    load_prior_sampler,
 )
 from garfield_vae.cli.options import DATA, MODEL, OBJECTIVE, TRAINING, TrainOptions
 from garfield_vae.cli.outputs import check_new_folder
@@ -72,7 +75,7 @@ def export_model(run: LoadedModel, space: LatentSpace, directory: Path) -> list[
 def fill(run: LoadedModel, space: LatentSpace, folder: Path, name: str) -> None:
     """Writes everything into `folder`. Samples and ONNX are made from the files just written, read
     back as any user reads them, so that a fault in those shows here."""
-    options = shared_options(run.options)
+    options, prior = shared_options(run.options), load_prior(run)
     write_json(
         folder / CONFIG,
         {
@@ -81,14 +84,23 @@ def fill(run: LoadedModel, space: LatentSpace, folder: Path, name: str) -> None:
             "network": run.model.config,
             "training": options,
             "epoch": run.epoch,
+            "prior": None if prior is None else {"config": prior[0].config, "loss": prior[1]},
         },
     )
     weights = {name: value.cpu().contiguous() for name, value in run.model.state_dict().items()}
     with replacing(folder / WEIGHTS) as file:
         file.write(save(weights))
+    if prior is not None:
+        weights = {name: value.cpu().contiguous() for name, value in prior[0].state_dict().items()}
+        with replacing(folder / PRIOR_WEIGHTS) as file:
+            file.write(save(weights))
     write_space(folder / LATENT, space)
     written = load_exported(folder)
-    latents = samplers.draw(exported_space(written), SAMPLES, np.random.default_rng(0))
+    written_space = exported_space(written)
+    drawn_from = load_prior_sampler(written, written_space)
+    sampler = "kernel" if drawn_from is None else "prior"
+    rng = np.random.default_rng(0)
+    latents = samplers.draw(written_space, SAMPLES, rng, sampler, prior=drawn_from)
     save_png(folder / "samples.png", sheet(join_panels(decode(written.model, latents)), columns=2))
     if onnx := can_write_onnx():
         write_onnx(written.model, folder)

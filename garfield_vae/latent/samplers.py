@@ -5,12 +5,15 @@ does not fill N(0, I): a sample from the loss's own prior falls into its holes. 
 samplers are densities fitted to the posterior means after training (Ghosh et al. 2020, "From
 Variational to Deterministic Autoencoders").
 
-Every sampler is a function (space, n, rng, temperature) → latents [n, z], float32. A temperature
-scales the distance from the mean strip (of `normal`: from 0): 0 gives the mean strip n times.
+`prior` draws from the latent prior, which was trained for it (model/prior.py). The others need no
+training; each is a function (space, n, rng, temperature) → latents [n, z], float32. Its temperature
+scales the distance from the mean strip (of `normal`: from 0): 0 gives the mean strip n times. That
+of `prior` scales the noise that flows to the latents.
 """
 
 import numpy as np
 
+from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace
 
 BANDWIDTH = 0.5  # of the kernel density, in standard deviations of the aggregate posterior
@@ -60,6 +63,10 @@ def draw(
     rng: np.random.Generator,
     sampler: str = "kernel",
     temperature: float = 1.0,
+    prior: PriorSampler | None = None,
 ) -> np.ndarray:
-    """Latents [n, z] by the sampler of this name. Raises KeyError for an unknown one."""
+    """Latents [n, z] by the sampler of this name. Raises KeyError for an unknown one, and for
+    `prior` where there is none."""
+    if sampler == "prior" and prior is not None:
+        return prior.sample(n, int(rng.integers(2**63)), temperature)
     return SAMPLERS[sampler](space, n, rng, temperature)

@@ -244,10 +244,11 @@ class LatentPrior(nn.Module):
 
         They are mixed with noise as at time t and flow on from there (SDEdit, Meng et al. 2022):
         t near 1 changes little, near 0 everything. `held` [h, z_dim] are orthonormal directions,
-        such as those of the sliders that were moved: along them the latents keep their value.
+        such as those of the sliders that were moved: along them the latents keep their value. All
+        rows get the same noise, so that neighbouring latents become neighbouring strips.
         """
         x = self.coordinates(latents)
-        noise = self.noise(len(x), generator)
+        noise = self.noise(1, generator).expand_as(x)
         held = x[:0] if held is None else held.to(x) @ self.directions.T  # [h, k]
         wanted, from_noise = x @ held.T, noise @ held.T  # [N, h] at t = 1 and at t = 0
 

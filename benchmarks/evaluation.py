@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from garfield_vae.checkpoints import LoadedModel
 from garfield_vae.cli.options import TrainOptions
-from garfield_vae.data.store import PanelStore, split_names
+from garfield_vae.data.splits import split_rows
+from garfield_vae.data.store import PanelStore, week_of
 from garfield_vae.evaluation.evaluate import STAGES, evaluate_run
 from garfield_vae.latent.codec import encode
 from garfield_vae.latent.space import LatentSpace
@@ -74,7 +75,7 @@ def blocks(folder: Path, held_out: int, training: int) -> PanelStore:
     chosen: list[str] = []
     days = (date(1900, 1, 1) + timedelta(days=i) for i in range(200_000))
     names = [day.isoformat() for day in days]
-    splits = split_names(names)
+    splits, _ = split_rows([week_of(name) for name in names], names)
     for split, count in wanted.items():
         chosen += [names[row] for row in splits[split][:count]]
     chosen.sort()

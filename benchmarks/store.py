@@ -21,9 +21,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.data.build import SUFFIXES, build_store
+from garfield_vae.data.build import build_store
 from garfield_vae.data.drawn import draw_folder
-from garfield_vae.data.images import open_strip
+from garfield_vae.data.images import SUFFIXES, open_strip
 from garfield_vae.data.panels import to_unit
 from garfield_vae.training.data_module import StripData
 

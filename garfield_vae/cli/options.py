@@ -58,13 +58,19 @@ class TrainOptions:
         "web",
         DATA,
         "where strips come from: web (downloads what is missing), drawn (strips that the project "
-        "draws itself, no network), folder (any pictures of strips under --data_dir), or one or "
+        "draws itself, no network), folder (any pictures of strips in --data_dir), or one or "
         f"more comic sites in the order to try them, with commas: {','.join(SITES)}",
         type=strip_source,
         metavar="NAME",
     )
     comic: str = option("garfield", DATA, "which comic to download", needs=(WEB,), metavar="NAME")
-    data_dir: str = option("data", DATA, "folder of the strips", type=path, metavar="DIR")
+    data_dir: str = option(
+        "data",
+        DATA,
+        "folder of the strips; with --source folder also a .zip, .cbz or .tar of them",
+        type=path,
+        metavar="DIR",
+    )
     count: int = option(
         4000,
         DATA,
@@ -72,6 +78,9 @@ class TrainOptions:
         needs=("--source drawn",),
         type=whole(20, MOST_STRIPS),
         metavar="N",
+    )
+    keep_all: bool = option(
+        False, DATA, "train also on pictures that are clearly no three panels side by side"
     )
     panel_height: int = option(
         PANEL_HEIGHT, DATA, "height of a panel in pixels", type=whole(1, MOST_PIXELS), metavar="PX"

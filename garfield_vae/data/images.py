@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, ImageSequence
 
+from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import open_regular
-from garfield_vae.util.text import printable
 
 # Pillow's names of the formats that are opened, and how their files are called.
 FORMATS = {

@@ -49,10 +49,11 @@ class Layout:
 
 
 def count_panels(pixels: np.ndarray) -> Layout:
-    """Counts the panels of a picture, uint8 [h, w, 3 or more] (further channels are ignored)."""
-    height, width = pixels.shape[:2]
-    sample = pixels[:: max(1, height // ROWS), :: max(1, width // COLUMNS), :3]
-    planes = np.ascontiguousarray(np.moveaxis(sample, -1, 0)).astype(np.int16)  # [3, r, c]
+    """Counts the panels of a picture, uint8 [h, w, 3 or more] (further channels are ignored).
+
+    Every n-th row and column will do, so that about ROWS × COLUMNS are left.
+    """
+    planes = np.moveaxis(pixels[..., :3], -1, 0).astype(np.int16, order="C")  # [3, h, w]
     # Most strips are seen to be three panels by their white gutters alone.
     layout, supports = _judge(planes, [WHITE])
     if layout.other or min(supports) < CERTAIN:
@@ -92,9 +93,7 @@ def _word(count: int) -> str:
 
 def _gutter_colours(planes: np.ndarray) -> list[np.ndarray]:
     """Colours that gutters may have, each [3], of a picture's channels [3, r, c]."""
-    frame = np.concatenate(
-        [planes[:, 0], planes[:, -1], planes[:, :, 0], planes[:, :, -1]], axis=1
-    )
+    frame = np.concatenate([planes[:, 0], planes[:, -1], planes[:, :, 0], planes[:, :, -1]], axis=1)
     sixth = planes.shape[2] // 6
     inner = planes[:, :, sixth:-sixth]
     plainest = inner[:, ::4].std(axis=1).sum(axis=0).argmin()

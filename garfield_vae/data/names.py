@@ -12,16 +12,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from functools import cache
+from itertools import pairwise
 from pathlib import PurePosixPath
 
 EARLIEST = date(1890, 1, 1)  # before the first comic strips
 AHEAD = timedelta(366)  # archives hold strips that are printed later
 
 MONTHS = {
-    name[:3]: number
+    name: number
     for number, name in enumerate(
-        ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"],
-        1,
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
     )
 }
 MONTH = (
@@ -78,7 +78,9 @@ WAYS: dict[str, tuple[int, str]] = {
 }
 PATTERNS = {way: (rank, re.compile(pattern)) for way, (rank, pattern) in WAYS.items()}
 # Random letters and digits, as in 1985-03-12_9f86d081884c7d65.gif, hold no dates.
-HASH = re.compile(r"(?<![0-9a-z])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{15,})(?![0-9a-z])")
+HASH = re.compile(
+    r"(?<![0-9a-z])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{15,})(?![0-9a-z])"
+)
 
 Reading = tuple[str, int]  # a way, and which of the places that fit it, from the left
 
@@ -158,14 +160,21 @@ def _sense(days: dict[str, date | None], rank: int, reading: Reading) -> tuple:
     if rank == 2:
         believed &= not _counts(days)
     sundays = sum(day.weekday() == 6 for day in distinct) / len(distinct)
-    steps = zip(distinct, distinct[1:], strict=False)
+    steps = pairwise(distinct)
     in_a_row = sum((after - before).days <= 2 for before, after in steps) / len(distinct)
     # How many days, in tenths, before how likely they are: of orders that nearly all files fit,
     # the likeliest is right. The order of WAYS settles the rest: a year first, a month first.
     order = -list(PATTERNS).index(reading[0])
     reads = round(10 * len(folders) / len(days)) if rank else 10
     share = len(found).bit_length()
-    return believed, reads, share, len(folders) / len(found) > 0.9, round(in_a_row - sundays, 2), order
+    return (
+        believed,
+        reads,
+        share,
+        len(folders) / len(found) > 0.9,
+        round(in_a_row - sundays, 2),
+        order,
+    )
 
 
 def _counts(days: dict[str, date | None]) -> bool:
@@ -179,7 +188,7 @@ def _counts(days: dict[str, date | None]) -> bool:
     )
     if len(numbers) < len(days) or len(numbers) < 2:
         return False
-    steps = [after - before for before, after in zip(numbers, numbers[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(numbers)]
     consecutive = sum(step == 1 for step in steps) / len(steps)
     sundays = any(day and day.weekday() == 6 for day in days.values())
     return consecutive == 1 and sundays and len(numbers) < 28

@@ -9,6 +9,7 @@ not learn where the paper shows; `join_panels` puts white gutters of the usual w
 """
 
 from collections.abc import Callable
+from enum import Enum
 from functools import lru_cache, partial
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from garfield_vae.data.images import BrokenImage
+from garfield_vae.data.layout import COLUMNS, ROWS, count_panels
 from garfield_vae.geometry import PANEL_HEIGHT, PANEL_WIDTH
 
 # Fractions of the strip's width, the medians of 209 Garfield dailies of 1985 (benchmarks/gutters).
@@ -24,6 +26,25 @@ GUTTER_CENTRES = (0.338, 0.659)
 GUTTER_WIDTH = 0.0125
 
 MIN_ASPECT, MAX_ASPECT = 2.0, 6.0  # a daily has about 3.4, a Sunday page 1.4, one panel about 1
+
+
+class Accept(Enum):
+    """Which pictures are cut."""
+
+    ANY = "any"
+    WIDE = "those of a daily's shape"
+    THREE = "those of a daily's shape but for those that clearly have no three panels"
+
+
+class OtherLayout(BrokenImage):
+    """A picture that is no three panels side by side; `kind` says what it is in few words."""
+
+    def __init__(self, name: str, reason: str, kind: str):
+        super().__init__(name, reason)
+        self.kind = kind
+
+    def __reduce__(self):
+        return type(self), (self.name, self.reason, self.kind)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -50,8 +71,9 @@ def _bands(width: int, columns: int, centre: float) -> tuple[np.ndarray, np.ndar
 
     columns: how many there are; centre: where among them the gutter is expected. Gives past [p, w],
     the bands' ends (the first band begins at column `_beside(width)`, each row's a column later),
-    and prior [p, w]: what a band's width and place speak against it, and for it by its number of
-    columns. Bands are a third to three times as wide as the usual gutter.
+    and prior [p, w], each band's log-prior up to a constant: it rewards width, and penalises the
+    squared deviation from the usual width and place. Bands are a third to three times as wide as
+    the usual gutter.
     """
     usual, beside = GUTTER_WIDTH * width, _beside(width)
     widths = np.arange(max(2, round(usual / 3)), round(usual * 3) + 1)
@@ -119,17 +141,28 @@ def find_frame(white: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def cut_panels(
-    image: Image.Image, height: int = PANEL_HEIGHT, width: int = PANEL_WIDTH
+    image: Image.Image,
+    height: int = PANEL_HEIGHT,
+    width: int = PANEL_WIDTH,
+    accept: Accept = Accept.WIDE,
 ) -> np.ndarray:
     """Cuts a strip into its panels: uint8 [3, 3, height, width] (panel, channel, y, x).
 
     image: RGB or P, as `open_strip` gives it. Each panel is stretched to the same size.
-    Raises BrokenImage when the picture cannot be a strip of three panels side by side.
+    Raises BrokenImage when the picture is blank, and OtherLayout when it is not acceptable.
     """
-    if not MIN_ASPECT <= image.width / image.height <= MAX_ASPECT:
+    if accept is not Accept.ANY and not MIN_ASPECT <= image.width / image.height <= MAX_ASPECT:
         size = f"{image.width}×{image.height} pixels"
-        raise BrokenImage("the picture", f"{size} is not the shape of three panels side by side")
+        raise OtherLayout(
+            "the picture", f"{size} is not the shape of three panels side by side", "another shape"
+        )
     pixels, white, colours = _pixels_of(image)
+    if accept is Accept.THREE:
+        steps = max(1, image.height // ROWS), max(1, image.width // COLUMNS)
+        sample = colours(np.ascontiguousarray(pixels[:: steps[0], :: steps[1]]))
+        layout = count_panels(sample.view(np.uint8).reshape(*sample.shape, 4))
+        if layout.other:
+            raise OtherLayout("the picture", f"it has {layout.other}", layout.other)
     left, top, right, bottom = find_frame(white)
     (end_1, start_2), (end_2, start_3) = find_gutters(white)
     panels = np.empty((3, 3, height, width), np.uint8)

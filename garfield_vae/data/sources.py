@@ -1,6 +1,7 @@
-"""From the options to a panel store: which folder has the strips, and how it comes to be full."""
+"""From the options to a panel store: where the strips are, and getting those that are missing."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from garfield_vae.cli.download_options import DownloadOptions
@@ -9,7 +10,7 @@ from garfield_vae.data.build import build_store
 from garfield_vae.data.download import Comic, download
 from garfield_vae.data.drawn import draw_folder
 from garfield_vae.data.store import PanelStore
-from garfield_vae.util.console import tell
+from garfield_vae.util.console import printable, tell
 from garfield_vae.util.errors import UserError
 
 ENOUGH_STRIPS = 300  # to train on, when a download came to less than was asked for
@@ -20,27 +21,46 @@ def strip_folders(options: TrainOptions) -> tuple[Path, Path]:
     """Where a run's strips are, and the folder (of ours, to write in) for what is made of them."""
     data = Path(options.data_dir)
     if options.source == "folder":
-        # Somebody's own pictures stay untouched, and may well be read-only.
-        place = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:8]
-        return data, Path("data") / f"{data.resolve().name or 'folder'}-{place}"
+        return data, _own_place(data)  # somebody's own pictures stay untouched
     if options.source == "drawn":
         folder = data / f"drawn-{options.count}"
-        return folder / "strips", folder
-    folder = data / Comic.parse(options.comic).slug
+    else:
+        folder = data / Comic.parse(options.comic).slug
+    if folder.is_dir() and not (os.access(folder, os.W_OK) or _store_in(folder, options).exists()):
+        return folder / "strips", _own_place(folder)  # such as one on a read-only disk
     return folder / "strips", folder
+
+
+def _own_place(data: Path) -> Path:
+    """A folder in data/ for what is made of strips that lie anywhere."""
+    place = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:8]
+    name = printable(data.resolve().name).replace("\\", "-")
+    return Path("data") / f"{name or 'folder'}-{place}"
+
+
+def _store_in(folder: Path, options: TrainOptions) -> Path:
+    return folder / f"panels-{options.panel_height}x{options.panel_width}.npy"
 
 
 def gather_strips(options: TrainOptions, wanted: DownloadOptions | None) -> PanelStore:
     """Downloads (what `wanted` says) or draws what is missing, and builds the panel store."""
     strips, work = strip_folders(options)
     if options.source == "folder":
-        if not strips.is_dir():
-            raise UserError(f"there is no folder {strips}: --data_dir names the folder of strips")
+        if options.data_dir == TrainOptions.data_dir:
+            raise UserError(
+                f"--source folder trains on strips of your own: say where they are with --data_dir "
+                f"DIR ({options.data_dir}/ holds what the project downloads and draws)"
+            )
+        if not strips.exists():
+            raise UserError(
+                f"there is no folder or archive {printable(str(strips))}: --data_dir names the "
+                f"folder of strips"
+            )
     elif options.source == "drawn":
-        draw_folder(work, options.count, DRAWN_SEED)
+        draw_folder(strips.parent, options.count, DRAWN_SEED)
     else:
-        download_strips(work, wanted)
-    return build_store(strips, work, options.panel_height, options.panel_width)
+        download_strips(strips.parent, wanted)
+    return _build(strips, work, options)
 
 
 def download_strips(folder: Path, wanted: DownloadOptions) -> None:
@@ -62,14 +82,20 @@ def download_strips(folder: Path, wanted: DownloadOptions) -> None:
 def present_strips(options: TrainOptions) -> PanelStore:
     """The panel store of the strips that are there already: nothing is fetched or drawn."""
     strips, work = strip_folders(options)
-    if not strips.is_dir():
+    if not strips.exists():
         raise UserError(
-            f"the run's strips are not in {strips}: say where they are now with --data_dir"
+            f"the run's strips are not in {printable(str(strips))}: say where they are now with "
+            f"--data_dir"
         )
-    return build_store(strips, work, options.panel_height, options.panel_width)
+    return _build(strips, work, options)
+
+
+def _build(strips: Path, work: Path, options: TrainOptions) -> PanelStore:
+    height, width = options.panel_height, options.panel_width
+    return build_store(strips, work, height, width, options.keep_all)
 
 
 def store_path(options: TrainOptions) -> Path:
     """Where the panel store is, or will be."""
     _, work = strip_folders(options)
-    return work / f"panels-{options.panel_height}x{options.panel_width}.npy"
+    return _store_in(work, options)

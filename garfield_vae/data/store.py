@@ -1,7 +1,7 @@
 """The panel store: every strip of a folder, cut into panels once, in one memory map.
 
     panels-176x200.npy    uint8 [N, 3, 3, 176, 200], then the 32 bytes of the store's digest
-    panels-176x200.json   geometry, names, digests, and what is known of every file
+    panels-176x200.json   geometry, names, digests, groups, and what is known of every file
 
 numpy's reader ignores what follows the array, so the file is a plain .npy to everybody else. The
 digest behind the array ties the two files together: a crash between replacing the one and the
@@ -14,16 +14,17 @@ strips; on Windows a file that is mapped cannot be replaced, and the build ends 
 
 import hashlib
 import json
-import re
-from datetime import date
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from garfield_vae.data.splits import iso_date, iso_week, split_rows
+from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import open_regular, read_json
 
-VERSION = 2  # raise it when the cutting changes: stores of another version are built anew
+VERSION = 3  # raise it when the cutting changes: stores of another version are built anew
 
 
 class StaleStore(UserError):
@@ -31,18 +32,32 @@ class StaleStore(UserError):
 
 
 class PanelStore:
-    """Strips as panels. Read only; rows are sorted by name.
+    """Strips as panels. Read only; dated strips come first, in the order of their days.
 
     panels: uint8 memory map [N, 3, 3, H, W]. names: ISO date, or the file's path in its folder
-    without its extension. digests: SHA-256 of each strip's file. digest: of the whole store, equal
-    for equal names, files and geometry.
+    without its extension; printable, each once. digests: SHA-256 of each strip's file. weeks and
+    pictures: each strip's groups in the split, see `splits.split_rows`. digest: of the whole
+    store, equal for equal names, files, groups and geometry. whole_weeks: whether the split leaves
+    weeks undivided.
     """
 
-    def __init__(self, path: Path, panels: np.ndarray, names: list[str], digests: list[str]):
+    def __init__(
+        self,
+        path: Path,
+        panels: np.ndarray,
+        names: list[str],
+        digests: list[str],
+        weeks: Sequence[str] | None = None,
+        pictures: Sequence[str] | None = None,
+    ):
         self.path, self.panels, self.names, self.digests = path, panels, names, digests
+        self.weeks = weeks or [week_of(name) for name in names]
+        self.pictures = pictures or names
         self.height, self.width = panels.shape[3:]
-        self.digest = store_digest(names, digests, self.height, self.width)
-        self._splits = split_names(names)
+        self.digest = store_digest(
+            names, digests, self.weeks, self.pictures, self.height, self.width
+        )
+        self._splits, self.whole_weeks = split_rows(self.weeks, self.pictures)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -65,49 +80,23 @@ class PanelStore:
         return _open_same, (self.path, self.digest)
 
 
-def store_digest(names: list[str], digests: list[str], height: int, width: int) -> str:
-    """SHA-256 over version, geometry, names and the files' digests."""
-    content = json.dumps([VERSION, int(height), int(width), names, digests])
-    return hashlib.sha256(content.encode()).hexdigest()
+def store_digest(
+    names: list[str],
+    digests: list[str],
+    weeks: Sequence[str],
+    pictures: Sequence[str],
+    height: int,
+    width: int,
+) -> str:
+    """SHA-256 over version, geometry, names, the files' digests and groups."""
+    content = [VERSION, int(height), int(width), names, digests, list(weeks), list(pictures)]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def split_names(names: list[str]) -> dict[str, np.ndarray]:
-    """Rows [n] int64 of each split, 90 / 5 / 5 by a hash.
-
-    What is hashed is the ISO week ("1985-W03") of a name that is a date, so that a week's story
-    never straddles the split, and else the name itself. SHA-256's first eight bytes as a fraction:
-    test below 0.05, validation below 0.10, train above. A strip that is added moves no other.
-    In a small set a split may get nothing: then test takes the group with the lowest fraction, and
-    validation the next.
-    """
-    groups: dict[float, list[int]] = {}
-    for row, name in enumerate(names):
-        day = iso_date(name)
-        group = f"{day.isocalendar().year}-W{day.isocalendar().week:02}" if day else name
-        hashed = hashlib.sha256(group.encode("utf-8", "surrogateescape")).digest()
-        groups.setdefault(int.from_bytes(hashed[:8], "big") / 2**64, []).append(row)
-    fractions = sorted(groups)
-    tests = max(1, sum(fraction < 0.05 for fraction in fractions))
-    others = tests + max(1, sum(fraction < 0.10 for fraction in fractions[tests:]))
-    parts = {
-        "train": fractions[others:],
-        "validation": fractions[tests:others],
-        "test": fractions[:tests],
-    }
-    return {
-        split: np.array(sorted(row for part in parts[split] for row in groups[part]), np.int64)
-        for split in parts
-    }
-
-
-def iso_date(name: str) -> date | None:
-    """The day that a name like 1985-03-12 stands for, or None."""
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d", name, re.ASCII):
-        return None
-    try:
-        return date.fromisoformat(name)
-    except ValueError:
-        return None
+def week_of(name: str) -> str:
+    """The ISO week of a strip whose name is its date, else the name."""
+    day = iso_date(name)
+    return iso_week(day) if day else name
 
 
 # ---------------------------------------------------------------------------------------------
@@ -121,29 +110,33 @@ def _open_same(path: Path, digest: str) -> PanelStore:
     return store
 
 
-def open_store(npy_path: Path) -> tuple[PanelStore, dict[str, dict]]:
-    """The store, and what its index knows of each file, by path. Raises StaleStore."""
+def open_store(npy_path: Path) -> tuple[PanelStore, dict]:
+    """The store and its whole index. Raises StaleStore."""
     index_path = npy_path.with_suffix(".json")
     try:
         index = read_json(index_path)
         if index["version"] != VERSION:
             raise StaleStore(f"{index_path} is of another version; build the store again")
-        names, digests, height, width = (index[k] for k in ("names", "digests", "height", "width"))
-        shape = (len(names), 3, 3, height, width)
-        digest = store_digest(names, digests, height, width)
-        with open_regular(npy_path) as file:
+        lists = [index[key] for key in ("names", "digests", "weeks", "pictures")]
+        height, width = index["height"], index["width"]
+        shape = (len(lists[0]), 3, 3, height, width)
+        digest = store_digest(*lists, height, width)
+        with open_regular(npy_path):
             panels = np.load(npy_path, mmap_mode="r", allow_pickle=False)
+        with npy_path.open("rb") as file:
             file.seek(panels.offset + panels.nbytes)
             end = file.read(65)
         if (panels.shape, panels.dtype, end.hex()) != (shape, np.uint8, digest):
             raise ValueError("the two do not belong together")
-        if len(digests) != len(names) or names != sorted(set(names)):
-            raise ValueError("its names are not in order")
-        files = {entry["path"]: entry for entry in index["files"]}
-        for file in files.values():
-            if not (isinstance(file.get("sha256"), str) or isinstance(file.get("left_out"), str)):
+        if any(len(part) != len(lists[0]) for part in lists) or len(set(lists[0])) != shape[0]:
+            raise ValueError("its lists do not fit each other")
+        for file in index["files"]:
+            if not isinstance(file.get("sha256", file.get("left_out")), str):
                 raise ValueError(f"nothing is known of {file['path']}")
-        return PanelStore(npy_path, panels, names, digests), files
+        for archive in index["archives"].values():
+            if not isinstance(archive["members"], dict):
+                raise ValueError("its list of an archive is none")
+        return PanelStore(npy_path, panels, *lists), index
     except (
         OSError,
         ArithmeticError,
@@ -152,7 +145,10 @@ def open_store(npy_path: Path) -> tuple[PanelStore, dict[str, dict]]:
         ValueError,
         AttributeError,
         RecursionError,
+        SyntaxError,  # of numpy's reader of headers
+        EOFError,
     ) as error:
+        why = printable(str(error))
         raise StaleStore(
-            f"{npy_path} and {index_path.name} cannot be used ({error}); build the store again"
+            f"{npy_path} and {index_path.name} cannot be used ({why}); build the store again"
         ) from error

@@ -7,12 +7,24 @@ from contextlib import suppress
 QUOTED = 300  # characters
 
 
-def printable(text: str, limit: int = QUOTED) -> str:
-    """`text` on one line without control characters, its middle left out beyond `limit`."""
-    if len(text) > limit:
+def printable(text: str, limit: int | None = QUOTED) -> str:
+    r"""`text` on one line as it may be shown anywhere, its middle left out beyond `limit`.
+
+    Control characters, line ends, what turns the direction of writing and bytes of a file's name
+    that are not UTF-8 become escapes: \n, \x1b, \u202e, \xe9.
+    """
+    if limit is not None and len(text) > limit:
         half = (limit - 3) // 2
         text = f"{text[:half]}...{text[-half:]}"
-    return "".join(character if character.isprintable() else " " for character in text)
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    if character == "\N{NO-BREAK SPACE}":
+        return " "
+    if "\udc80" <= character <= "\udcff":  # a byte that is not UTF-8 (surrogateescape)
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def tell(text: str) -> None:

@@ -6,13 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from strip_pictures import encoded, save_strips, strip_picture
 
 from garfield_vae.data.build import build_store
+from garfield_vae.data.drawn import draw_strip
 from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels
 from garfield_vae.data.store import PanelStore, StaleStore
@@ -35,9 +38,9 @@ def cut(monkeypatch) -> list:
     """Counts the strips that are really cut."""
     pictures = []
 
-    def counting(image, height, width):
+    def counting(image, *arguments):
         pictures.append(image)
-        return cut_panels(image, height, width)
+        return cut_panels(image, *arguments)
 
     monkeypatch.setattr("garfield_vae.data.build.cut_panels", counting)
     return pictures
@@ -117,9 +120,9 @@ def test_broken_pictures_are_named_counted_and_left_out(strips, folder, cut, cap
         store = build_store(strips, folder)
         printed = capsys.readouterr().out
         assert len(store) == 22
-        assert "5 left out: 2002-01-01.gif (it is damaged" in printed
-        assert "2002-01-02.gif (it is not a GIF, JPEG or PNG picture)" in printed
-        assert "and 2 more" in printed
+        assert "5 left out: 1 of another shape (2002-01-06.png), 2002-01-01.gif (it is" in printed
+        assert "2002-01-02.gif (it is not a GIF, JPEG, PNG, WebP" in printed
+        assert "and 1 more" in printed
         assert "\x1b" not in printed
     assert len(cut) == 23
 
@@ -135,11 +138,12 @@ def test_of_two_files_for_one_day_the_first_that_works_is_used(strips, folder, c
     good = encoded(strip_picture(), "PNG")
     (strips / "2001" / "2001-01-03.png").write_bytes(good)  # beside the .gif
     (strips / "2003-03-03.gif").write_bytes(b"broken")
-    (strips / "2003-03-03.png").write_bytes(good)
+    other = encoded(strip_picture(colours=((9, 9, 200),) * 3), "PNG")
+    (strips / "2003-03-03.png").write_bytes(other)
     store = build_store(strips, folder)
     assert len(store) == 23
     assert store.names.count("2001-01-03") == 1
-    assert "2001/2001-01-03.png (another file has its name)" in capsys.readouterr().out
+    assert "2001/2001-01-03.png (another file is of its day)" in capsys.readouterr().out
     (strips / "2001" / "2001-01-03.gif").unlink()
     again = build_store(strips, folder)
     row = again.names.index("2001-01-03")
@@ -154,17 +158,115 @@ def test_hidden_files_other_files_and_links_to_nowhere_are_passed_over(strips, f
     (strips / "2005-01-02.gif").symlink_to("nowhere.gif")
     os.mkfifo(strips / "2005-01-03.gif")
     assert len(build_store(strips, folder)) == 22
-    assert "left out" not in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "left out" not in printed
+    assert "passed over: 1 .txt, 1 broken link, 1 pipe or device" in printed
 
 
-def test_strips_without_dates_are_named_by_their_path(strips, folder):
+def test_strips_without_dates_are_named_by_their_path_and_come_last(strips, folder):
     (strips / "other").mkdir()
-    content = encoded(strip_picture(), "JPEG")
-    for name in ("other/one.JPG", "two.jpeg", "2001-13-45.jpg"):
-        (strips / name).write_bytes(content)
+    for shade, name in enumerate(("other/one.JPG", "two.jpeg", "2001-13-45.jpg", "two.jpg")):
+        picture = strip_picture(colours=((9, 99, 40 * shade),) * 3)
+        (strips / name).write_bytes(encoded(picture, "JPEG"))
     names = build_store(strips, folder).names
-    assert {"other/one", "two", "2001-13-45"} < set(names)
-    assert names == sorted(names)
+    assert names[22:] == ["2001-13-45", "other/one", "two", "two.jpg"]
+    assert names[:22] == sorted(names[:22])
+
+
+def test_a_name_that_cannot_be_shown_is_made_printable_in_the_store(strips, folder):
+    for shade, name in enumerate(
+        (b"caf\xe9.gif", b"two\nlines.gif", "left\u202eright.gif".encode())
+    ):
+        picture = strip_picture(colours=((9, 99, 40 * shade),) * 3)
+        (strips / os.fsdecode(name)).write_bytes(encoded(picture, "GIF"))
+    names = build_store(strips, folder).names
+    assert names[22:] == [r"caf\xe9", r"left\u202eright", r"two\nlines"]
+    assert build_store(strips, folder).names == names
+
+
+def test_the_same_bytes_under_two_names_are_one_strip_with_the_name_that_is_a_date(
+    strips, folder, capsys
+):
+    for path in list(strips.rglob("*.gif")):
+        shutil.copy(path, strips / f"a copy {path.stem[-2:]}.gif")  # sorts before the folder 2001
+    assert build_store(strips, folder).names == [f"2001-01-{day:02}" for day in range(1, 23)]
+    assert "22 files are the same pictures under other names" in capsys.readouterr().out
+
+
+def test_two_comics_of_the_same_days_in_two_folders_are_all_kept(tmp_path, folder):
+    save_strips(tmp_path / "strips" / "garfield", 12)
+    for path in save_strips(tmp_path / "strips" / "peanuts", 12):
+        picture = strip_picture(colours=((int(path.stem[-2:]) * 9, 250, 9),) * 3)
+        path.write_bytes(encoded(picture, "GIF"))
+    store = build_store(tmp_path / "strips", folder)
+    assert len(store) == 24
+    assert store.names[:2] == ["2001-01-01", "peanuts/2001/2001-01-01"]
+    assert set(store.weeks) == {"2001-W01", "2001-W02"}
+
+
+def drawn(day: int) -> Image.Image:
+    return draw_strip(0, date(1990, 1, 1) + timedelta(day))[0].convert("RGB")
+
+
+def test_a_picture_in_another_encoding_and_size_is_on_the_side_of_the_first(
+    tmp_path, folder, capsys
+):
+    strips = tmp_path / "strips"
+    strips.mkdir()
+    for day in range(24):
+        drawn(day).save(strips / f"strip {day}.gif")
+        drawn(day).resize((1000, 292)).save(strips / f"zz scan {day}.jpg", quality=75)
+    store = build_store(strips, folder, 32, 40)
+    assert len(store) == 48
+    assert "24 strips show the picture of another one" in capsys.readouterr().out
+    for part in ("train", "validation", "test"):
+        names = {store.names[row] for row in store.split(part)}
+        days = {name.split()[-1] for name in names}
+        assert len(names) == 2 * len(days)
+
+
+def test_a_rerun_joins_the_group_that_was_there_and_both_of_its_weeks_are_one(tmp_path, folder):
+    strips = tmp_path / "strips"
+    strips.mkdir()
+    for week in range(22):
+        drawn(7 * week).save(strips / f"{date(1990, 1, 1) + timedelta(7 * week)}.gif")
+    before = build_store(strips, folder, 32, 40)
+    years = date(1990, 1, 1) - date(1985, 1, 7)
+    for week in range(3):  # years before: by its name alone each would lead
+        drawn(7 * week).save(strips / f"{date(1985, 1, 7) + timedelta(7 * week)}.png")
+    after = build_store(strips, folder, 32, 40)
+    weeks = dict(zip(after.names, after.weeks, strict=True))
+    assert dict(zip(before.names, before.weeks, strict=True)).items() <= weeks.items()
+    for week in range(3):
+        day = date(1985, 1, 7) + timedelta(7 * week)
+        assert weeks[str(day)] == weeks[str(day + years)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_pictures_of_another_number_of_panels_are_left_out_unless_all_are_wanted(
+    strips, folder, capsys, count
+):
+    page, width = Image.new("RGB", (600, 175), "white"), (600 - 8 * (count + 1)) // count
+    for panel in range(count):
+        part = drawn(panel).crop((8, 8, 190, 167)).resize((width, 159))
+        page.paste(part, (8 + panel * (width + 8), 8))
+    page.save(strips / "2003-01-01.png")
+    word = {1: "one panel", 2: "two panels", 4: "four panels"}[count]
+    for _ in range(2):  # the second time from the index
+        assert len(build_store(strips, folder)) == 22
+        assert f"1 left out: 1 of {word} (2003-01-01.png)" in capsys.readouterr().out
+    assert len(build_store(strips, folder, keep_all=True)) == 23
+    assert len(build_store(strips, folder)) == 22
+
+
+def test_twenty_strips_leave_at_least_fourteen_to_train_on_and_the_line_says_how(
+    tmp_path, folder, capsys
+):
+    save_strips(tmp_path / "strips", 20)
+    store = build_store(tmp_path / "strips", folder)
+    assert len(store.split("train")) >= 14
+    assert min(len(store.split("validation")), len(store.split("test"))) >= 2
+    assert "split by picture: 3 weeks would be too few" in capsys.readouterr().out
 
 
 def test_too_few_strips_are_an_error_that_names_folder_and_counts(tmp_path, folder):
@@ -208,6 +310,8 @@ def overwrite_end(folder):
 
 SPOILERS = {
     "no index": lambda folder: (folder / "panels-176x200.json").unlink(),
+    "weeks that are no list": spoil_index(lambda index: index.update(weeks=7)),
+    "no archives": spoil_index(lambda index: index.pop("archives")),
     "no panels": lambda folder: (folder / "panels-176x200.npy").unlink(),
     "half an index": cut_short("panels-176x200.json", 1000),
     "an empty index": cut_short("panels-176x200.json", 0),
@@ -246,7 +350,9 @@ def test_a_disk_that_fills_up_is_one_error_and_leaves_the_store_whole(strips, fo
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, hard))
     try:
-        with pytest.raises(UserError, match=r"panels-176x200.npy cannot be written \(File too"):
+        with pytest.raises(
+            UserError, match=r"panels-176x200.npy cannot be written \(File too large\): choose"
+        ):
             build_store(strips, folder)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))

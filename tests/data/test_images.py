@@ -1,3 +1,4 @@
+import os
 import pickle
 from contextlib import suppress
 
@@ -57,6 +58,48 @@ def test_a_transparent_colour_of_a_palette_is_white_paper(format):
     assert (opened.mode, opened.getpixel((300, 80))) == ("RGB", (255, 255, 255))
 
 
+@pytest.mark.parametrize("format", ["WEBP", "AVIF", "BMP", "TIFF"])
+def test_formats_of_today_and_of_scanners_open_too(format):
+    image = open_strip(encoded(strip_picture(), format))
+    assert image.size == (600, 175)
+    assert np.abs(np.array(image.getpixel((300, 80)), int) - COLOURS[1]).max() <= 12
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize(("orientation", "angle"), [(3, 180), (6, 90), (8, -90)])
+def test_a_scan_that_lies_on_its_side_is_turned_upright(format, orientation, angle):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turned = strip_picture().rotate(angle, expand=True)
+    image = open_strip(encoded(turned, format, exif=exif))
+    assert image.size == (600, 175)
+    for x, colour in zip((100, 300, 500), COLOURS, strict=True):
+        assert np.abs(np.array(image.getpixel((x, 80)), int) - colour).max() <= 12
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_of_an_animation_that_begins_blank_the_first_frame_that_shows_something_is_taken(format):
+    blank = Image.new("RGB", (600, 175), "white")
+    last = Image.new("RGB", (600, 175), "red")
+    content = encoded(blank, format, save_all=True, append_images=[blank, strip_picture(), last])
+    colour = open_strip(content).convert("RGB").getpixel((300, 80))
+    assert np.abs(np.array(colour, int) - COLOURS[1]).max() <= 12
+
+
+def test_a_jpeg_of_hundreds_of_scans_is_refused_before_it_is_decoded():
+    content = encoded(strip_picture(), "JPEG", progressive=True)
+    open_strip(content)
+    place = content.index(b"\xff\xda")
+    with pytest.raises(BrokenImage, match="scans"):
+        open_strip(content[:place] + content[place:-2] * 60 + content[-2:])
+
+
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.gif")
+    with pytest.raises(BrokenImage, match="not a regular file"):
+        open_strip(tmp_path / "pipe.gif")
+
+
 def test_an_animation_gives_its_first_frame():
     second = Image.new("RGB", (600, 175), "red")
     content = encoded(strip_picture(), "GIF", save_all=True, append_images=[second])
@@ -74,12 +117,18 @@ def test_a_truncated_picture_is_refused(format, kept):
 
 
 NO_STRIPS = {
-    "nothing": (b"", "not a GIF, JPEG or PNG"),
-    "a page": (b"<!DOCTYPE html><html>Establishing a secure connection", "not a GIF, JPEG or PNG"),
-    "a signature": (b"GIF89a", "not a GIF, JPEG or PNG"),
-    "another format": (encoded(strip_picture(), "BMP"), "not a GIF, JPEG or PNG"),
+    "nothing": (b"", "not a GIF, JPEG, PNG, WebP, AVIF, BMP or TIFF"),
+    "a page": (
+        b"<!DOCTYPE html><html>Establishing a secure connection",
+        "not a GIF, JPEG, PNG, WebP, AVIF, BMP or TIFF",
+    ),
+    "a signature": (b"GIF89a", "not a GIF, JPEG, PNG, WebP, AVIF, BMP or TIFF"),
+    "another format": (
+        encoded(strip_picture(), "PPM"),
+        "not a GIF, JPEG, PNG, WebP, AVIF, BMP or TIFF",
+    ),
     "one pixel": (encoded(Image.new("RGB", (1, 1)), "GIF"), "too few"),
-    "no width": (png_header(0, 175), "too few|not a GIF, JPEG or PNG"),
+    "no width": (png_header(0, 175), "too few|not a GIF, JPEG, PNG, WebP, AVIF, BMP or TIFF"),
     "40,000 wide": (png_header(40_000, 100), "more than a strip has"),
     "81 megapixels": (png_header(9_000, 9_000), "more than a strip has"),
     "3.6 gigapixels": (png_header(60_000, 60_000), "more pixels than a strip has"),

@@ -7,8 +7,14 @@ import pytest
 from strip_pictures import encoded, save_strips, strip_picture
 
 from garfield_vae.data.build import build_store
-from garfield_vae.data.store import iso_date, split_names
+from garfield_vae.data.splits import iso_date, linked, split_rows
+from garfield_vae.data.store import week_of
 from garfield_vae.util.errors import UserError
+
+
+def split_names(names: list[str]) -> dict[str, np.ndarray]:
+    return split_rows([week_of(name) for name in names], names)[0]
+
 
 YEARS = [str(date(1979, 1, 1) + timedelta(day)) for day in range(20 * 365)]
 
@@ -60,6 +66,20 @@ def test_names_without_dates_are_split_one_by_one():
     splits = split_names(sorted(f"panel {number}" for number in range(1000)))
     assert 900 - 50 < len(splits["train"]) < 900 + 50
     assert len(split_names([f"strange \udcff{n}" for n in range(20)])["train"]) >= 10
+
+
+def test_groups_that_a_pair_links_are_one_and_take_the_first_name_or_the_one_they_had():
+    groups = ["a", "b", "c", "d", "e"]
+    assert linked(groups, [(3, 1), (1, 4)]) == ["a", "b", "c", "b", "b"]
+    assert linked(groups, [(3, 1)], [None, None, None, "d", None]) == ["a", "d", "c", "d", "e"]
+    assert linked(groups, [], ["x", None, None, None, None]) == groups
+
+
+def test_weeks_are_divided_only_where_whole_ones_would_leave_too_few_for_training():
+    few = [str(date(2001, 1, 1) + timedelta(day)) for day in range(20)]
+    many = [str(date(2001, 1, 1) + timedelta(day)) for day in range(400)]
+    assert split_rows([week_of(name) for name in few], few)[1] is False
+    assert split_rows([week_of(name) for name in many], many)[1] is True
 
 
 def test_only_real_days_in_the_iso_form_are_dates():

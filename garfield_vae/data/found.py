@@ -1,0 +1,86 @@
+"""What was found in a folder of strips, in sentences."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from garfield_vae.data.library import counted
+from garfield_vae.data.store import PanelStore
+from garfield_vae.util.console import printable
+
+NAMED = 3  # files that are named as examples
+
+
+def summary(place: Path, store: PanelStore, files: list[dict], passed_over: dict[str, int]) -> str:
+    """Three lines: the strips, what else there is, and how they are split.
+
+    files: the index's; passed_over: numbers of files by kind.
+    """
+    count, days = len(store), [file["date"] for file in files if file.get("date") and _used(file)]
+    dated = f"{len(days):,} dated ({min(days)} to {max(days)})" if days else "none dated"
+    lines = [f"Strips: {count:,} in {printable(str(place))}, {dated}; panels in {store.path}"]
+    lines[0] += left_out([file for file in files if "same_as" not in file])
+    if same := sum("same_as" in file for file in files):
+        lines[0] += (
+            f"; {same:,} {_files(same)} the same {_pictures(same)} under other names, used once"
+        )
+    if kinds := list(counted(passed_over)):
+        lines[0] += f"; passed over: {', '.join(kinds)}"
+    if again := count - len(set(store.pictures)):
+        show = "strip shows" if again == 1 else "strips show"
+        lines.append(
+            f"Again: {again:,} {show} the picture of another one (in another encoding or size, or "
+            f"printed a second time): they stay together, on one side of the split"
+        )
+    lines.append(f"Split: {split_line(store, len(days))}")
+    return "\n".join(lines)
+
+
+def split_line(store: PanelStore, dated: int) -> str:
+    """How many strips each part has, and what they were split by."""
+    parts = [f"{len(store.split(part)):,} {part}" for part in ("train", "validation", "test")]
+    if not dated:
+        how = "no dates: split by picture"
+    elif not store.whole_weeks:
+        weeks = len({week for week in store.weeks if not week.startswith("picture ")})
+        how = f"split by picture: {weeks} week{'s' * (weeks > 1)} would be too few to split by week"
+    elif dated < len(store):
+        how = "split by week, and by picture where there is no date"
+    else:
+        how = "split by week"
+    return f"{', '.join(parts)}; {how}"
+
+
+def left_out(files: Iterable[dict]) -> str:
+    """The end of a sentence: how many files were left out, and why."""
+    files = [file for file in files if "left_out" in file]
+    if not files:
+        return ""
+    layouts: dict[str, list[str]] = {}
+    others = []
+    for file in files:
+        if kind := file.get("layout"):
+            layouts.setdefault(kind, []).append(printable(file["path"]))
+        else:
+            others.append(f"{printable(file['path'])} ({file['left_out']})")
+    said = [f"{len(paths)} of {kind} ({_some(paths)})" for kind, paths in layouts.items()]
+    if others:
+        said.append(_some(others))
+    keep = " (--keep_all would keep them)" if layouts and not others else ""
+    return f"; {len(files):,} left out: {', '.join(said)}{keep}"
+
+
+def _used(file: dict) -> bool:
+    return "left_out" not in file
+
+
+def _some(parts: list[str]) -> str:
+    more = f" and {len(parts) - NAMED} more" if len(parts) > NAMED else ""
+    return ", ".join(parts[:NAMED]) + more
+
+
+def _files(count: int) -> str:
+    return "file is" if count == 1 else "files are"
+
+
+def _pictures(count: int) -> str:
+    return "picture" if count == 1 else "pictures"

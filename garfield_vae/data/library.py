@@ -1,0 +1,139 @@
+"""Finds every picture below a folder or in an archive, and counts what it passes over."""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from threading import Lock
+
+from garfield_vae.data.archives import Archive, BrokenArchive, is_archive
+from garfield_vae.data.images import SUFFIXES, read_strip
+from garfield_vae.util.errors import UserError
+
+# What systems and programs put into folders on their own account is not worth a word.
+UNSAID = {"thumbs.db", "desktop.ini", "__macosx"}
+
+
+class Library:
+    """The pictures of a folder, nested as one likes, or of an archive; archives in folders too.
+
+    files: a dictionary for each picture: its path ("1985.cbz/1985/1985-03-12.gif"), size in bytes
+    and mtime_ns (the archive's, in one), by which a change shows without reading it, and the
+    archive, if it is in one. An archive that cannot be read stands among them, as left_out.
+    passed_over: how many other files there are of each kind. archives: what was found in each of
+    them, so that `known` saves opening those that have not changed.
+
+    Raises UserError where there is nothing of that name or a folder cannot be read.
+    """
+
+    def __init__(self, place: Path, known: dict[str, dict] | None = None):
+        self.place, self._known = place, known or {}
+        self.files: list[dict] = []
+        self.passed_over: Counter[str] = Counter()
+        self.archives: dict[str, dict] = {}
+        self._open, self._opening = {}, Lock()
+        if place.is_file() and is_archive(place.name):
+            self._add_archive(place, "")
+        elif place.is_dir():
+            self._walk()
+        else:
+            raise UserError(
+                f"{place} is not a folder; give the folder, or the .zip, .cbz or .tar archive, "
+                f"that holds the strips"
+            )
+
+    def read(self, file: dict) -> bytes:
+        """A picture's bytes; several threads may ask at once. Raises BrokenImage."""
+        if (name := file.get("archive")) is None:
+            return read_strip(self.place / file["path"])
+        with self._opening:
+            if name not in self._open:
+                self._open[name] = Archive(self.place / name)
+        return self._open[name].read(file["path"].removeprefix(f"{name}/"))
+
+    def close(self) -> None:
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def _walk(self) -> None:
+        def fail(error: OSError):
+            raise UserError(f"{error.filename} cannot be read ({error.strerror})") from error
+
+        for parent, folders, names in os.walk(self.place, onerror=fail):
+            folders[:] = [name for name in folders if not _unsaid(name)]
+            self.passed_over["linked folder"] += sum(Path(parent, f).is_symlink() for f in folders)
+            for name in names:
+                if _unsaid(name):
+                    continue
+                path = Path(parent, name)
+                relative = path.relative_to(self.place).as_posix()
+                try:
+                    status = path.stat()
+                except OSError:
+                    self.passed_over["broken link"] += 1  # or a file that has just gone
+                    continue
+                if not stat.S_ISREG(status.st_mode):
+                    self.passed_over["pipe or device"] += 1
+                elif is_archive(name):
+                    self._add_archive(path, relative)
+                elif kind := _other_kind(name):
+                    self.passed_over[kind] += 1
+                else:
+                    # One that may not be read is looked at again when it may: its time is 0 so far.
+                    time_ns = status.st_mtime_ns if os.access(path, os.R_OK) else 0
+                    self.files.append(
+                        {"path": relative, "size": status.st_size, "mtime_ns": time_ns}
+                    )
+
+    def _add_archive(self, path: Path, relative: str) -> None:
+        """relative: its path in the folder; empty for the place itself."""
+        status = path.stat()
+        stamp = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+        found = self._known.get(relative, {})
+        if {key: found.get(key) for key in stamp} != stamp:
+            found = stamp | self._list(path, relative)
+        self.archives[relative] = found
+        self.passed_over.update(found["passed_over"])
+        inside = f"{relative}/" if relative else ""
+        for name, size in found["members"].items():
+            file = {"path": inside + name, "size": size, "mtime_ns": stamp["mtime_ns"]}
+            self.files.append(file | {"archive": relative})
+        if reason := found.get("broken"):
+            self.files.append(
+                {"path": relative or path.name, "broken": True, "left_out": reason} | stamp
+            )
+
+    def _list(self, path: Path, relative: str) -> dict:
+        members, passed_over = {}, Counter()
+        try:
+            self._open[relative] = archive = Archive(path)
+        except BrokenArchive as error:
+            return {"members": {}, "passed_over": {}, "broken": error.reason}
+        for name, size in archive.sizes.items():
+            *folders, last = PurePosixPath(name).parts
+            if any(_unsaid(part) for part in (*folders, last)):
+                continue
+            if kind := _other_kind(last):
+                passed_over[kind] += 1
+            else:
+                members[name] = size
+        return {"members": members, "passed_over": dict(passed_over)}
+
+
+def _unsaid(name: str) -> bool:
+    return name.startswith(".") or name.lower() in UNSAID
+
+
+def _other_kind(name: str) -> str | None:
+    """What kind of file a name says it is, or None for a picture."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return None if suffix in SUFFIXES else suffix or "file without an extension"
+
+
+def counted(kinds: dict[str, int], most: int = 6) -> Iterator[str]:
+    """The commonest kinds with their numbers: "30 .pdf", and how many others."""
+    ordered = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
+    yield from (f"{count:,} {kind}" for kind, count in ordered[:most] if count)
+    if rest := sum(count for _, count in ordered[most:]):
+        yield f"{rest:,} others"

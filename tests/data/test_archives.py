@@ -1,0 +1,138 @@
+"""Strips in archives: as the folder itself or in one, with hostile ones among them."""
+
+import gzip
+import io
+import tarfile
+import zipfile
+from datetime import date, timedelta
+
+import pytest
+from strip_pictures import encoded, save_strips, strip_picture
+
+from garfield_vae.data import archives
+from garfield_vae.data.archives import Archive, BrokenArchive
+from garfield_vae.data.build import build_store
+from garfield_vae.data.images import BrokenImage
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """24 strips by path."""
+    paths = save_strips(tmp_path / "pictures", 24, date(2001, 1, 1))
+    return {f"2001/{path.name}": path.read_bytes() for path in paths}
+
+
+def write_zip(path, files):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def write_tar(path, files, mode="w"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, mode) as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+DATES = [str(date(2001, 1, 1) + timedelta(day)) for day in range(24)]
+
+
+@pytest.mark.parametrize(
+    "name", ["a.zip", "a.CBZ", "a.tar", "a.tar.gz", "a.tgz", "a.tar.bz2", "a.tar.xz"]
+)
+def test_an_archive_is_a_folder_of_strips_by_itself_and_inside_of_one(tmp_path, pictures, name):
+    place = tmp_path / "mine" / "deep" / name
+    if ".t" in name:
+        mode = {"gz": "w:gz", "bz2": "w:bz2", "xz": "w:xz"}
+        write_tar(place, pictures, mode.get(name.replace("tgz", "gz").split(".")[-1], "w"))
+    else:
+        write_zip(place, pictures)
+    alone = build_store(place, tmp_path / "alone", 16, 16)
+    inside = build_store(tmp_path / "mine", tmp_path / "inside", 16, 16)
+    assert alone.names == inside.names == DATES
+    assert (alone.panels == inside.panels).all()
+
+
+def test_what_systems_add_and_what_is_no_picture_is_passed_over(tmp_path, pictures, capsys):
+    more = {"__MACOSX/2001/._x.gif": b"\0", "2001/.DS_Store": b"", "ComicInfo.xml": b"<x/>"}
+    write_zip(tmp_path / "a.cbz", pictures | more | {"inner.zip": b"PK"})
+    assert build_store(tmp_path / "a.cbz", tmp_path / "work", 16, 16).names == DATES
+    printed = capsys.readouterr().out
+    assert "passed over: 1 .xml, 1 .zip" in printed
+    assert "left out" not in printed
+
+
+def test_an_unchanged_archive_is_not_opened_again(tmp_path, pictures, monkeypatch):
+    place = write_tar(tmp_path / "mine" / "a.tar.gz", pictures, "w:gz")
+    first = build_store(tmp_path / "mine", tmp_path / "work", 16, 16).digest
+    monkeypatch.setattr("garfield_vae.data.library.Archive", None)
+    assert build_store(tmp_path / "mine", tmp_path / "work", 16, 16).digest == first
+    monkeypatch.undo()
+    place.unlink()
+    write_tar(place, dict(list(pictures.items())[:21]), "w:gz")
+    assert build_store(tmp_path / "mine", tmp_path / "work", 16, 16).names == DATES[:21]
+
+
+def test_paths_that_climb_and_links_are_no_members(tmp_path):
+    hostile = dict.fromkeys(("../a.gif", "/b.gif", "x/../../c.gif", "..\\d.gif", "C:/e.gif"), b"x")
+    for path in (write_zip(tmp_path / "a.zip", hostile), write_tar(tmp_path / "a.tar", hostile)):
+        assert Archive(path).sizes == {}
+    with tarfile.open(tmp_path / "links.tar", "w") as archive:
+        link = tarfile.TarInfo("a.gif")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    assert Archive(tmp_path / "links.tar").sizes == {}
+
+
+def test_a_picture_that_unpacks_to_more_than_a_picture_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_BYTES", 1000)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.gif", bytes(100_000))
+    with pytest.raises(BrokenImage, match="larger"):
+        Archive(tmp_path / "a.zip").read("bomb.gif")
+
+
+def test_a_packed_tar_that_unpacks_to_far_more_than_pictures_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "ALWAYS_ALLOWED", 1_000_000)
+    with gzip.open(tmp_path / "bomb.tgz", "wb") as packed:
+        packed.write(bytes(10_000_000))
+    with pytest.raises(BrokenArchive, match="far more than pictures"):
+        Archive(tmp_path / "bomb.tgz")
+
+
+def test_damaged_archives_are_named_and_the_rest_is_used(tmp_path, pictures, capsys):
+    folder = tmp_path / "mine"
+    write_zip(folder / "good.zip", pictures)
+    whole = write_tar(tmp_path / "whole.tar.gz", pictures, "w:gz").read_bytes()
+    (folder / "half.tar.gz").write_bytes(whole[: len(whole) // 2])
+    (folder / "page.zip").write_text("<html>")
+    (folder / "empty.tar.xz").write_bytes(b"")
+    for _ in range(2):
+        assert build_store(folder, tmp_path / "work", 16, 16).names == DATES
+        printed = capsys.readouterr().out
+        assert "3 left out: empty.tar.xz (it cannot be read" in printed
+        assert "page.zip (it cannot be read (File is not a zip file))" in printed
+
+
+def test_an_encrypted_member_is_a_strip_that_is_left_out(tmp_path, pictures):
+    place = write_zip(tmp_path / "a.zip", pictures)
+    content = bytearray(place.read_bytes())
+    for magic, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(magic) + flags] |= 1  # the first member's bit of encryption
+    place.write_bytes(content)
+    with pytest.raises(BrokenImage, match="encrypted"):
+        Archive(place).read("2001/2001-01-01.gif")
+    assert build_store(place, tmp_path / "work", 16, 16).names == DATES[1:]
+
+
+def test_a_folder_in_an_archive_and_the_same_outside_are_one(tmp_path, pictures):
+    write_zip(tmp_path / "mine" / "a.zip", pictures)
+    (tmp_path / "mine" / "2001-01-01.gif").write_bytes(pictures["2001/2001-01-01.gif"])
+    (tmp_path / "mine" / "new.png").write_bytes(encoded(strip_picture(), "PNG"))
+    assert build_store(tmp_path / "mine", tmp_path / "work", 16, 16).names == [*DATES, "new"]

@@ -1,0 +1,94 @@
+"""Days are read from the names that tools and people give to strips."""
+
+from datetime import date, timedelta
+from hashlib import md5
+
+import pytest
+
+from garfield_vae.data.names import dates_of
+
+DAYS = [
+    day for number in range(120) if (day := date(1985, 1, 1) + timedelta(number)).weekday() != 6
+]
+
+DATED = [
+    "{d:%Y-%m-%d}",
+    "{d:%Y}/ga{d:%y%m%d}",
+    "ga{d:%y%m%d}_{h}",
+    "GoComics/Garfield/Garfield_{d:%Y%m%d}",
+    "{h}_{d:%Y%m%d}",
+    "{d:%Y}/{d:%m}/{d:%d}",
+    "{d:%Y}/{d.month}/{d.day}",
+    "{d:%Y}/{d:%m}-{d:%d}",
+    "{d:%Y}/{d:%m%d}",
+    "{d:%Y}/ga{d:%m%d}",
+    "{d:%Y%m}/{d:%d}",
+    "{d:%Y}/{d:%m}/garfield-{d:%d}",
+    "{d:%Y}/{d:%m} {d:%B}/garfield_{d:%d}",
+    "{d:%Y}/{d:%b}/garfield {d.day}",
+    "{d:%Y}/garfield {d:%B} {d.day}",
+    "{d:%Y}–{d:%m}–{d:%d}",
+    "{d:%Y}年{d:%m}月{d:%d}日",
+    "{d:%Y-%m-%d}_{h}",
+    "garfield {d:%Y-%m-%d} Garfield for {d:%B} {d.day}, {d:%Y}",
+    "Garfield for {d:%B} {d.day}, {d:%Y}",
+    "1985.cbz/garfield-{d:%d%b%Y}",
+    "{d:%a}, {d:%d} {d:%b} {d:%Y}",
+    "Garfield {d:%m-%d-%Y}",
+    "Garfield {d:%d.%m.%Y}",
+    "{d:%m%d%Y}",
+    "{d:%y-%m-%d}",
+    "{d:%m-%d-%y}",
+    "{d:%d-%m-%y}",
+    "{d:%d%m%y}",
+    "2019-04-02 {d:%Y-%m-%d}",
+    "2019-04-02/ga{d:%y%m%d}",
+    "{i:04d} - {d:%Y-%m-%d}-600x175",
+    "Garfield (1978-2020)/{d:%Y}/Garfield - {d:%Y-%m-%d}",
+]
+
+UNDATED = [
+    "{i:05d}",
+    "{i:06d}",
+    "1985/{i:04d}",
+    "IMG_20190402_{i:06d}",
+    "2020-01-05 scan/{i:03d}",
+    "{h}",
+    "Garfield 1985/page {i}",
+    "85{i:04d}",
+    "1985-13-{i:02d}",
+    "strip 600x175 {i}",
+]
+
+
+def paths_of(pattern: str, days: list[date]) -> dict[str, date]:
+    return {
+        pattern.format(d=day, i=number + 2389, h=md5(bytes([number])).hexdigest()) + ".gif": day
+        for number, day in enumerate(days)
+    }
+
+
+@pytest.mark.parametrize("count", [10, len(DAYS)])
+@pytest.mark.parametrize("pattern", DATED)
+def test_a_days_strip_is_dated_by_its_name(pattern, count):
+    right = paths_of(pattern, DAYS[-count:])
+    assert dates_of(list(right)) == right
+
+
+@pytest.mark.parametrize("pattern", UNDATED)
+def test_numbers_that_are_no_dates_are_not_taken_for_dates(pattern):
+    paths = paths_of(pattern, DAYS)
+    assert set(dates_of(list(paths)).values()) == {None}
+
+
+def test_a_folder_that_several_tools_filled_is_dated_by_all_their_names():
+    right = {}
+    for number, pattern in enumerate(DATED[:6]):
+        right |= paths_of(f"tool {number}/{pattern}", DAYS[12 * number : 12 * number + 12])
+    right["cover.jpg"] = right["about/2389.png"] = None
+    assert dates_of(list(right)) == right
+
+
+def test_a_copy_is_of_the_same_day():
+    for name in ("1985-03-12 (1).gif", "1985-03-12 copy.gif", "1985-03-12b.GIF"):
+        assert dates_of([name]) == {name: date(1985, 3, 12)}

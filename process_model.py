@@ -30,19 +30,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # -------------------------------------------------------------- 1. what was asked for
     options = read_command_line(arguments)
 
-    from dataclasses import replace
-    from pathlib import Path
+    from garfield_vae.cli.loading import loading
 
-    import numpy as np
+    with loading():
+        from dataclasses import replace
+        from pathlib import Path
 
-    from garfield_vae import gallery
-    from garfield_vae.checkpoints import exported_space, is_exported, load_model
-    from garfield_vae.data.sources import present_strips
-    from garfield_vae.latent import samplers
-    from garfield_vae.latent.files import encoded_strips
-    from garfield_vae.run_folder import choose_device, find_run_folder
-    from garfield_vae.util.charts import as_picture, explained_variance
-    from garfield_vae.util.pictures import save_png
+        import numpy as np
+
+        from garfield_vae import gallery
+        from garfield_vae.checkpoints import exported_space, is_exported, load_model
+        from garfield_vae.data.sources import present_strips
+        from garfield_vae.latent import samplers
+        from garfield_vae.latent.files import encoded_strips
+        from garfield_vae.run_folder import choose_device, find_run_folder
+        from garfield_vae.util.charts import as_picture, explained_variance
+        from garfield_vae.util.pictures import save_png
+
+        if options.evaluate:
+            from garfield_vae.evaluation.evaluate import evaluate_run
+        if options.export:
+            from garfield_vae.export.folder import WITHOUT_ONNX, export_model
+        if options.export_page:
+            from garfield_vae.explorer.export_page import export_page
+        if options.explore:
+            from garfield_vae.explorer import explore
 
     # -------------------------------------------------------------- 2. the model
     folder = find_run_folder(options.experiment_dir, Path(options.log_dir))
@@ -79,25 +91,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.reconstruct:
         told(gallery.write_reconstruction(run, strip, Path(options.reconstruct).name, output))
     if options.evaluate:
-        from garfield_vae.evaluation.evaluate import evaluate_run
-
         told(evaluate_run(run, space, store, means, output, seed=options.seed))
     if options.export:
-        from garfield_vae.export.folder import WITHOUT_ONNX, export_model
-
         names = export_model(run, space, Path(options.export))
         print(f"wrote {options.export}: {', '.join(names)}")
         if "decoder.onnx" not in names:
             print(WITHOUT_ONNX)
     if options.export_page:
-        from garfield_vae.explorer.export_page import export_page
-
         page = Path(options.export_page)
         size = export_page(run, space, folder, page, sliders=shown)
         print(f"wrote {page}, {size / 1e6:.1f} MB: open it in any browser")
     if options.explore:
-        from garfield_vae.explorer import explore
-
         sliders = {"sliders": shown, "port": options.port, "open_browser": options.open}
         explore(run, space, store, means, folder, **sliders)
     if asked:

@@ -37,17 +37,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # -------------------------------------------------------------- 1. what was asked for
     options, wanted, folder = read_command_line(arguments)
 
-    import shutil
-    from pathlib import Path
+    from garfield_vae.cli.loading import loading
 
-    from garfield_vae.data.sources import gather_strips, store_path
-    from garfield_vae.run_folder import find_checkpoint, new_run_folder
-    from garfield_vae.training import trainer as training
-    from garfield_vae.training.data_module import StripData
-    from garfield_vae.training.interruption import Stopped, StopSignals
-    from garfield_vae.training.module import Diverged
-    from garfield_vae.training.processes import is_first
-    from garfield_vae.util.commands import command
+    with loading():
+        import shutil
+        from pathlib import Path
+
+        from garfield_vae.data.sources import gather_strips, store_path
+        from garfield_vae.run_folder import find_checkpoint, new_run_folder
+        from garfield_vae.training import trainer as training
+        from garfield_vae.training.data_module import StripData
+        from garfield_vae.training.interruption import Stopped, StopSignals
+        from garfield_vae.training.module import Diverged
+        from garfield_vae.training.processes import is_first
+        from garfield_vae.util.commands import command
 
     training.quieten_lightning()
 
@@ -116,6 +119,7 @@ def read_command_line(
 
     from garfield_vae.cli.download_options import ABOUT, DownloadOptions
     from garfield_vae.cli.flags import add_options, refuse_idle_flags, typed
+    from garfield_vae.cli.loading import loading
     from garfield_vae.cli.options import WEB, TrainOptions, source_flag
 
     parser = argparse.ArgumentParser(
@@ -132,7 +136,8 @@ def read_command_line(
     if (name := given.get("continue_from")) is None:
         options = TrainOptions(**(DEMO if given.get("demo") else {}) | given)
     else:
-        from garfield_vae.run_folder import find_run_folder
+        with loading():
+            from garfield_vae.run_folder import find_run_folder
 
         folder = find_run_folder(name, Path(given.get("log_dir", TrainOptions.log_dir)), "last")
         options = continued_options(folder, given)
@@ -143,8 +148,9 @@ def read_command_line(
         wanted = DownloadOptions(**to_download | {"source": options.source, "comic": options.comic})
 
     # What depends on the machine asks torch, which takes seconds to load.
-    from garfield_vae.training.processes import check_devices, with_launcher
-    from garfield_vae.training.trainer import trains_on_cpu
+    with loading():
+        from garfield_vae.training.processes import check_devices, with_launcher
+        from garfield_vae.training.trainer import trains_on_cpu
 
     options = with_launcher(options)
     if options.batch_size == "auto":

@@ -3,11 +3,12 @@
     python benchmarks/faults.py                 fifty kills of each kind
     python benchmarks/faults.py export --kills 5
 
-Four kinds of work, on drawn strips and a small model: building the panel store, training (with a
-checkpoint after every epoch), processing, exporting. Each is done once undisturbed. Then, as often
-as asked, a process does it and dies by SIGKILL at a random moment, the work is asked for again, and
-what is there afterwards is compared with the undisturbed: files byte for byte, weights bit for bit.
-A file that is there after the kill and is not whole would show as an error of the next run.
+Five kinds of work, on drawn strips and a small model: building the panel store, training (with a
+checkpoint several times a second), training that is sent SIGINT or SIGTERM instead, processing,
+exporting. Each is done once undisturbed. Then, as often as asked, a process does it and gets its
+signal at a random moment, the work is asked for again, and what is there afterwards is compared
+with the undisturbed: files byte for byte, weights and figures bit for bit, TensorBoard's steps one
+by one. A file that is there after the kill and is not whole would show as an error of the next run.
 
 Prints a table; the status is 1 where anything differed. POSIX only: processes are forked, so that
 torch is loaded once.
@@ -22,6 +23,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +31,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # a forked process has no threads to share 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tqdm import tqdm
 
 import process_model
@@ -36,9 +39,12 @@ import train_torch
 from garfield_vae.data.build import build_store
 from garfield_vae.data.drawn import draw_folder
 from garfield_vae.training import callbacks
+from garfield_vae.util.errors import INTERRUPTED, TERMINATED, run_script
+from garfield_vae.util.metrics_table import METRICS, read_rows
 
 STRIPS = 120
 EPOCHS = 4
+SPEED = "per_second"  # what is in the names of figures that no two runs have in common
 SMALL = [
     *("--source", "folder", "--data_dir", "drawn/strips", "--epochs", str(EPOCHS)),
     *("--panel_height", "32", "--panel_width", "40", "--z_dim", "16", "--c_hidden", "2"),
@@ -49,22 +55,31 @@ PROCESS = ["--experiment_dir", "run", "--accelerator", "cpu", "--components", "4
 State = dict[str, object]
 
 
-def in_process(work: Callable[[], object], kill_after: float | None = None) -> tuple[bool, float]:
-    """Does the work in a process of its own: whether it ended well, and the seconds it took."""
+def in_process(
+    work: Callable[[], object], kill_after: float | None = None, by: int = signal.SIGKILL
+) -> tuple[int, float]:
+    """Does the work in a process of its own: its exit status, and the seconds it took."""
     began = time.monotonic()
     if (child := os.fork()) == 0:
-        status = 1
-        with contextlib.suppress(BaseException), Path("log").open("w") as log:
-            os.dup2(log.fileno(), 1)
-            os.dup2(log.fileno(), 2)
-            work()
-            status = 0
-        os._exit(status)
+        try:
+            log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            run_script(lambda: work() or 0)
+        except SystemExit as ended:
+            sys.stdout.flush()
+            os._exit(ended.code)
+        except KeyboardInterrupt:
+            os._exit(INTERRUPTED)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
     if kill_after is not None:
         time.sleep(kill_after)
-        os.kill(child, signal.SIGKILL)
+        os.kill(child, by)
     _, status = os.waitpid(child, 0)
-    return status == 0, time.monotonic() - began
+    return os.waitstatus_to_exitcode(status), time.monotonic() - began
 
 
 def files(folder: Path) -> State:
@@ -81,6 +96,8 @@ def files(folder: Path) -> State:
 class Store:
     """The first half of the strips is in the store already, as after a download that went on."""
 
+    signals: tuple[int, ...] = (signal.SIGKILL,)
+
     def prepare(self, drawn: Path) -> None:
         shutil.copytree(drawn.with_name("half"), "drawn")
         build_store(Path("drawn/strips"), Path("store"), 32, 40)
@@ -96,29 +113,44 @@ class Store:
 
 
 class Training:
+    signals: tuple[int, ...] = (signal.SIGKILL,)
+
     def prepare(self, drawn: Path) -> None:
         shutil.copytree(drawn, "drawn")
 
-    def work(self) -> None:
-        callbacks.SAVE_EVERY_SECONDS = -1.0  # after every epoch
-        train_torch.main([*SMALL, "--run_name", "run"])
+    def work(self) -> int:
+        callbacks.SAVE_EVERY_SECONDS = 0.2
+        return train_torch.main([*SMALL, "--run_name", "run"])
 
-    def again(self) -> None:
-        callbacks.SAVE_EVERY_SECONDS = -1.0
+    def again(self) -> int:
+        callbacks.SAVE_EVERY_SECONDS = 0.2
         if Path("logs/run/checkpoints/last.ckpt").exists():
-            train_torch.main(["--continue_from", "logs/run"])
-        else:
-            shutil.rmtree("logs", ignore_errors=True)
-            self.work()
+            return train_torch.main(["--continue_from", "logs/run"])
+        shutil.rmtree("logs", ignore_errors=True)
+        return self.work()
 
     def state(self) -> State:
-        path = Path("logs/run/checkpoints/last.ckpt")
-        weights = torch.load(path, weights_only=True)["state_dict"]
-        return {name: value.numpy().tobytes() for name, value in weights.items()}
+        run = Path("logs/run")
+        weights = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        found: State = {name: value.numpy().tobytes() for name, value in weights.items()}
+        rows = read_rows(run / METRICS)
+        found["figures"] = [{k: v for k, v in row.items() if SPEED not in k} for row in rows]
+        events = EventAccumulator(str(run), size_guidance={"scalars": 0})
+        events.Reload()
+        for tag in events.Tags()["scalars"]:
+            if SPEED not in tag:
+                found[tag] = [(event.step, event.value) for event in events.Scalars(tag)]
+        return found
+
+
+class Stopping(Training):
+    signals = (signal.SIGINT, signal.SIGTERM)
 
 
 class Using:
     """A trained run is there, its strips are in the store, and nothing is encoded yet."""
+
+    signals: tuple[int, ...] = (signal.SIGKILL,)
 
     def prepare(self, drawn: Path) -> None:
         shutil.copytree(drawn, "drawn")
@@ -153,7 +185,13 @@ class Exporting(Using):
         return files(Path("model"))
 
 
-KINDS = {"store": Store, "training": Training, "processing": Processing, "export": Exporting}
+KINDS = {
+    "store": Store,
+    "training": Training,
+    "stopping": Stopping,
+    "processing": Processing,
+    "export": Exporting,
+}
 
 
 def make_once(place: Path) -> Path:
@@ -162,8 +200,8 @@ def make_once(place: Path) -> Path:
     draw_folder(place / "half", STRIPS // 2, seed=0)
     draw_folder(drawn, STRIPS, seed=0)
     os.chdir(place)
-    ended, _ = in_process(Training().work)
-    if not ended:
+    status, _ = in_process(Training().work)
+    if status:
         raise SystemExit(Path("log").read_text())
     (place / "logs" / "run").rename(place / "trained")
     return drawn
@@ -185,21 +223,26 @@ def kills(kind: str, count: int, drawn: Path, rng: random.Random) -> int:
         in_empty_folder("warming_up")
         task.work()
     in_empty_folder("undisturbed")
-    ended, seconds = in_process(task.work)
-    if not ended:
+    status, seconds = in_process(task.work)
+    if status:
         raise SystemExit(Path("log").read_text())
     undisturbed = task.state()
     died = failed = differed = 0
     for _ in tqdm(range(count), desc=kind, unit="kill", disable=None):
         in_empty_folder("disturbed")
-        ended, _ = in_process(task.work, kill_after=rng.uniform(0, seconds))
-        died += not ended
-        ended, _ = in_process(task.again)
-        if not ended:
+        by = rng.choice(task.signals)
+        first, _ = in_process(task.work, rng.uniform(0, seconds), by)
+        died += first != 0
+        said = Path("log").read_text()
+        again, _ = in_process(task.again)
+        if first not in (0, -by, INTERRUPTED, TERMINATED) or again != 0:
             failed += 1
-            print(Path("log").read_text()[-2000:])
-        elif task.state() != undisturbed:
+            print(f"status {first}, then {again}", said[-2000:], Path("log").read_text()[-2000:])
+        elif (state := task.state()) != undisturbed:
             differed += 1
+            names = undisturbed | state
+            other = [name for name in names if state.get(name) != undisturbed.get(name)]
+            print(f"after signal {by} these differ: {', '.join(other)[:500]}")
     print(f"{kind:12} {count:6} {died:13} {failed:15} {differed:9} {seconds:12.2f}", flush=True)
     return failed + differed
 

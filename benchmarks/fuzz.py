@@ -50,6 +50,7 @@ from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels
 from garfield_vae.data.store import open_store
 from garfield_vae.explorer.states import Positions
+from garfield_vae.latent import samplers
 from garfield_vae.latent.files import LATENT, write_space
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
@@ -200,7 +201,7 @@ def exported_target(folder: Path, name: str) -> Target:
     def read(content: bytes) -> None:
         path.write_bytes(content)
         loaded = load_exported(folder)
-        latents = exported_space(loaded).sample(2, np.random.default_rng(0))
+        latents = samplers.draw(exported_space(loaded), 2, np.random.default_rng(0))
         loaded.model.decode(torch.from_numpy(latents))
 
     return Target([path.read_bytes()], read)

@@ -1,11 +1,11 @@
-"""The yardstick: the published strip VAE of 2021 and its recipe, built from a description of it.
+"""The baseline: the published strip VAE of 2021 and its recipe, written from a description of it.
 
-Only benchmarks use it. It is written from what is known about the published system (layers, sizes,
-loss, optimiser), not from its code, and has its parameter count: 97,085,546 at z_dim 1024,
-c_hidden 6, num_blocks 2. Ours is `garfield_vae.model.networks.StripVAE`.
+Only benchmarks use it. It follows what is known about the published system (layers, sizes, loss,
+optimizer), not its code, and has its parameter count: 97,085,546 at z_dim 1024, c_hidden 6,
+num_blocks 2. Ours is `garfield_vae.model.networks.StripVAE`.
 
-It takes and gives the same tensors as ours, so that one loop measures both. It cannot take a batch
-of one strip in training: BatchNorm after the dense layer has nothing to average over.
+Inputs and outputs are those of StripVAE, so that the same code measures both. It cannot be trained
+on a batch of one strip: BatchNorm after the dense layer has nothing to average over.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from garfield_vae.data.store import PanelStore
-from garfield_vae.model.elbo import distortion, rate
+from garfield_vae.model.elbo import distortion, objective, rate, reparameterise
 from garfield_vae.training.callbacks import Deadline
 from garfield_vae.training.data_module import StripData
 
@@ -112,11 +112,11 @@ class PublishedVAE(nn.Module):
     def forward(self, strips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Strips → a reconstruction from one posterior sample, mean, log_std."""
         mean, log_std = self.encode(strips)
-        return self.decode(mean + log_std.exp() * torch.randn_like(mean)), mean, log_std
+        return self.decode(reparameterise(mean, log_std)), mean, log_std
 
 
 # -------------------------------------------------------------------------------------------------
-# The published recipe, run by the loader that ours uses
+# The published recipe, with the data loader that ours uses
 
 
 class PublishedRecipe(LightningModule):
@@ -131,8 +131,8 @@ class PublishedRecipe(LightningModule):
         if len(batch) < 2:
             return None  # an epoch's last strip: the published training would end here
         reconstruction, mean, log_std = self.model(batch)
-        beta = beta_at(self.current_epoch)
-        return distortion(batch, reconstruction) + beta * rate(mean, log_std).mean()
+        mse, kl = distortion(batch, reconstruction), rate(mean, log_std)
+        return objective(mse, kl, beta_at(self.current_epoch))
 
     def on_train_batch_end(self, outputs: dict, batch: Tensor, batch_idx: int) -> None:
         self.strips += len(batch)

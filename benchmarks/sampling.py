@@ -29,17 +29,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from garfield_vae.checkpoints import load_run
 from garfield_vae.data.panels import join_panels
 from garfield_vae.data.sources import present_strips
-from garfield_vae.evaluation.copying import Control, CopyingMeasure, copies
-from garfield_vae.evaluation.evaluate import Rows, halves, strip_groups
-from garfield_vae.evaluation.metrics.memorisation import novelty
-from garfield_vae.evaluation.sample_sets import FEATURES, Describer, plain_figures
+from garfield_vae.evaluation.sample_measures import SampleMeasures
+from garfield_vae.evaluation.sample_sets import FEATURES, Described, plain_figures
 from garfield_vae.latent import samplers
-from garfield_vae.latent.codec import decode, encode, reconstruct
+from garfield_vae.latent.codec import decode, reconstruct
 from garfield_vae.latent.files import encoded_strips
 from garfield_vae.run_folder import find_run_folder
 from garfield_vae.util.pictures import save_png, sheet
 
-MOST_FITTED, CONTROLS = 1000, 500
 SHOWN = 4
 MEASURES = (("KID", 9), ("precision", 6), ("density", 6), ("recall", 6), ("coverage", 6))
 SAMPLERS = {
@@ -86,73 +83,45 @@ class SamplerTable:
     """Prints a row a sampler, all against the same test strips. Any sampler's latents will do."""
 
     def __init__(self, model, space, store, means, samples: int, most: int = 1000) -> None:
-        rng, groups = np.random.default_rng(0), strip_groups(store)
-        train, test = store.split("train"), store.split("test")
-        test = np.sort(rng.permutation(test)[:most])
-        fitted, others = halves(train, groups[train], MOST_FITTED, rng)
-        others = np.sort(rng.permutation(others)[:samples])
-        self.model, self.space, self.weeks = model, space, groups[test]
-        self.training = Rows(store.panels, train)
-        self.names = [store.names[row] for row in train]
-        self._coordinates = Rows(means, train, space.coordinates)
-        self._describe = Describer(store.panels[fitted])
-        self.strips = store.panels[test]
-        latents, _ = encode(model, self.strips)
-        redrawn = decode(model, latents)
-        self._held_out = space.coordinates(latents)
-        self._real, self._redrawn = self._describe(self.strips), self._describe(redrawn)
-        self._ceilings = {
-            "real strips": (store.panels[others], means[others]),
-            "their reconstructions": (reconstruct(model, store.panels[others]), means[others]),
-        }
-        further = np.sort(rng.permutation(train)[: max(CONTROLS - len(test), 0)])
-        control = Control(
-            redrawn,
-            self.weeks,
-            reconstruct(model, store.panels[further]) if len(further) else redrawn[:0],
-            groups[further],
-            groups[train],
+        rng = np.random.default_rng(0)
+        self._model = model
+        self._measures = SampleMeasures(
+            model, space, store, means, most_test=most, samples=samples, rng=rng
         )
-        self._copying = CopyingMeasure(control, self.training)
-        print(f"{len(train):,} training strips, {len(test):,} test strips, {samples:,} samples")
+        self.training = self._measures.training
+        self.names = [store.names[row] for row in store.split("train")]
+        print(
+            f"{len(self.training):,} training strips, {len(self._measures.test):,} test strips, "
+            f"{samples:,} samples, {self._measures.count:,} real strips in the first rows"
+        )
 
     def print_head(self) -> None:
         kinds = "".join(
-            f"{f'{kind}, against {against}':^34}"
+            f"{f'{kind}: {against}':^34}"
             for kind in FEATURES
-            for against in ("test strips", "reconstructions")
+            for against in ("test", "reconstructions")
         )
         print(f"{'':32}{kinds}{'story':^16}{'novelty':^18}")
         measures = "".join(f"{name[:5]:>{width}}" for name, width in MEASURES) + " "
         tail = f"{'toget.':>8}{'order':>8}{'64':>6}{'all':>6}{'pixels':>7}{'copies':>8}  copied"
         print(f"{'':32}{measures * 4}{tail}")
-        for name, (strips, _) in self._ceilings.items():
-            print(f"{name:32}{self._distances(strips)}", flush=True)
+        for name, described in self._measures.ceilings().items():
+            print(f"{name:32}{self._distances(described)}", flush=True)
 
     def print_row(self, name: str, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Latents [M, z] → their strips, and the row of the training strip nearest to each."""
-        strips = decode(self.model, latents)
-        new = novelty(
-            self.space.coordinates(latents),
-            self._held_out,
-            self._coordinates,
-            self.space.std,
-            self._decode,
-            groups=self.weeks,
-        )
-        figures, _ = self._copying(strips)
+        strips = decode(self._model, latents)
+        figures, _, new = self._measures.copying(latents, strips)
         ratios = f"{new.leading.value:6.2f}{new.latents.value:6.2f}{new.pixels.value:7.2f}"
-        verdict = "yes" if copies(figures) else "no"
+        verdict = "yes" if figures["verdict"] else "no"
         share = figures["near copies"].value
-        print(f"{name:32}{self._distances(strips)}{ratios}{share:8.1%}  {verdict}", flush=True)
+        distances = self._distances(self._measures.describe(strips))
+        print(f"{name:32}{distances}{ratios}{share:8.1%}  {verdict}", flush=True)
         return strips, new.row
 
-    def _decode(self, coordinates: np.ndarray) -> np.ndarray:
-        return decode(self.model, self.space.latents(coordinates).astype(np.float32))
-
-    def _distances(self, strips: np.ndarray) -> str:
-        drawn, cells = self._describe(strips), []
-        pairs = [plain_figures(real, drawn) for real in (self._real, self._redrawn)]
+    def _distances(self, drawn: Described) -> str:
+        cells = []
+        pairs = [plain_figures(r, drawn) for r in (self._measures.real, self._measures.redrawn)]
         for kind in FEATURES:
             for figures in pairs:
                 for name, width in MEASURES:

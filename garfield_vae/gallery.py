@@ -7,6 +7,7 @@ All of them are in a run's processed/, which holds pictures of one model only (`
 import hashlib
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ from garfield_vae.data.store import PanelStore
 from garfield_vae.latent.codec import decode, encode, reconstruct
 from garfield_vae.latent.space import LatentSpace, line
 from garfield_vae.util.errors import UserError
-from garfield_vae.util.files import replacing
+from garfield_vae.util.files import read_text, replacing
 from garfield_vae.util.pictures import pairs, save_gif, save_png, sheet
+from garfield_vae.util.text import printable
 
 WRITTEN = (  # names of all that is ever written to processed/
     *("samples.png", "walks.png", "walk_*.gif", "explained_variance.png", "reconstructions.png"),
@@ -45,8 +47,9 @@ def begin(output: Path, run: LoadedModel) -> None:
     record = {"file": run.checkpoint.name, "epoch": run.epoch + 1, "sha256": digest}
     path = output / MODEL
     text = json.dumps(record, indent=2) + "\n"
-    if path.is_file() and path.read_text("utf-8", errors="replace") == text:
-        return
+    with suppress(OSError, ValueError):
+        if read_text(path) == text:
+            return
     old = [file for name in WRITTEN for file in output.glob(name)]
     try:
         for file in old:
@@ -71,9 +74,10 @@ def find_strip(name: str, run: LoadedModel, store: PanelStore | None) -> tuple[n
     path = Path(name)
     if not path.is_file():
         known = (
-            f"{name} is neither a strip of this run ({store.names[0]} to {store.names[-1]}) nor"
+            f"{printable(name)} is neither a strip of this run ({printable(store.names[0])} to "
+            f"{printable(store.names[-1])}) nor"
             if store is not None
-            else f"an exported model has no strips by date, and {name} is not"
+            else f"an exported model has no strips by date, and {printable(name)} is not"
         )
         raise UserError(f"{known} a picture file")
     height, width = run.model.config["panel_height"], run.model.config["panel_width"]
@@ -96,7 +100,7 @@ def write_samples(run: LoadedModel, latents: np.ndarray, output: Path) -> Path:
 def write_reconstructions(run: LoadedModel, store: PanelStore, output: Path) -> Path:
     """reconstructions.png: test strips, and what the model makes of them."""
     rows = store.split("test")[:RECONSTRUCTED]
-    strips, names = store.panels[rows], [store.names[row] for row in rows]
+    strips, names = store.panels[rows], [printable(store.names[row]) for row in rows]
     image = pairs(join_panels(strips), join_panels(reconstruct(run.model, strips)), names)
     return save_png(output / "reconstructions.png", image)
 
@@ -141,5 +145,6 @@ def write_reconstruction(
 ) -> Path:
     """One strip, and what the model makes of it."""
     panels, name = strip
-    image = pairs(join_panels(panels), join_panels(reconstruct(run.model, panels)), [label])
+    redrawn = join_panels(reconstruct(run.model, panels))
+    image = pairs(join_panels(panels), redrawn, [printable(label)])
     return save_png(output / f"reconstruction_{name}.png", image)

@@ -318,6 +318,15 @@ def pixels(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + data + chunk(b"IEND", b"")
 
 
+def scan_bomb() -> bytes:
+    """A progressive JPEG whose last scan comes two hundred times: each is decoded."""
+    file = io.BytesIO()
+    Image.open(io.BytesIO(_gif())).convert("RGB").save(file, "JPEG", progressive=True)
+    content = file.getvalue()
+    last = content.rindex(b"\xff\xda")
+    return content[:last] + content[last:-2] * 200 + content[-2:]
+
+
 def gzip_bomb(request: Request) -> None:
     """Forty kilobytes that unpack to forty megabytes."""
     request.send(200, gzip.compress(bytes(40 * 2**20), 1), "image/gif", Content_Encoding="gzip")

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 ROOM = 256 * 2**20  # bytes
 
 SERVER = """
-import json, os, resource, sys, traceback
+import json, os, resource, signal, sys, traceback
 import process_model, train_torch
 # The scripts load these late; here they are loaded once for all commands.
 import garfield_vae.evaluation.evaluate, garfield_vae.explorer, garfield_vae.gallery
@@ -28,6 +28,7 @@ for line in sys.stdin:
     child = os.fork()
     if child == 0:
         try:
+            signal.alarm(300)  # one that waits for ever fails
             os.chdir(folder)
             os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
             for number, name in ((1, sys.argv[1]), (2, sys.argv[2])):

@@ -120,7 +120,7 @@ def copies(figures: dict[str, Any]) -> list[str]:
     if max(figures["Z_U"], figures["Z_U of relative distances"]) < TEST_SIGNIFICANT:
         ratio = figures["distance ratio"].value
         reasons.append(
-            f"they lie at {ratio:.2f} of held-out strips' distance to the nearest training strip "
+            f"they lie at {ratio:.2f} of test strips' distance to the nearest training strip "
             f"(Z_U {figures['Z_U']:.1f})"
         )
     return reasons

@@ -21,30 +21,29 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from garfield_vae.checkpoints import LoadedModel
-from garfield_vae.data.store import PanelStore, iso_date
+from garfield_vae.data.store import PanelStore
 from garfield_vae.evaluation.compression import compression_figures
-from garfield_vae.evaluation.copying import Control, CopyingMeasure, copies
 from garfield_vae.evaluation.factors import measure_factors
 from garfield_vae.evaluation.metrics.baselines import mean_image, mosaic, pca_reconstructions
 from garfield_vae.evaluation.metrics.intervals import Estimate
-from garfield_vae.evaluation.metrics.memorisation import data_copying_test, novelty
 from garfield_vae.evaluation.reconstructions import reconstruction_figures, reconstruction_values
 from garfield_vae.evaluation.report import write_report
 from garfield_vae.evaluation.report_pictures import choose_pictures
-from garfield_vae.evaluation.sample_sets import Describer, compare_sets
+from garfield_vae.evaluation.sample_measures import SampleMeasures, some
+from garfield_vae.evaluation.sample_sets import compare_sets
 from garfield_vae.latent import samplers as latent_samplers
-from garfield_vae.latent.codec import decode, encode, reconstruct
+from garfield_vae.latent.codec import decode
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import replacing
 from garfield_vae.util.metrics_table import read_metrics
 from garfield_vae.util.progress import Stages
+from garfield_vae.util.text import printable
 
+NAME = 80  # characters of a name that a page shows
 FEWEST_STRIPS = 4  # of test and of training strips
-MOST_HELD_OUT = 1000
-MOST_FITTED = 1000  # training strips that features are fitted to, at most half of all
+MOST_TEST = 1000
 MOST_PCA = 4000  # training strips behind PCA, whose cost grows with their square
-CONTROLS = 500  # real strips that samples' distances to training strips are held against
 Sampler = Callable[[int, np.random.Generator], np.ndarray]  # how many, generator → latents [n, z]
 
 # Seconds for 1,000 test strips and 500 samples of two samplers on two cores.
@@ -59,27 +58,6 @@ STAGES = {
     "known factors": 25.0,
     "pictures and page": 10.0,
 }
-
-
-class Rows:
-    """Some rows of an array or memory map, read when they are asked for and put through `change`:
-    a library exceeds memory."""
-
-    def __init__(
-        self,
-        values: np.ndarray,
-        rows: np.ndarray,
-        change: Callable[[np.ndarray], np.ndarray] | None = None,
-    ):
-        self._values, self._rows, self._change = values, rows, change
-        self.shape = (len(rows), *values.shape[1:])
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, key: Any) -> np.ndarray:
-        found = self._values[self._rows[key]]
-        return found if self._change is None else self._change(found)
 
 
 def evaluate_run(
@@ -114,101 +92,71 @@ def evaluate_run(
             f"{FEWEST_STRIPS} of each: add strips, a few hundred at least"
         )
     samplers = samplers or default_samplers(space)
-    groups = strip_groups(store)
-    test = _some(test, MOST_HELD_OUT, rng)
-    fitted, unfitted = halves(train, groups[train], MOST_FITTED, rng)
-    compared = _some(unfitted, max(num_samples, 2), rng)
-    model, weeks, training = loaded.model, groups[test], Rows(store.panels, train)
+    model = loaded.model
 
     with stages or Stages(STAGES) as stage:
         stage("encode and decode test strips")
-        held_out = store.panels[test]
-        test_means, variances = encode(model, held_out)
-        reconstructions = decode(model, test_means)
+        measures = SampleMeasures(
+            model, space, store, means, most_test=MOST_TEST, samples=num_samples, rng=rng
+        )
+        held_out, weeks, training = measures.held_out, measures.weeks, measures.training
 
         stage("errors of the reconstructions")
-        values = reconstruction_values(held_out, reconstructions)
+        values = reconstruction_values(held_out, measures.reconstructions)
 
         stage("lines to compare with")
-        pca_rows = _some(train, MOST_PCA, rng)
+        pca_rows = some(train, MOST_PCA, rng)
         seen, kept = pca_reconstructions(store.panels, held_out, len(space.mean), pca_rows)
-        mean = np.broadcast_to(mean_image(training), held_out.shape)
         lines = {"this model": reconstruction_figures(values, weeks)}
         for name, others in {
             "8×8 mosaic": mosaic(held_out),
             f"PCA, {kept} components": seen,
-            "mean image": mean,
+            "mean image": np.broadcast_to(mean_image(training), held_out.shape),
         }.items():
             lines[name] = reconstruction_figures(reconstruction_values(held_out, others), weeks)
-        del seen, mean, others
+        del seen, others
 
         stage("compression")
         bound = compression_figures(
-            model, held_out, test_means, variances, last_beta(loaded), rng, weeks
+            model, held_out, measures.test_means, measures.variances, last_beta(loaded), rng, weeks
         )
 
         stage("describe real strips")
-        describe = Describer(store.panels[fitted])
-        real, redrawn = describe(held_out), describe(reconstructions)
-        others = store.panels[compared]
-        sets = {"real strips": others, "reconstructions": reconstruct(model, others)}
-        described = {name: describe(strips) for name, strips in sets.items()}
+        real, redrawn = measures.real, measures.redrawn
+        described = measures.ceilings()
         against_test = {name: compare_sets(real, d, weeks, seed) for name, d in described.items()}
         ceiling = compare_sets(redrawn, described["reconstructions"], weeks, seed)
         against_reconstructions = {"reconstructions": ceiling}
-        del others, sets, described
+        del described
 
         stage("draw and compare samples")
-        latents = {name: draw(len(compared), rng) for name, draw in samplers.items()}
+        latents = {name: draw(measures.count, rng) for name, draw in samplers.items()}
         samples = {name: decode(model, z) for name, z in latents.items()}
         for name, strips in samples.items():
-            drawn = describe(strips)
+            drawn = measures.describe(strips)
             against_test[name] = compare_sets(real, drawn, weeks, seed)
             against_reconstructions[name] = compare_sets(redrawn, drawn, weeks, seed)
 
         stage("copies of training strips")
-        further = _some(train, max(CONTROLS - len(test), 0), rng)
-        control = Control(
-            reconstructions,
-            weeks,
-            reconstruct(model, store.panels[further]) if len(further) else held_out[:0],
-            groups[further],
-            groups[train],
-        )
-        measure = CopyingMeasure(control, training, seed)
-        coordinates = Rows(means, train, space.coordinates)
-        held_out_coordinates = space.coordinates(test_means)
         copying, nearest = {}, {}
         for name, strips in samples.items():
-            figures, nearest[name] = measure(strips, seed)
-            new = novelty(
-                space.coordinates(latents[name]),
-                held_out_coordinates,
-                coordinates,
-                space.std,
-                lambda some: decode(model, space.latents(some).astype(np.float32)),
-                groups=weeks,
-                seed=seed,
-            )
-            copying[name] = figures | {
-                "novelty, leading components": new.leading,
-                "novelty, latents": new.latents,
-                "novelty, pixels": new.pixels,
-                "Z_U of latents": data_copying_test(new.held_out_distances, new.sample_distances).z,
-                "verdict": copies(figures),
-            }
+            copying[name], nearest[name], _ = measures.copying(latents[name], strips)
 
         stage("known factors")
         factors = measure_factors(loaded, space, store, rng)
 
         stage("pictures and page")
         figures = {
-            "run": {"name": loaded.folder.name, "epoch": loaded.epoch + 1, "seed": seed},
+            "run": {
+                "name": printable(loaded.folder.name, NAME),
+                "epoch": loaded.epoch + 1,
+                "seed": seed,
+            },
             "strips": {
                 "test": len(held_out),
                 "test weeks": len(np.unique(weeks)),
                 "training": len(train),
-                "samples": len(compared),
+                "samples": measures.count,
                 "PCA fitted on": len(pca_rows),
             },
             "samplers": list(samplers),
@@ -232,14 +180,14 @@ def evaluate_run(
             model,
             space,
             held_out=held_out,
-            names=[store.names[row] for row in test],
-            reconstructions=reconstructions,
+            names=[printable(store.names[row], NAME) for row in measures.test],
+            reconstructions=measures.reconstructions,
             errors=values["mse"].mean(axis=1),
-            means=test_means,
+            means=measures.test_means,
             samples=samples,
             nearest=nearest,
             training=training,
-            training_names=[store.names[row] for row in train],
+            training_names=[printable(store.names[row], NAME) for row in train],
         )
         metrics = read_metrics(loaded.folder)
         path = write_report(folder / "report.html", loaded, space, figures, pictures, metrics)
@@ -249,7 +197,7 @@ def evaluate_run(
         log_scalars(loaded.folder, figures, loaded.epoch + 1)
     mse = lines["this model"]["mse"]
     print(
-        f"measured {len(held_out):,} test strips and {len(compared):,} samples of each sampler in "
+        f"measured {len(held_out):,} test strips and {measures.count:,} samples of each sampler in "
         f"{time.monotonic() - began:.0f} s: MSE {mse.value:.4f}, rate {bound['rate'].value:.0f} "
         f"nats"
     )
@@ -260,33 +208,6 @@ def default_samplers(space: LatentSpace) -> dict[str, Sampler]:
     return {
         name: partial(latent_samplers.draw, space, sampler=name) for name in ("kernel", "normal")
     }
-
-
-def strip_groups(store: PanelStore) -> np.ndarray:
-    """What each strip was drawn together with, [len(store)]: its ISO week, or its name."""
-
-    def group(name: str) -> str:
-        day = iso_date(name)
-        return name if day is None else f"{day.isocalendar().year}-W{day.isocalendar().week:02}"
-
-    return np.array([group(name) for name in store.names])
-
-
-def halves(
-    rows: np.ndarray, groups: np.ndarray, most: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows [N] in two parts without a common group: at most half of them and at most `most`, and
-    the others. Where all are of one group, the rows are parted all the same."""
-    shuffled = rng.permutation(np.unique(groups))
-    first = np.zeros(len(rows), bool)
-    for group in shuffled:
-        more = first | (groups == group)
-        if more.sum() > min(len(rows) // 2, most):
-            break
-        first = more
-    if first.sum() < 2:
-        first = np.arange(len(rows)) < min(len(rows) // 2, most)
-    return rows[first], rows[~first]
 
 
 def last_beta(loaded: LoadedModel) -> float | None:
@@ -323,7 +244,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return np.round(value.astype(float), 5).tolist()
     return value
-
-
-def _some(rows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))

@@ -20,6 +20,7 @@ from garfield_vae.evaluation.summary import FEW_STRIPS, summary
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.util.charts import Series, as_uri, explained_variance, line_chart
 from garfield_vae.util.files import replacing
+from garfield_vae.util.text import printable
 
 PICTURE_QUALITY = 84  # of WebP: a strip is 5 to 30 kB
 SHOWN_FACTORS = 16
@@ -73,7 +74,7 @@ def write_report(
             story_rows=STORY_ROWS,
             few=figures["strips"]["test"] < FEW_STRIPS,
             options={
-                name: value
+                name: printable(value) if isinstance(value, str) else value
                 for name, value in asdict(loaded.options).items()
                 if name not in PRIVATE_OPTIONS
             },
@@ -124,8 +125,9 @@ def bits_chart(by_dimension: np.ndarray) -> str | None:
     shown = [(float(i), float(bits)) for i, bits in enumerate(by_dimension, 1) if bits > 1e-4]
     if not shown:
         return None
-    line = Series("bits", shown)
-    return as_uri(line_chart([line], "latent dimension, by its bits", "bits a strip", log_y=True))
+    wide = shown[0][1] > 20 * shown[-1][1]
+    labels = "latent dimension, by its bits", "bits a strip"
+    return as_uri(line_chart([Series("bits", shown)], *labels, log_y=wide))
 
 
 def tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from garfield_vae.evaluation.metrics.memorisation import Nearest
 from garfield_vae.latent.codec import decode
-from garfield_vae.latent.space import LatentSpace
+from garfield_vae.latent.space import LatentSpace, line
 from garfield_vae.model.networks import StripVAE
 
 SHOWN_SAMPLES, SHOWN_OTHERS, SHOWN_WALKS, SHOWN_NEAREST = 12, 4, 6, 4
@@ -134,9 +134,7 @@ def _reconstruction(word, row, held_out, reconstructions, errors, names) -> tupl
 
 
 def _walk(model: StripVAE, space: LatentSpace, component: int) -> Walk:
-    coordinates = np.zeros((len(WALK_STEPS), component + 1), np.float32)
-    coordinates[:, component] = WALK_STEPS
-    strips = decode(model, space.latents(coordinates).astype(np.float32))
+    strips = decode(model, space.traversal(space.mean, component, np.array(WALK_STEPS)))
     pictures = [
         Picture(
             strip,
@@ -159,7 +157,7 @@ def _morph(
     others = order[1 : max(2, len(order) // 2)]
     last = others[np.square(means[others] - means[first]).sum(axis=1).argmax()]
     shares = np.linspace(0, 1, MORPH_STEPS, dtype=np.float32)
-    strips = decode(model, (1 - shares[:, None]) * means[first] + shares[:, None] * means[last])
+    strips = decode(model, line(means[first], means[last], MORPH_STEPS))
     return [
         Picture(
             strip,

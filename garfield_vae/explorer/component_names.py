@@ -88,12 +88,14 @@ def suggested_name(low: np.ndarray, high: np.ndarray) -> str:
     if alone:
         cells = cells[:, 3 * strongest : 3 * strongest + 3]
     row, column = np.unravel_index(int(np.abs(cells).sum(2).argmax()), cells.shape[:2])
-    red, green, blue = cells[row, column]
-    lightness, warmth = (red + green + blue) / 3, (red - blue) / 2
-    words = ("darker", "lighter") if abs(lightness) >= abs(warmth) else ("bluer", "warmer")
-    word = words[int((lightness if abs(lightness) >= abs(warmth) else warmth) > 0)]
-    same_way = np.abs(np.sign(cells.mean(2)).sum()) > 0.8 * cells[..., 0].size
-    if same_way:
+    lightness, warmth = cells.mean(2), (cells[..., 0] - cells[..., 2]) / 2
+    amount, words = (
+        (lightness, ("darker", "lighter"))
+        if abs(lightness[row, column]) >= abs(warmth[row, column])
+        else (warmth, ("bluer", "warmer"))
+    )
+    word = words[int(amount[row, column] > 0)]
+    if abs(np.sign(amount).sum()) > 0.8 * amount.size:  # everywhere the same way
         return f"{word}, panel {strongest + 1}" if alone else f"{word} all over"
     panel = strongest if alone else int(column) // 3
     return f"{word}, {('top', 'middle', 'foot')[row]} of panel {panel + 1}"

@@ -40,6 +40,7 @@ PAGE_SCRIPTS = (
     "walk.js",
     "map.js",
     "real_strips.js",
+    "saving.js",
     "controls.js",
     "page.js",
     "offline/backend.js",
@@ -146,6 +147,7 @@ def model_data(explorer: Explorer) -> dict[str, Any]:
     strip_height = join_panels(np.zeros((PANELS, CHANNELS, height, width), np.uint8)).shape[0]
     return {
         "info": {**explorer.info(), "strips": None, "can": ["detail"], "seeds": SAMPLES},
+        "suggestions": explorer.suggest_names(),
         "height": height,
         "width": width,
         "gutter": (strip_height - height) // 2,

@@ -3,7 +3,7 @@
     GET  /                    the page; /page.css and the scripts beside it
     GET  /api/info            the sliders, the strip to begin with, what this model can do
     POST /api/picture         a state → PNG; → BMP for a page's next picture in a drag
-    POST /api/ends.png        a state → what the two ends of each slider do: one small strip each
+    POST /api/ends.png        a state → what the two ends of some sliders do: one small strip each
     POST /api/draw            seed, temperature → a new strip's state
     POST /api/refine          a state → a likelier one near it
     POST /api/complete        a state with some panels drawn anew
@@ -38,6 +38,7 @@ from garfield_vae.data.panels import join_panels
 from garfield_vae.data.store import PanelStore
 from garfield_vae.explorer import security
 from garfield_vae.explorer.renderer import Superseded, bmp_bytes, enlarged
+from garfield_vae.explorer.request_fields import body, number, numbers_below, text, whole
 from garfield_vae.explorer.service import Explorer, Prior
 from garfield_vae.explorer.states import MAX_TEMPERATURE, BadRequest, State, as_json
 from garfield_vae.explorer.strip_names import date_of
@@ -126,7 +127,11 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
     def ends() -> Response:
         asked = body()
         page, turn = text(asked, "page", ""), whole(asked, "turn", 0, 2**53, 0)
-        return Response(explorer.ends_png(state_of(asked), page, turn), mimetype="image/png")
+        first = whole(asked, "first", 0, positions.sliders - 1, 0)
+        count = whole(asked, "count", 1, positions.sliders, positions.sliders)
+        sliders = range(first, min(first + count, positions.sliders))
+        painted = explorer.ends_png(state_of(asked), sliders, page, turn)
+        return Response(painted, mimetype="image/png")
 
     @app.post("/api/draw")
     def draw() -> Response:
@@ -226,50 +231,6 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
             raise BadRequest("this model came without strips")
 
     return app
-
-
-# ---------------------------------------------------------------------------------------------
-# Reading a request
-
-
-def body() -> dict:
-    """The request's JSON object. Raises BadRequest when it is none."""
-    try:
-        value = request.get_json()
-    except RecursionError:
-        value = None
-    if not isinstance(value, dict):
-        raise BadRequest("the request's body is a JSON object")
-    return value
-
-
-def number(asked: dict, name: str, low: float, high: float, default: float | None = None) -> float:
-    value = asked.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise BadRequest(f"{name} is a number from {low:g} to {high:g}")
-    return float(value)
-
-
-def whole(asked: dict, name: str, low: int, high: int, default: int | None = None) -> int:
-    value = number(asked, name, low, high, default)
-    if value != int(value):
-        raise BadRequest(f"{name} is a whole number")
-    return int(value)
-
-
-def numbers_below(asked: dict, name: str, limit: int) -> list[int]:
-    """A list of different whole numbers from 0 to below `limit`."""
-    value = asked.get(name, [])
-    if not isinstance(value, list) or len(value) > limit:
-        raise BadRequest(f"{name} is a list of at most {limit} numbers")
-    return sorted({whole({name: item}, name, 0, limit - 1) for item in value})
-
-
-def text(asked: dict, name: str, default: str) -> str:
-    value = asked.get(name, default)
-    if not isinstance(value, str) or len(value) > 64:
-        raise BadRequest(f"{name} is a text of at most 64 letters")
-    return value
 
 
 # ---------------------------------------------------------------------------------------------

@@ -164,17 +164,19 @@ class Explorer:
     # -----------------------------------------------------------------------------------------
     # Pictures of several strips
 
-    def ends_png(self, state: State, page: str = "", turn: int = 0) -> bytes:
-        """A strip with one slider at −3 and at 3, the others as they are: two columns, a row a
-        slider. Raises Superseded as `Painter.strip` does."""
-        strips = self._strips_at_ends(state, page, turn)
+    def ends_png(self, state: State, sliders: range, page: str = "", turn: int = 0) -> bytes:
+        """A strip with one slider at −3 and at 3, the others as they are: two columns, a row for
+        each of `sliders`. Raises Superseded as `Painter.strip` does."""
+        strips = self._strips_at_ends(state, sliders, page, turn)
         gutter = (strips.shape[1] - self.panel_size[0]) // 2
         strips = strips[:, gutter:-gutter, gutter:-gutter]
         return png_bytes(sheet(strips, columns=2, width=SMALL, margin=0))
 
-    def _strips_at_ends(self, state: State, page: str = "", turn: int = 0) -> np.ndarray:
+    def _strips_at_ends(
+        self, state: State, sliders: range, page: str = "", turn: int = 0
+    ) -> np.ndarray:
         latents = []
-        for slider in range(self.positions.sliders):
+        for slider in sliders:
             for end in (-ENDS, ENDS):
                 knobs = state.knobs.copy()
                 knobs[slider] = end
@@ -187,7 +189,7 @@ class Explorer:
             if not self.suggestions:
                 k = self.positions.sliders
                 mean = State(np.zeros(k, np.float32), np.zeros((PANELS, k), np.float32))
-                ends = self._strips_at_ends(mean)
+                ends = self._strips_at_ends(mean, range(k))
                 self.suggestions = [
                     suggested_name(low, high)
                     for low, high in zip(ends[::2], ends[1::2], strict=True)

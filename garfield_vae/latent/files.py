@@ -146,7 +146,6 @@ def read_encoded(folder: Path, key: str, count: int, z_dim: int) -> EncodedStrip
         space, found = read_space(folder / LATENT, z_dim)
         if found != key or not latents_path.is_file():
             return None
-        open_regular(latents_path).close()
         means = np.load(latents_path, mmap_mode="r", allow_pickle=False)
     except (DamagedLatents, OSError, ValueError, TypeError, EOFError, tokenize.TokenError):
         return None

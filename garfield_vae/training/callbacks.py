@@ -1,6 +1,5 @@
-"""What happens around the steps: a line an epoch, metrics.csv, checkpoints, pictures, warnings."""
+"""What happens around the steps: a line an epoch, metrics.csv, checkpoints, pictures."""
 
-import math
 import time
 from dataclasses import asdict
 from functools import partial
@@ -16,7 +15,7 @@ from garfield_vae.data.panels import join_panels
 from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode, encode, reconstruct
 from garfield_vae.latent.space import LatentSpace
-from garfield_vae.model.elbo import calibrated_beta, selection_loss
+from garfield_vae.model.elbo import selection_loss
 from garfield_vae.run_folder import environment, write_json
 from garfield_vae.training.interruption import Stopped, StopSignals
 from garfield_vae.util.metrics_table import METRICS, read_rows, write_rows
@@ -223,80 +222,6 @@ class Deadline(Callback):
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         over = time.monotonic() - self.began > self.seconds
         trainer.should_stop |= trainer.strategy.reduce_boolean_decision(over, all=False)
-
-
-class HealthWarnings(Checkpoint):
-    """Warns, once each, of steps that are too long, posterior collapse, and overfitting.
-
-    Too long steps: training's distortion stands at half as much again as its best.
-    Collapse: under 1 % of the latent dimensions are active in training, or the rate is under a nat,
-    after three epochs.
-    Overfitting: training's and held-out distortion part, that is, held-out stands a tenth above its
-    best while training's is below that, or half as much again as training's. Steps that are too
-    long do the same to them, and more strips would not help: after that warning there is none.
-
-    It is a Checkpoint only in order, as EpochRecord is.
-    """
-
-    def __init__(self) -> None:
-        self.jumped = self.collapsed = self.overfitted = False
-        self.best = self.best_training = math.inf
-
-    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        self.judge_steps(trainer, module, figures["train/distortion"])
-        if trainer.current_epoch >= 2:
-            self.judge_collapse(trainer, module, figures)
-        if "validation/distortion" in figures:
-            self.judge_overfitting(trainer, module, figures)
-
-    def judge_steps(self, trainer: Trainer, module: LightningModule, training: float) -> None:
-        self.best_training = min(self.best_training, training)
-        if not self.jumped and training > 1.5 * self.best_training:
-            self.jumped = True
-            self.say(
-                trainer,
-                f"warning: training's distortion jumped to {training:.4f} from "
-                f"{self.best_training:.4f}: the steps are too long, try --lr "
-                f"{module.peak_learning_rate() / 2:.2g}",
-            )
-
-    def judge_collapse(
-        self, trainer: Trainer, module: LightningModule, figures: dict[str, float]
-    ) -> None:
-        active, z_dim = figures["train/active_units"], module.options.z_dim
-        if not self.collapsed and (active < z_dim / 100 or figures["train/rate"] < 1):
-            self.collapsed = True
-            good = float(calibrated_beta(figures["train/distortion"], module.dimensions))
-            self.say(
-                trainer,
-                f"warning: only {active:.0f} of {z_dim} latent dimensions are active and a strip "
-                f"costs {figures['train/rate']:.1f} nats: beta {figures['train/beta']:.2g} is too "
-                f"high for these strips, the calibrated value would be {good:.2g} (--beta auto)",
-            )
-
-    def judge_overfitting(
-        self, trainer: Trainer, module: LightningModule, figures: dict[str, float]
-    ) -> None:
-        training, held_out = figures["train/distortion"], figures["validation/distortion"]
-        self.best = min(self.best, held_out)
-        rose = held_out > 1.1 * self.best and training < self.best
-        if not (self.overfitted or self.jumped) and (rose or held_out > 1.5 * training):
-            self.overfitted = True
-            good = float(calibrated_beta(held_out, module.dimensions))
-            self.say(
-                trainer,
-                f"warning: held-out distortion is {held_out:.4f} (its best was {self.best:.4f}) "
-                f"and training's {training:.4f}: the network is overfitting. best.ckpt keeps the "
-                f"best; more strips would help, and beta {figures['train/beta']:.2g} where the "
-                f"held-out error calibrates to {good:.2g}",
-            )
-
-    def say(self, trainer: Trainer, sentence: str) -> None:
-        if trainer.is_global_zero:
-            print(sentence, flush=True)
-            if trainer.logger is not None:
-                trainer.logger.experiment.add_text("warnings", sentence, trainer.global_step - 1)
 
 
 def time_left(trainer: Trainer, options: TrainOptions, began: float, first_step: int) -> float:

@@ -31,6 +31,7 @@ from garfield_vae.model.elbo import (
 from garfield_vae.model.networks import StripVAE
 from garfield_vae.old_formats import convert_checkpoint
 from garfield_vae.training.augment import augment, augmented_share
+from garfield_vae.training.epoch_sums import FIGURES, EpochSums, statistics
 from garfield_vae.util.errors import UserError
 
 # The highest stable learning rate of Adam falls with the network's width (Yang et al. 2021,
@@ -43,9 +44,6 @@ AVERAGE_GAMMA = 6.94  # the average's width is a tenth of the steps so far (EDM2
 WEIGHT_DECAY = 0.01
 CLIP_NORM = 1.0
 RUNNING_SHARE = 0.01  # weight of the newest batch in the running distortion that sets auto beta
-
-
-FIGURES = ("loss", "distortion", "rate", "beta")  # averaged over the strips of an epoch
 
 
 class Diverged(UserError):
@@ -79,6 +77,33 @@ class StripModule(LightningModule):
         # Called before each batch of training and validation: no step is under way then.
         self.between_batches: Callable[[], None] = lambda: None
 
+    # --------------------------------------------------------------------------------------- a step
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        batch = augment(batch, self.augmented)
+        reconstruction, mean, log_std = self.vae(batch)
+        mse, kl = distortion(batch, reconstruction), rate(mean, log_std)  # scalar, [B]
+        running_distortion = self.with_newest(mse.detach())
+        beta = self.beta_now(running_distortion)
+        loss = objective(mse, kl, beta)
+        if not torch.isfinite(loss):
+            raise Diverged(
+                f"the loss became {loss.item()} in epoch {self.current_epoch + 1}, step "
+                f"{self.global_step + 1}"
+            )
+        figures = torch.stack([loss, mse, kl.mean(), beta]).detach()
+        # Taken into the run's state by on_train_batch_end, once the optimizer has stepped.
+        self.of_this_step = running_distortion, figures, mean.detach()
+        return loss
+
+    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
+        reconstruction, mean, log_std = self.averaged(batch)
+        mse, kl = distortion(batch, reconstruction), rate(mean, log_std)
+        beta = self.beta_now()
+        figures = torch.stack([objective(mse, kl, beta), mse, kl.mean(), beta])
+        self.validation_sums.add(figures, mean)
+        self.validation_seen += len(batch)
+
     def beta_now(self, running_distortion: Tensor | None = None) -> Tensor:
         """The weight of the rate at this step: the option's, or the calibrated one (by the running
         distortion so far, or by a newer one), warmed up."""
@@ -88,6 +113,46 @@ class StripModule(LightningModule):
         else:
             beta = torch.tensor(self.options.beta, device=self.device)
         return beta * ramp(self.global_step, self.options.beta_warmup)
+
+    def with_newest(self, mse: Tensor) -> Tensor:
+        """The running distortion with this step's in it, which all processes agree on."""
+        mse = self.trainer.strategy.reduce(mse, reduce_op="mean")
+        share = torch.where(self.running_distortion.isnan(), 1.0, RUNNING_SHARE)
+        return torch.lerp(self.running_distortion.nan_to_num(), mse, share)
+
+    # -------------------------------------------------------------------------------- the optimizer
+
+    def configure_optimizers(self) -> dict:
+        groups = parameter_groups(self.vae, self.peak_learning_rate())
+        # A fused optimizer unscales float16's gradients itself, after they were clipped.
+        fused = self.options.precision != "16-mixed"
+        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=fused)
+        self.groups = [
+            {name: value for name, value in group.items() if name != "params"}
+            | {"initial_lr": group["lr"]}
+            for group in optimizer.param_groups
+        ]
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def peak_learning_rate(self) -> float:
+        lr = self.options.lr
+        return LEARNING_RATE_PER_WIDTH / self.options.c_hidden if lr == "auto" else lr
+
+    def lower_learning_rate(self) -> float:
+        """What to try where the peak was too high: half of it, and no more than auto."""
+        return min(self.peak_learning_rate() / 2, LEARNING_RATE_PER_WIDTH / self.options.c_hidden)
+
+    def configure_gradient_clipping(
+        self, optimizer: torch.optim.Optimizer, **settings: object
+    ) -> None:
+        # Lightning's own clipping refuses a fused optimizer in mixed precision.
+        torch.nn.utils.clip_grad_norm_(self.vae.parameters(), CLIP_NORM)
+
+    # -------------------------------------------------------------------------------- around a step
 
     def on_train_start(self) -> None:
         self.check_optimizer()
@@ -99,6 +164,26 @@ class StripModule(LightningModule):
             self.augmented = self.options.augment
         self.start_clock()  # a run that goes on in the middle of an epoch never starts that one
 
+    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
+        # All that is random in a step follows from (seed, step, rank) alone, so that a run that
+        # was stopped anywhere goes on as if it had not been.
+        torch.manual_seed(hash((self.options.seed, self.global_step, self.global_rank)) % 2**63)
+
+    def on_before_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Tensor:
+        # Of all of Lightning's hooks the one in which its counters, too, are between two batches.
+        self.between_batches()
+        return batch
+
+    def on_train_batch_end(self, outputs: dict, batch: Tensor, batch_idx: int) -> None:
+        # All that a step changes, beside the weights, it changes here: a step that an error ended
+        # has left nothing behind.
+        running_distortion, figures, means = self.of_this_step
+        self.running_distortion.copy_(running_distortion)
+        self.train_sums.add(figures, means)
+        self.averaged.update_parameters(self.vae)
+        self.strips_seen += len(batch)
+        self.last_step_ended = time.perf_counter()
+
     def on_train_epoch_start(self) -> None:
         self.start_clock()
 
@@ -106,31 +191,48 @@ class StripModule(LightningModule):
         self.epoch_began = self.last_step_ended = time.perf_counter()
         self.strips_seen = 0
 
-    def on_before_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Tensor:
-        # Of all of Lightning's hooks the one in which its counters, too, are between two batches.
-        self.between_batches()
-        return batch
+    def on_train_epoch_end(self) -> None:
+        seconds = self.last_step_ended - self.epoch_began
+        self.log_epoch("train", self.train_sums, self.strips_seen, seconds)
+        self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
 
-    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
-        # All that is random in a step follows from (seed, step, rank) alone, so that a run that
-        # was stopped anywhere goes on as if it had not been.
-        torch.manual_seed(hash((self.options.seed, self.global_step, self.global_rank)) % 2**63)
+    def on_validation_epoch_start(self) -> None:
+        torch.manual_seed(self.options.seed)  # the same noise each time, so that epochs compare
+        self.validation_sums.clear()
+        self.validation_began, self.validation_seen = time.perf_counter(), 0
 
-    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        batch = augment(batch, self.augmented)
-        reconstruction, mean, log_std = self.vae(batch)
-        mse, kl = distortion(batch, reconstruction), rate(mean, log_std)
-        running_distortion = self.with_newest(mse.detach())
-        beta = self.beta_now(running_distortion)
-        loss = objective(mse, kl, beta)
-        if not torch.isfinite(loss):
-            raise Diverged(
-                f"the loss became {loss.item()} in epoch {self.current_epoch + 1}, step "
-                f"{self.global_step + 1}"
-            )
-        figures = torch.stack([loss, mse, kl.mean(), beta]).detach()
-        self.of_this_step = running_distortion, figures, mean.detach()
-        return loss
+    def on_validation_epoch_end(self) -> None:
+        seconds = time.perf_counter() - self.validation_began
+        self.log_epoch("validation", self.validation_sums, self.validation_seen, seconds)
+
+    def log_epoch(self, stage: str, sums: EpochSums, strips: int, seconds: float) -> None:
+        """Logs an epoch's figures over all processes; `strips` in `seconds` are this one's."""
+        # TensorBoard's axis: Lightning's own count of steps is off in a run that goes on.
+        self.log("step", float(self.global_step - 1))
+        means, variance = statistics(self.of_all_processes(sums))
+        for name, mean in zip(FIGURES, means, strict=True):
+            self.log(f"{stage}/{name}", mean)
+        self.log(f"{stage}/active_units", float((variance > ACTIVE_VARIANCE).sum()))
+        self.log(f"{stage}/sigma", implied_sigma(float(self.beta_now()), self.dimensions))
+        speed = strips * self.trainer.world_size / max(seconds, 1e-9)
+        self.log(f"{stage}/strips_per_second", speed)
+        sums.clear()
+
+    def of_all_processes(self, sums: EpochSums) -> Tensor:
+        return self.trainer.strategy.reduce(sums.sums.to(self.device, copy=True), reduce_op="sum")
+
+    # ---------------------------------------------------------------------------------- checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        checkpoint["garfield_vae"] = record(self.options, self.vae.config)
+        checkpoint["epoch_so_far"] = self.of_all_processes(self.train_sums).cpu()
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        if checkpoint["garfield_vae"]["format"] == OLD_FORMAT:
+            convert_checkpoint(checkpoint)
+        # Only one process goes on with the sums of all.
+        if "epoch_so_far" in checkpoint and self.global_rank == 0:
+            self.train_sums.load(checkpoint["epoch_so_far"])
 
     def check_optimizer(self) -> None:
         """Raises ValueError if a checkpoint's optimizer state has other shapes than the parameters,
@@ -153,97 +255,6 @@ class StripModule(LightningModule):
         schedule.scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, learning_rate_factor, last_epoch=self.global_step - 1
         )
-
-    def with_newest(self, mse: Tensor) -> Tensor:
-        """The running distortion with this step's in it, which all processes agree on."""
-        mse = self.trainer.strategy.reduce(mse, reduce_op="mean")
-        share = torch.where(self.running_distortion.isnan(), 1.0, RUNNING_SHARE)
-        return torch.lerp(self.running_distortion.nan_to_num(), mse, share)
-
-    def on_train_batch_end(self, outputs: dict, batch: Tensor, batch_idx: int) -> None:
-        # All that a step changes, beside the weights, it changes here: a step that an error ended
-        # has left nothing behind.
-        running_distortion, figures, means = self.of_this_step
-        self.running_distortion.copy_(running_distortion)
-        self.train_sums.add(figures, means)
-        self.averaged.update_parameters(self.vae)
-        self.strips_seen += len(batch)
-        self.last_step_ended = time.perf_counter()
-
-    def on_train_epoch_end(self) -> None:
-        seconds = self.last_step_ended - self.epoch_began
-        self.log_epoch("train", self.train_sums, self.strips_seen, seconds)
-        self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
-
-    def on_validation_epoch_start(self) -> None:
-        torch.manual_seed(self.options.seed)  # the same noise each time, so that epochs compare
-        self.validation_sums.clear()
-        self.validation_began, self.validation_seen = time.perf_counter(), 0
-
-    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
-        reconstruction, mean, log_std = self.averaged(batch)
-        mse, kl = distortion(batch, reconstruction), rate(mean, log_std)
-        beta = self.beta_now()
-        figures = torch.stack([objective(mse, kl, beta), mse, kl.mean(), beta])
-        self.validation_sums.add(figures, mean)
-        self.validation_seen += len(batch)
-
-    def on_validation_epoch_end(self) -> None:
-        seconds = time.perf_counter() - self.validation_began
-        self.log_epoch("validation", self.validation_sums, self.validation_seen, seconds)
-
-    def log_epoch(self, stage: str, sums: "EpochSums", strips: int, seconds: float) -> None:
-        """Logs an epoch's figures over all processes; `strips` in `seconds` are this one's."""
-        # TensorBoard's axis: Lightning's own count of steps is off in a run that goes on.
-        self.log("step", float(self.global_step - 1))
-        means, variance = statistics(self.of_all_processes(sums))
-        for name, mean in zip(FIGURES, means, strict=True):
-            self.log(f"{stage}/{name}", mean)
-        self.log(f"{stage}/active_units", float((variance > ACTIVE_VARIANCE).sum()))
-        self.log(f"{stage}/sigma", implied_sigma(float(self.beta_now()), self.dimensions))
-        speed = strips * self.trainer.world_size / max(seconds, 1e-9)
-        self.log(f"{stage}/strips_per_second", speed)
-        sums.clear()
-
-    def of_all_processes(self, sums: "EpochSums") -> Tensor:
-        return self.trainer.strategy.reduce(sums.sums.to(self.device, copy=True), reduce_op="sum")
-
-    def on_save_checkpoint(self, checkpoint: dict) -> None:
-        checkpoint["garfield_vae"] = record(self.options, self.vae.config)
-        checkpoint["epoch_so_far"] = self.of_all_processes(self.train_sums).cpu()
-
-    def on_load_checkpoint(self, checkpoint: dict) -> None:
-        if checkpoint["garfield_vae"]["format"] == OLD_FORMAT:
-            convert_checkpoint(checkpoint)
-        # Only one process goes on with the sums of all.
-        if "epoch_so_far" in checkpoint and self.global_rank == 0:
-            self.train_sums.load(checkpoint["epoch_so_far"])
-
-    def configure_optimizers(self) -> dict:
-        groups = parameter_groups(self.vae, self.peak_learning_rate())
-        # A fused optimizer unscales float16's gradients itself, after they were clipped.
-        fused = self.options.precision != "16-mixed"
-        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=fused)
-        self.groups = [
-            {name: value for name, value in group.items() if name != "params"}
-            | {"initial_lr": group["lr"]}
-            for group in optimizer.param_groups
-        ]
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
-
-    def peak_learning_rate(self) -> float:
-        lr, c_hidden = self.options.lr, self.options.c_hidden
-        return LEARNING_RATE_PER_WIDTH / c_hidden if lr == "auto" else lr
-
-    def configure_gradient_clipping(
-        self, optimizer: torch.optim.Optimizer, **settings: object
-    ) -> None:
-        # Lightning's own clipping refuses a fused optimizer in mixed precision.
-        torch.nn.utils.clip_grad_norm_(self.vae.parameters(), CLIP_NORM)
 
 
 def parameter_groups(vae: StripVAE, lr: float) -> list[dict]:
@@ -280,38 +291,3 @@ def power_average(averaged: list[Tensor], current: list[Tensor], steps: Tensor) 
     newest = 1 - (1 - 1 / (steps + 1.0)) ** (AVERAGE_GAMMA + 1)  # weight of the current ones
     for mean, value in zip(averaged, current, strict=True):
         mean.lerp_(value, newest)
-
-
-class EpochSums:
-    """Sums over the strips of an epoch so far: how many, FIGURES, posterior means, their squares.
-
-    `sums` is [1 + 4 + 2·z], float32.
-    """
-
-    def __init__(self, z_dim: int) -> None:
-        self.z_dim = z_dim
-        self.clear()
-
-    def clear(self) -> None:
-        self.sums = torch.zeros(1 + len(FIGURES) + 2 * self.z_dim)
-
-    def load(self, sums: Tensor) -> None:
-        """Raises ValueError for what are no such sums."""
-        there = isinstance(sums, Tensor) and (sums.layout, sums.dtype, sums.shape)
-        if there != (self.sums.layout, self.sums.dtype, self.sums.shape):
-            raise ValueError("these are no sums of an epoch")
-        self.sums = sums.clone()
-
-    def add(self, figures: Tensor, means: Tensor) -> None:
-        """A batch: the means of FIGURES over it [4], and its strips' posterior means [B, z]."""
-        means, figures = means.float(), figures.float()
-        batch = [torch.ones_like(figures[:1]), figures]  # once for each strip
-        batch = [len(means) * part for part in batch] + [means.sum(0), means.square().sum(0)]
-        self.sums = self.sums.to(means.device) + torch.cat(batch)
-
-
-def statistics(sums: Tensor) -> tuple[Tensor, Tensor]:
-    """Of EpochSums: the means of FIGURES [4], and each latent dimension's variance [z]."""
-    figures, latents = (sums[1:] / sums[0]).tensor_split([len(FIGURES)])
-    mean, square = latents.chunk(2)
-    return figures, square - mean.square()

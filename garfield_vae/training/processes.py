@@ -62,8 +62,8 @@ def check_strategy(name: str, strategy: Strategy) -> None:
 
 
 @contextmanager
-def told_of_waiting(processes: int) -> Iterator[None]:
-    """Says so when, after a minute, the other processes have not come."""
+def told_of_waiting(processes: int) -> Iterator[threading.Timer]:
+    """Says so when, after a minute, the other processes have not come; gives the timer."""
 
     def tell() -> None:
         if not torch.distributed.is_initialized():
@@ -78,6 +78,6 @@ def told_of_waiting(processes: int) -> Iterator[None]:
     if processes > 1:
         timer.start()
     try:
-        yield
+        yield timer
     finally:
         timer.cancel()

@@ -18,13 +18,13 @@ from garfield_vae.training.callbacks import (
     SHOWN_STRIPS,
     Deadline,
     EpochRecord,
-    HealthWarnings,
     RunCheckpoints,
     RunPictures,
     RunProgressBar,
 )
 from garfield_vae.training.checkpoint_io import WholeCheckpoints
 from garfield_vae.training.data_module import StripData
+from garfield_vae.training.health import HealthWarnings
 from garfield_vae.training.interruption import Stopped, StopSignals
 from garfield_vae.training.module import StripModule
 from garfield_vae.training.processes import check_strategy, told_of_waiting
@@ -47,9 +47,10 @@ def check_checkpoint(path: Path, options: TrainOptions) -> Progress:
         raise UserError(f"{path} is damaged: it holds another network") from error
     done = read_progress(checkpoint, path)
     if done.epochs + done.mid_epoch > options.epochs:
-        so_far = f"{done.epochs} epochs and a part of the next" if done.mid_epoch else done.epochs
+        more = " and a part of the next" if done.mid_epoch else ""
         raise UserError(
-            f"{so_far} epochs are done, more than --epochs {options.epochs}: give a larger number"
+            f"{done.epochs} epochs{more} are done, more than --epochs {options.epochs}: "
+            f"give a larger number"
         )
     return done
 
@@ -178,11 +179,12 @@ def fit(
 
 def what_to_try(options: TrainOptions, module: StripModule, folder: Path | None) -> str:
     """After a run diverged: a shorter step, from where the run was still good if that is kept."""
-    lower = f"{module.peak_learning_rate() / 2:.2g}"
-    advice = f"try a lower --lr, such as {lower}"
+    lower = module.lower_learning_rate()
+    advice = f"try a lower --lr, such as {lower:.2g}"
     if options.precision in ("auto", "16-mixed", "bf16-mixed"):
         advice += ", or --precision 32-true"
-    if folder is not None and is_run(folder, "last"):
-        go_on = command("train_torch.py", "--continue_from", folder, "--lr", lower)
+    # After far too long steps no checkpoint is worth going on from.
+    if lower >= module.peak_learning_rate() / 2 and folder is not None and is_run(folder, "last"):
+        go_on = command("train_torch.py", "--continue_from", folder, "--lr", f"{lower:.2g}")
         advice += f"; the last good checkpoint is kept: {go_on}"
     return advice

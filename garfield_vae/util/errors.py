@@ -18,6 +18,9 @@ NO_MEMORY = (
     "std::bad_alloc",
     "failed to map segment",  # the loader of shared libraries
 )
+# What may have other causes, too: they mean that where hardly any memory is to be had.
+MAYBE_NO_MEMORY = ("could not create a primitive", "can't start new thread")
+HARDLY_ANY = 64 * 2**20  # bytes
 
 
 class UserError(Exception):
@@ -39,8 +42,18 @@ def lacks_memory(error: BaseException) -> bool:
             text = str(error).lower()
             if any(sign in text for sign in NO_MEMORY):
                 return True
+            if any(sign in text for sign in MAYBE_NO_MEMORY) and not can_have(HARDLY_ANY):
+                return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def can_have(size: int) -> bool:
+    try:
+        bytearray(size)
+    except MemoryError:
+        return False
+    return True
 
 
 def run_script(main: Callable[[], int]) -> NoReturn:

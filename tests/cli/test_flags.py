@@ -1,6 +1,8 @@
 """Flags: what they take, what they refuse, and that none of it loads anything heavy."""
 
 import argparse
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, fields
@@ -18,6 +20,7 @@ from garfield_vae.cli.flags import (
     typed,
     whole,
 )
+from garfield_vae.cli.loading import loading
 from garfield_vae.cli.options import ProcessOptions, TrainOptions, strip_source
 from garfield_vae.data.download.sites import SITES
 from garfield_vae.util.errors import UserError
@@ -42,6 +45,25 @@ print([name for name in {HEAVY!r}.split() if name in sys.modules])
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert done.stderr.splitlines()[-1] == ("0" if flags == ["--help"] else "2")
+
+
+def test_ctrl_c_is_quiet_whatever_a_library_makes_of_it_while_it_is_imported(tmp_path):
+    (tmp_path / "library.py").write_text(
+        "import os, signal\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGINT)\n    open(os.devnull).read()\n"
+        "except BaseException as error:\n    raise ImportError('a part is missing') from error\n"
+    )
+    program = "from garfield_vae.cli.loading import loading\nwith loading():\n    import library"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_after_loading_ctrl_c_is_what_it_was():
+    with loading():
+        assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,7 @@ CHECKPOINTS = {
         with_tensors(lambda t: torch.zeros(()).expand(t.shape)),
         "declares more than it holds",
     ),
+    "of sparse tensors": (with_tensors(lambda t: t.to_sparse()), "declares more than it holds"),
     "of another version": (of_another_version, r"format 99.*9\.9\.9"),
 }
 
@@ -184,6 +185,52 @@ def test_a_checkpoint_whose_optimizer_is_of_another_network(command, place, chan
     assert path.read_bytes() == before
 
 
+def with_state_of_the_run(change: Callable[[dict], object]) -> Callable[[Path], None]:
+    def spoil(path: Path) -> None:
+        checkpoint = torch.load(path, weights_only=True)
+        change(checkpoint)
+        torch.save(checkpoint, path)
+
+    return spoil
+
+
+def progress_of(checkpoint: dict) -> dict:
+    return checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
+
+
+STATES = {
+    "the best is a text": lambda c: c["callbacks"]["RunCheckpoints"].update(best="x"),
+    "the best is two texts": lambda c: c["callbacks"]["RunCheckpoints"].update(best=["x", "y"]),
+    "no schedules but a number": lambda c: c.update(lr_schedulers=[7]),
+    "sums of another shape": lambda c: c.update(epoch_so_far=torch.zeros(3)),
+    "sums of text": lambda c: c.update(epoch_so_far="many"),
+    "epochs of text": lambda c: progress_of(c).update(processed="x"),
+    "epochs before the first": lambda c: progress_of(c).update(processed=-1),
+    "no loops": lambda c: c.update(loops=[]),
+}
+
+
+@pytest.mark.parametrize("kind", STATES)
+def test_a_checkpoint_to_go_on_from_in_which(command, place, kind):
+    """Refused, and neither the run's options nor its figures nor the checkpoint are touched."""
+    run = place / "logs" / "run"
+    with_state_of_the_run(STATES[kind])(run / "checkpoints" / "last.ckpt")
+    before = {path: path.read_bytes() for path in run.rglob("*.[cj]*")}
+    ended = command(place, "train_torch.py", *CONTINUE)
+    assert ended.status == 2, ended
+    assert re.fullmatch(r"error: \S*last\.ckpt is damaged: [^\n]+\n", ended.err), ended
+    assert {path: path.read_bytes() for path in run.rglob("*.[cj]*")} == before
+
+
+def test_a_schedule_of_nonsense_is_not_even_read(command, place):
+    """Steps and options say which learning rate is next."""
+    path = place / "logs" / "run" / "checkpoints" / "last.ckpt"
+    nonsense = {"last_epoch": "soon", "base_lrs": ["x"], "_step_count": None, "step": 7}
+    with_state_of_the_run(lambda c: c["lr_schedulers"][0].update(nonsense))(path)
+    ended = command(place, "train_torch.py", *CONTINUE)
+    assert (ended.status, ended.err) == (0, ""), ended
+
+
 @pytest.mark.parametrize("size", ["z_dim", "c_hidden", "num_blocks", "panel_height"])
 def test_a_checkpoint_of_a_network_with_10_to_the_12_of_something(command, place, size):
     with_network(**{size: 10**12})(place / "logs" / "run" / "checkpoints" / "best.ckpt")
@@ -207,6 +254,74 @@ def test_an_exported_model_that_is_cut_off(command, place, name, share):
     path = place / "model" / name
     os.truncate(path, int(path.stat().st_size * share))
     assert_refused(command, place, "process_model.py", EXPORTED, f"{name} (cannot be|is damaged)")
+
+
+# ---------------------------------------------------------------------------------------------
+# What is no file
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def endless(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+RUN_FILES = ["options.json", "metrics.csv", "checkpoints/last.ckpt", "environment.json"]
+
+
+@pytest.mark.parametrize("become", [pipe, endless])
+def test_nothing_waits_for_a_pipe_nor_reads_a_device_to_its_end(command, place, become):
+    run, model = place / "logs" / "run", place / "model"
+    uses = [(run / name, "train_torch.py", CONTINUE) for name in RUN_FILES]
+    uses += [(run / "checkpoints/best.ckpt", "process_model.py", PROCESS)]
+    uses += [
+        (model / name, "process_model.py", EXPORTED)
+        for name in ("config.json", "model.safetensors", "latent.safetensors")
+    ]
+    uses += [
+        (path, "process_model.py", [*PROCESS, "--components", "1"])
+        for path in (*place.glob("data/*/panels*"), run / "latent.safetensors")
+    ]
+    for path, script, flags in uses:
+        content = path.read_bytes()
+        become(path)
+        ended = command(place, script, *flags)
+        path.unlink()
+        path.write_bytes(content)
+        assert ended.status == 0 or re.fullmatch(r"error: [^\n]{1,400}\n", ended.err), (path, ended)
+        assert ended.status in (0, 2), (path, ended)
+
+
+def test_a_byte_order_mark_is_no_damage(command, place):
+    """An editor of Windows puts it before a text."""
+    for path in (place / "logs/run/options.json", place / "logs/run/metrics.csv"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    path = place / "model" / "config.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    for script, flags in (
+        ("train_torch.py", CONTINUE),
+        ("process_model.py", [*EXPORTED, "--components", "1"]),
+    ):
+        ended = command(place, script, *flags)
+        assert (ended.status, ended.err) == (0, ""), ended
+
+
+@pytest.mark.parametrize("mib", [1, 4, 16])
+def test_too_little_memory_is_said_and_is_no_damage(command, place, mib):
+    large = ["--batch_size", "8", "--panel_height", "176", "--panel_width", "200", "--z_dim", "64"]
+    for script, flags in (
+        ("train_torch.py", [*large, "--source", "drawn", "--count", "20", "--data_dir", "new"]),
+        ("train_torch.py", CONTINUE),
+        ("process_model.py", PROCESS),
+    ):
+        ended = command(place, script, *flags, room=mib * 2**20)
+        if ended.status != 0:
+            assert ended.status == 2, ended
+            assert re.search(r"^error: there is not enough memory", ended.err, re.M), ended
 
 
 # ---------------------------------------------------------------------------------------------
@@ -280,7 +395,7 @@ PICTURES = {
 def test_a_picture_with(command, place, kind):
     (place / "strip.png").write_bytes(PICTURES[kind]())
     for flags in (["--reconstruct", "strip.png"], ["--interpolate", "strip.png", "strip.png"]):
-        for model in (PROCESS, EXPORTED):
+        for model in (PROCESS[:-2], EXPORTED[:-2]):  # without --num_samples
             why = "cannot be used as a strip"
             assert_refused(command, place, "process_model.py", [*model, *flags], why)
 

@@ -1,6 +1,8 @@
 """`pip install .`: the package from its wheel, away from the sources."""
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -59,6 +61,37 @@ def test_it_holds_every_file_of_the_package(installed):
         return {name for name in found if (folder / name).is_file() and "__pycache__" not in name}
 
     assert files(installed / "garfield_vae") == files(ROOT / "garfield_vae")
+
+
+IMPORTED_AS = {
+    **{"beautifulsoup4": "bs4", "Pillow": "PIL", "scikit-learn": "sklearn"},
+    **{"pytorch-lightning": "pytorch_lightning", "Flask": "flask", "Jinja2": "jinja2"},
+    **{"Protego": "protego", "Werkzeug": "werkzeug"},
+}
+
+
+def declared(name: str) -> set[str]:
+    """The packages in a file of requirements."""
+    return set(re.findall(r"^([\w-]+)>=", (ROOT / name).read_text("utf-8"), re.MULTILINE))
+
+
+def test_what_the_product_imports_is_declared():
+    imported = set()
+    for path in (*(ROOT / "garfield_vae").rglob("*.py"), *ROOT.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module.partition(".")[0])
+    required = declared("requirements.txt") | declared("requirements-export.txt")
+    known = {IMPORTED_AS.get(name, name) for name in required}
+    assert imported - known - {"garfield_vae"} - sys.stdlib_module_names == set()
+
+
+def test_the_readme_says_what_every_required_package_is_for():
+    table = (ROOT / "README.md").read_text("utf-8").partition("## Dependencies")[2]
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", table, re.MULTILINE)[1:]
+    assert {name for row in rows for name in row.split(", ")} == declared("requirements.txt")
 
 
 def test_it_brings_nothing_else(installed):

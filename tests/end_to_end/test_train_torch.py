@@ -379,4 +379,4 @@ def test_a_run_name_that_is_taken_is_refused_and_the_run_is_left_alone(train):
 def test_steps_that_are_too_long_are_reported_with_a_shorter_one(train, capsys):
     assert train("--epochs", "25", "--batch_size", "14", "--lr", "0.2") == 0
     printed = capsys.readouterr().out
-    assert printed.count("the steps are too long, try --lr 0.1") == 1
+    assert printed.count("the steps are too long, try --lr 0.005") == 1

@@ -17,9 +17,10 @@ from garfield_vae.evaluation.compression import (
     discretised_elbo,
     kl_by_dimension,
 )
-from garfield_vae.evaluation.evaluate import Rows, evaluate_run, halves, strip_groups
+from garfield_vae.evaluation.evaluate import evaluate_run
 from garfield_vae.evaluation.factors import factor_figures
 from garfield_vae.evaluation.reconstructions import reconstruction_figures, reconstruction_values
+from garfield_vae.evaluation.sample_measures import Rows, halves, strip_groups
 from garfield_vae.evaluation.sample_sets import Describer, compare_sets, plain_figures
 from garfield_vae.latent.codec import encode
 from garfield_vae.util.errors import UserError
@@ -139,6 +140,16 @@ def test_few_strips_are_measured_without_a_warning_of_any_library(
     assert [str(warning.message) for warning in recwarn] == []
     figures = json.loads((tmp_path / "measures.json").read_text(encoding="utf-8"))
     assert ("factors" in figures) == (count >= 100)
+
+
+def test_names_that_are_not_utf8_or_hold_line_ends_do_not_end_an_evaluation(evaluated, tmp_path):
+    run = evaluated[0]
+    strips, _ = coloured_strips(120)
+    names = sorted(f"caf\udce9\n{i:03}" for i in range(120))
+    store = PanelStore(tmp_path / "panels.npy", strips, names, [""] * 120)
+    assert len(store.split("test")) >= 4
+    page = evaluate(run, store, tmp_path, num_samples=4).read_text(encoding="utf-8")
+    assert "caf\\xe9\\n" in page
 
 
 def test_strips_without_known_factors_have_no_figures_of_them(evaluated, tmp_path):

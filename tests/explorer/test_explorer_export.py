@@ -113,8 +113,10 @@ def test_the_exported_page_draws_undoes_keeps_and_saves(page):
 
 
 @pytest.mark.browser
-def test_the_exported_page_shows_names_and_hides_what_needs_strips(page):
+def test_the_exported_page_shows_names_and_hides_what_needs_strips(page, explorer):
     expect(page.locator(".knob-name").nth(1)).to_have_value("day and </script> night")
+    suggested = explorer.suggest_names()[0]
+    expect(page.locator(".knob-name").nth(0)).to_have_attribute("placeholder", suggested)
     for hidden in ("#strip-card", "#nearest-card", "#gif", "#refine", "#redraw"):
         expect(page.locator(hidden)).to_be_hidden()
 

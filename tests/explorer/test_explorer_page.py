@@ -624,12 +624,12 @@ def test_a_date_is_found_in_another_form(page):
 
 
 def test_a_pasted_picture_is_encoded(page):
-    content = base64.b64encode(strip_file(4)).decode()
+    content = base64.b64encode(strip_file(4, "WEBP")).decode()
     page.evaluate(
         """(content) => {
           const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
           const clipboardData = new DataTransfer();
-          clipboardData.items.add(new File([bytes], "image.png", { type: "image/png" }));
+          clipboardData.items.add(new File([bytes], "image.webp", { type: "image/webp" }));
           const paste = new ClipboardEvent("paste", { clipboardData, bubbles: true });
           document.body.dispatchEvent(paste);
         }""",

@@ -32,7 +32,7 @@ from PIL import Image
 
 from garfield_vae.data.drawn import draw_strip
 from garfield_vae.data.panels import join_panels, to_uint8
-from garfield_vae.explorer.component_names import ComponentNames
+from garfield_vae.explorer.component_names import ComponentNames, suggested_name
 from garfield_vae.explorer.renderer import PAGES_REMEMBERED, Superseded
 from garfield_vae.explorer.server import make_server
 from garfield_vae.explorer.service import CANDIDATES
@@ -120,6 +120,37 @@ def test_the_ends_show_the_strip_with_each_slider_at_minus_3_and_3(address, expl
             expected = strip.crop(box).resize((160, height), Image.Resampling.LANCZOS)
             small = sheet[slider * height :, 160 * side : 160 * side + 160][:height]
             assert np.abs(small.astype(int) - np.asarray(expected)).max() <= 2
+
+
+def test_the_ends_of_some_sliders_are_a_part_of_all(address, explorer):
+    asked = {"state": start_of(explorer)}
+    whole = picture(ask(address, "POST", "/api/ends.png", asked)[2])
+    part = picture(ask(address, "POST", "/api/ends.png", {**asked, "first": 4, "count": 4})[2])
+    height = len(whole) // SLIDERS
+    assert_same_picture(part, whole[4 * height :])  # six sliders: the last two
+
+
+def test_names_are_suggested_for_every_slider_by_what_it_changes(address):
+    names = json.loads(ask(address, "GET", "/api/suggestions")[2])["names"]
+    assert len(names) == SLIDERS
+    assert all(1 < len(name) <= 40 for name in names)
+
+
+@pytest.mark.parametrize(
+    ("where", "colour", "name"),
+    [
+        (np.s_[:, :], (40, 40, 40), "lighter all over"),
+        (np.s_[:, :], (-40, -40, -40), "darker all over"),
+        (np.s_[:, 60:120], (40, 0, -40), "warmer, panel 2"),
+        (np.s_[:20, 120:140], (-60, 0, 60), "bluer, top of panel 3"),
+        (np.s_[40:, 20:40], (50, 50, 50), "lighter, foot of panel 1"),
+    ],
+)
+def test_a_suggested_name_says_what_changes_and_where(where, colour, name):
+    low = np.full((60, 180, 3), 120, np.uint8)
+    high = low.astype(int)
+    high[where] += colour
+    assert suggested_name(low, high.astype(np.uint8)) == name
 
 
 def test_the_page_opens_on_the_sharpest_of_a_few_samples(address, explorer):

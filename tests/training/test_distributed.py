@@ -2,12 +2,18 @@
 
 import csv
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from conftest import SMALL
+
+from garfield_vae.cli.options import TrainOptions
+from garfield_vae.training import processes
+from garfield_vae.training.processes import is_first, told_of_waiting, with_launcher
+from garfield_vae.util.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 FIGURES = ("train/distortion", "train/rate", "validation/distortion", "validation/rate")
@@ -17,12 +23,8 @@ def figures(run: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
 
 
-def train(folder: Path, strips: Path, *flags: str, launcher: tuple[str, ...] = ()) -> str:
-    command = [sys.executable, *launcher, str(ROOT / "train_torch.py"), *SMALL]
-    # 28 training strips: 4 batches of 8, or of 4 and 4. Short steps keep what differs, the noise,
-    # from growing: the curves agree to a thousandth.
-    command += ["--data_dir", str(strips), "--epochs", "3", "--augment", "0", "--lr", "1e-3"]
-    command += flags
+def train(folder: Path, *flags: str, launcher: tuple[str, ...] = ()) -> str:
+    command = [sys.executable, *launcher, str(ROOT / "train_torch.py"), *flags]
     environment = {name: value for name, value in os.environ.items() if name != "LOCAL_RANK"}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -32,18 +34,29 @@ def train(folder: Path, strips: Path, *flags: str, launcher: tuple[str, ...] = (
 
 
 @pytest.mark.parametrize(
-    "launcher",
-    [(), ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")],
-    ids=["started by Lightning", "started by torchrun"],
+    ("launcher", "two"),
+    [
+        ((), ("--devices", "2", "--strategy", "ddp")),
+        (("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"), ()),
+    ],
+    ids=["started by Lightning", "started by torchrun, without flags"],
 )
-def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(
-    strips, tmp_path, launcher
+def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch_also_when_they_go_on(
+    strips, tmp_path, launcher, two
 ):
-    train(tmp_path, strips, "--run_name", "one")
-    two = ("--run_name", "two", "--devices", "2", "--strategy", "ddp", "--batch_size", "4")
-    printed = train(tmp_path, strips, *two, launcher=launcher)
+    place = SMALL.index("--devices")
+    small = [*SMALL[:place], *SMALL[place + 2 :], "--data_dir", str(strips)]
+    # 28 training strips: 4 batches of 8, or of 4 and 4. Short steps keep what differs, the noise,
+    # from growing: the curves agree to a thousandth.
+    small += ["--augment", "0", "--lr", "1e-3"]
+    train(tmp_path, *small, "--devices", "1", "--epochs", "3", "--run_name", "one")
+    flags = [*small, *two, "--batch_size", "4", "--epochs", "2", "--run_name", "two"]
+    train(tmp_path, *flags, launcher=launcher)
+    # What is left out is in the run's options, torchrun's number of processes too.
+    printed = train(tmp_path, "--continue_from", "logs/two", "--epochs", "3")
 
     assert printed.count("epoch 3/3") == 1  # only the first process speaks
+    assert ", 2 processes" in printed
     assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == ["one", "two"]
     one, both = (figures(tmp_path / "logs" / name) for name in ("one", "two"))
     assert [row["step"] for row in one] == [row["step"] for row in both]
@@ -51,3 +64,63 @@ def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(
         for name in FIGURES:
             # The processes draw other posterior noise than one does; all else is the same.
             assert float(double[name]) == pytest.approx(float(single[name]), rel=0.002), name
+
+
+@pytest.mark.parametrize(
+    ("flags", "started", "sentence"),
+    [
+        ({"devices": 3}, (2, 2), "does not fit --devices 3 --num_nodes 1"),
+        ({"num_nodes": 4}, (4, 2), "does not fit --devices auto --num_nodes 4"),
+    ],
+)
+def test_another_number_of_processes_than_torchruns_is_refused(
+    monkeypatch, flags, started, sentence
+):
+    world, local = started
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    monkeypatch.setenv("WORLD_SIZE", str(world))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(local))
+    with pytest.raises(UserError, match=sentence):
+        with_launcher(TrainOptions(**flags))
+
+
+def test_torchruns_processes_are_counted_by_machine(monkeypatch):
+    for name, value in (("TORCHELASTIC_RUN_ID", "x"), ("WORLD_SIZE", "16")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    options = with_launcher(TrainOptions())
+    assert (options.devices, options.num_nodes, options.strategy) == (8, 2, "ddp")
+
+
+def test_the_first_process_of_another_machine_is_not_the_first(monkeypatch):
+    """With Lightning's own launcher, only NODE_RANK tells them apart."""
+    assert is_first()
+    monkeypatch.setenv("NODE_RANK", "1")
+    assert not is_first()
+
+
+def test_that_other_processes_do_not_come_is_told(monkeypatch, capsys):
+    monkeypatch.setattr(processes, "TOLD_AFTER", 0.0)
+    with told_of_waiting(4) as timer:
+        timer.join()
+    assert "still waiting for all of 4 processes" in capsys.readouterr().out
+
+
+def test_two_machines_without_a_common_disk_each_build_their_own_store(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, str(ROOT / "train_torch.py"), "--source", "drawn", "--count", "20"]
+    command += [flag for flag in SMALL if flag not in ("--source", "folder")]
+    command += ["--num_nodes", "2", "--strategy", "ddp", "--epochs", "1", "--run_name", "run"]
+    machines = []
+    for rank in (0, 1):
+        folder = tmp_path / f"machine_{rank}"
+        folder.mkdir()
+        place = {"NODE_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        environment = {k: v for k, v in os.environ.items() if k != "LOCAL_RANK"} | place
+        machines.append(subprocess.Popen(command, cwd=folder, env=environment))
+    assert [machine.wait() for machine in machines] == [0, 0]
+    stores = [tmp_path / f"machine_{rank}/data/drawn-20/panels-32x40.npy" for rank in (0, 1)]
+    assert stores[0].read_bytes() == stores[1].read_bytes()
+    assert not (tmp_path / "machine_1" / "logs").exists()

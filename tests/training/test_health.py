@@ -2,9 +2,10 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from garfield_vae.training.callbacks import HealthWarnings
+from garfield_vae.training.health import HealthWarnings, mean_strip_distortion
 
 D = 316_800  # pixel values of a strip
 
@@ -21,11 +22,15 @@ def told(capsys):
         "validation/active_units": 0,  # as of a single strip, whose means cannot vary
     }
     module = SimpleNamespace(
-        options=SimpleNamespace(z_dim=1000), dimensions=D, peak_learning_rate=lambda: 0.001
+        options=SimpleNamespace(z_dim=1000, beta=0.1),
+        dimensions=D,
+        lower_learning_rate=lambda: 0.0005,
     )
 
-    def run(*epochs: dict) -> list[str]:
+    def run(*epochs: dict, beta: float | str = 0.1, mean_strip: float = 0.3) -> list[str]:
+        module.options.beta = beta
         warnings = HealthWarnings()
+        warnings.mean_strip = mean_strip
         for number, figures in enumerate(epochs):
             trainer = SimpleNamespace(
                 current_epoch=number,
@@ -86,3 +91,29 @@ def test_where_steps_are_too_long_that_is_all_that_is_said(told):
 def test_an_epoch_without_a_validation_is_judged_by_its_training(told):
     without = {"validation/distortion": None}
     assert told(without, without) == []
+
+
+def test_a_collapse_under_the_calibrated_beta_is_not_put_down_to_beta(told):
+    (said,) = told(*[{"train/active_units": 9}] * 4, beta="auto")
+    assert "beta is calibrated: try shorter steps, --lr 0.0005" in said
+
+
+def test_worse_than_the_mean_strip_after_three_epochs_are_steps_that_are_too_long(told):
+    far = {"train/distortion": 0.4, "validation/distortion": 0.9, "train/active_units": 0}
+    assert told(far, far) == []
+    (said,) = told(*[far] * 5)
+    assert "is 0.4000, and 0.3000 would be that of the mean strip" in said
+    assert told(*[far | {"validation/distortion": 0.4}] * 3, mean_strip=0.35)[0].count("only 0 of")
+
+
+def test_a_gap_in_the_first_epochs_is_not_yet_overfitting(told):
+    """The averaged weights, which are validated, are still behind those that train."""
+    apart = {"train/distortion": 0.2, "validation/distortion": 0.4}
+    assert told(apart, apart, {}, {}) == []
+
+
+def test_the_mean_strips_distortion_is_the_variance_of_a_pixel():
+    panels = np.zeros((4, 3, 3, 2, 2), np.uint8)
+    panels[[0, 2]] = 255  # −1 and 1 in equal parts: 4/3 by n − 1
+    store = SimpleNamespace(panels=panels, split=lambda name: np.arange(4))
+    assert mean_strip_distortion(store) == pytest.approx(4 / 3)

@@ -1,7 +1,7 @@
 """Completes a comic's folder: a day is asked for at one site after the other until one has it."""
 
 import errno
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -26,7 +26,7 @@ from garfield_vae.data.download.record import new_york_day
 from garfield_vae.data.download.report import DownloadReport
 from garfield_vae.data.download.sites import SITES, Comic, Site
 from garfield_vae.data.images import BrokenImage
-from garfield_vae.util.console import tell
+from garfield_vae.util.console import printable, tell
 from garfield_vae.util.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ WITHOUT_ANSWER = 10  # connections break, or the server fails
 NEVER_FOUND = 30  # no strip, and none before in this run
 NOT_FOUND = 300  # no strip, though there were some
 PROBLEMS_TOLD = 10
-RECENT = timedelta(days=31)  # what most sites have; asked for first
+# What most sites have is asked for first; fewer days than NEVER_FOUND, so that an archive that lags
+# behind has its turn.
+RECENT = timedelta(days=28)
 QUIET = 600.0  # seconds without a line where no progress bar is shown
 
 
@@ -113,7 +115,9 @@ def _complete(
                 todo.append(day)
     if manifest.strays:
         more = len(manifest.strays) - 3
-        names = ", ".join(manifest.strays[:3]) + (f" and {more} more" if more > 0 else "")
+        names = printable(", ".join(manifest.strays[:3])) + (
+            f" and {more} more" if more > 0 else ""
+        )
         tell(f"Passed over, being no strip in its year's folder: {names}.")
     if todo and not manifest.writable:
         report.read_only = True
@@ -189,7 +193,7 @@ class Crawl:
         self.problems: dict[date, str] = {}  # the first few days that failed, and why
         self._manifest, self._client, self._say = manifest, client, say
         self._unanswered: Counter[str] = Counter()  # by site, days in a row
-        self._fruitless: Counter[str] = Counter()
+        self._in_vain: defaultdict[str, list[date]] = defaultdict(list)  # by site, days in a row
         self._fruitful: set[str] = set()
         self._forbidden: set[str] = set()
         self._same = ("", "")  # site and digest of the picture that puts this day in doubt
@@ -233,7 +237,8 @@ class Crawl:
         try:
             self._take(site, day, failed)
             self._fruitful.add(site.name)
-            self._unanswered[site.name] = self._fruitless[site.name] = 0
+            self._unanswered[site.name] = 0
+            self._in_vain[site.name].clear()
             return "ok", ""
         except Blocked as problem:
             self._end(site, str(problem))
@@ -245,19 +250,24 @@ class Crawl:
             return "blocked", str(problem)
         except (Missing, BadAnswer) as problem:
             if self._client.requests > requests:
-                self._count(site, problem)
-            return "missing" if isinstance(problem, Missing) else "error", str(problem)
+                self._count(site, day, problem)
+            if not isinstance(problem, Missing):
+                return "error", str(problem)
+            return "blocked" if site.name in self.ended else "missing", str(problem)
 
-    def _count(self, site: Site, problem: Exception) -> None:
+    def _count(self, site: Site, day: date, problem: Exception) -> None:
         """Leaves a site alone that was asked in vain for many days in a row."""
         name = site.name
+        self._in_vain[name].append(day)
         self._unanswered[name] = self._unanswered[name] + 1 if isinstance(problem, NoAnswer) else 0
-        self._fruitless[name] += 1
         patience = NOT_FOUND if name in self._fruitful else NEVER_FOUND
         if self._unanswered[name] == WITHOUT_ANSWER:
             self._end(site, f"no answer for {WITHOUT_ANSWER} days in a row; {problem}")
-        elif self._fruitless[name] == patience:
+        elif len(self._in_vain[name]) == patience:
             self._end(site, f"no strip for {patience} days in a row, the last time: {problem}")
+            if name not in self._fruitful:  # that it has none of them is not to be believed
+                for earlier in self._in_vain[name]:
+                    self._manifest.withdraw_missing(earlier, f"{name} had no strip at all")
 
     def _take(self, site: Site, day: date, failed: dict[str, Exception]) -> None:
         """Stores the day's strip from one site, or raises what Client.get raises."""

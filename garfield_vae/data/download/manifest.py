@@ -11,6 +11,7 @@ next run, so the record can lag behind the files but never promises what is not 
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 from collections import defaultdict
@@ -21,12 +22,11 @@ from typing import IO
 from PIL import Image
 
 from garfield_vae.data.download.record import MAX_LINE, Entry, read_line
-from garfield_vae.data.images import BrokenImage, open_strip, read_strip
+from garfield_vae.data.images import FORMATS, SUFFIXES, BrokenImage, open_strip, read_strip
 from garfield_vae.util.files import open_regular, remove_abandoned, replacing
 
-SUFFIXES = (".gif", ".jpg", ".png", ".webp")
 SHAPES = {"daily": (2.4, 6.0), "Sunday": (0.5, 6.0)}  # width / height
-BLANK = 16  # grey levels between the darkest and the lightest pixel of what is blank
+BLANK = 32  # grey levels between the darkest and the lightest pixel of what is blank
 
 
 def now() -> datetime:
@@ -52,14 +52,9 @@ def open_daily(content: bytes, day: date) -> Image.Image:
 
 
 def suffix_of(content: bytes) -> str:
-    """The extension that the bytes ask for, whatever they were called."""
-    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
-        return ".webp"
-    magics = {b"GIF8": ".gif", b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}
-    for magic, suffix in magics.items():
-        if content.startswith(magic):
-            return suffix
-    raise BrokenImage("the picture", "it is not a GIF, JPEG, PNG or WebP picture")
+    """The extension that a strip's bytes ask for, whatever it was called."""
+    with Image.open(io.BytesIO(content), formats=list(FORMATS)) as image:
+        return FORMATS["JPEG" if image.format == "MPO" else image.format][0]
 
 
 class Manifest:
@@ -124,14 +119,18 @@ class Manifest:
                 if not self.others(digest, day):
                     self._note_strip(day, "disk", "", content, size)
                     return True
-        elif path.stat().st_size == entry.bytes and (
-            not verify or digest_of(path.read_bytes()) == entry.sha256
-        ):
+        elif path.stat().st_size == entry.bytes and (not verify or self._is_as_recorded(day)):
             return True
         self._set_aside(day)
         reason = "the file was not this day's strip as recorded; it is set aside"
         self.note(day, "error", reason, sha256=digest)
         return False
+
+    def _is_as_recorded(self, day: date) -> bool:
+        try:
+            return digest_of(read_strip(self.file(day))) == self.entries[day].sha256
+        except BrokenImage:
+            return False
 
     def others(self, digest: str, day: date) -> set[date]:
         """Other days that the same bytes came for, kept or in doubt."""
@@ -168,6 +167,11 @@ class Manifest:
         """Records why there is no strip for a day; sha256: of the picture that is in doubt."""
         doubted = {"source": source, "sha256": sha256} if sha256 else {}
         self._append({"date": str(day), "status": status, "reason": reason[:500], **doubted})
+
+    def withdraw_missing(self, day: date, reason: str) -> None:
+        """Lets a later run ask again for a day that no site had."""
+        if day in self.entries and self.entries[day].status == "missing":
+            self.note(day, "blocked", reason)
 
     def _set_aside(self, day: date) -> None:
         path, aside = self.file(day), self.folder / "set-aside"

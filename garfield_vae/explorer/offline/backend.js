@@ -13,18 +13,16 @@ function bytes(base64) {
   return found;
 }
 
+// The value of each 16-bit float, by its bits.
+const HALVES = Float32Array.from({ length: 2 ** 16 }, (_, bits) => {
+  const [exponent, part] = [(bits >> 10) & 31, bits & 1023];
+  const size = exponent ? 2 ** (exponent - 15) * (1 + part / 1024) : part * 2 ** -24;
+  return bits >> 15 ? -size : size;
+});
+
 // 16-bit floats, little-endian → Float32Array
-function halves(base64) {
-  const raw = bytes(base64);
-  const halfs = new Uint16Array(raw.buffer);
-  const values = new Float32Array(halfs.length);
-  for (let i = 0; i < halfs.length; i++) {
-    const [sign, exponent, part] = [halfs[i] >> 15, (halfs[i] >> 10) & 31, halfs[i] & 1023];
-    const size = exponent ? 2 ** (exponent - 15) * (1 + part / 1024) : part * 2 ** -24;
-    values[i] = sign ? -size : size;
-  }
-  return values;
-}
+const halves = (base64) =>
+  Float32Array.from(new Uint16Array(bytes(base64).buffer), (bits) => HALVES[bits]);
 
 // 8-bit whole numbers
 const small = (base64) => new Int8Array(bytes(base64).buffer);
@@ -179,6 +177,8 @@ class OfflineBackend {
     return { knobs, panels: Array.from({ length: PANELS }, zeros),
       base: [[1, `seed:${seed}:${temperature}`]] };
   }
+
+  async suggestions() { return this.#model.suggestions; }
 
   async portable(state) { return state; } // what it names is in every such page
 

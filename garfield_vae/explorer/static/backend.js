@@ -3,6 +3,7 @@
 // methods, and without a server: offline/backend.js.
 
 const PATIENCE = 1000; // milliseconds until an answer is late
+const ENDS_AT_ONCE = 4; // sliders whose two ends are asked for together
 const POLL = 300; // milliseconds between two looks at the progress of an animation
 
 const json = (answer) => answer.json();
@@ -64,17 +65,19 @@ export class Backend {
   // What the ends of each slider do to a strip: draw(slider, side, picture, x, y, width, height)
   // for both sides, 0 and 1, of each. Given up when the page asks for another picture.
   async ends(state, draw) {
-    const asked = { state, page: this.#page, turn: this.#turn };
-    const answer = await this.#post("api/ends.png", asked, 10 * PATIENCE);
-    const picture = await createImageBitmap(await answer.blob());
-    const rows = state.knobs.length;
-    const [width, height] = [picture.width / 2, picture.height / rows];
-    for (let slider = 0; slider < rows; slider++) {
-      for (const side of [0, 1]) {
-        draw(slider, side, picture, side * width, slider * height, width, height);
+    const asked = { state, page: this.#page, turn: this.#turn, count: ENDS_AT_ONCE };
+    for (let first = 0; first < state.knobs.length; first += ENDS_AT_ONCE) {
+      const answer = await this.#post("api/ends.png", { ...asked, first }, 10 * PATIENCE);
+      const picture = await createImageBitmap(await answer.blob());
+      const rows = Math.min(ENDS_AT_ONCE, state.knobs.length - first);
+      const [width, height] = [picture.width / 2, picture.height / rows];
+      for (let row = 0; row < rows; row++) {
+        for (const side of [0, 1]) {
+          draw(first + row, side, picture, side * width, row * height, width, height);
+        }
       }
+      picture.close();
     }
-    picture.close();
   }
 
   async #state(path, asked, patience) {

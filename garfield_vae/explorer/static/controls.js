@@ -1,6 +1,7 @@
 // What each button and key of the page does.
 
 import { download } from "./favourites.js";
+import { copyLink, loadJson, savePng } from "./saving.js";
 import { ignoreSwipes } from "./sliders.js";
 
 const byId = (id) => document.getElementById(id);
@@ -31,9 +32,9 @@ export function listen(page) {
     b: () => page.pin("b"),
     " ": () => page.walk.toggle(),
     f: () => page.keep(),
-    s: () => page.savePng(1),
-    S: () => page.savePng(2),
-    c: () => page.copyLink(),
+    s: () => savePng(page, 1),
+    S: () => savePng(page, 2),
+    c: () => copyLink(page),
     e: () => page.refine(),
     p: () => page.choosePanel(
       page.panel === null ? 0 : page.panel + 1 < page.info.panels ? page.panel + 1 : null),
@@ -59,7 +60,7 @@ export function listen(page) {
   click("save-json", () => download(page.favourites.asFile(page.state), "strips.json"));
   click("load-json", () => byId("json-file").click());
   byId("json-file").addEventListener("change", ({ target }) => {
-    if (target.files.length) page.loadJson(target.files[0]);
+    if (target.files.length) loadJson(page, target.files[0]);
     target.value = "";
   });
   byId("panels").addEventListener("change", ({ target }) => {

@@ -3,10 +3,11 @@
 
 import { StripCanvas, drawSmall, loaded } from "./canvas.js";
 import { listen } from "./controls.js";
-import { Favourites, download } from "./favourites.js";
+import { Favourites } from "./favourites.js";
 import { StripMap } from "./map.js";
 import { Notice } from "./notice.js";
 import { RealStrips } from "./real_strips.js";
+import { saveGif } from "./saving.js";
 import { Sliders, fillTrack } from "./sliders.js";
 import * as State from "./state.js";
 import { Walk } from "./walk.js";
@@ -53,7 +54,7 @@ class Page {
       },
       commit: () => this.commit(),
       pinned: () => this.writeLink(),
-      gif: (a, b) => this.saveGif(a, b),
+      gif: (a, b) => saveGif(this, a, b),
     });
     this.favourites = new Favourites(byId("favourites"), byId("favourite"), info, {
       jump, say: (text, kind) => this.notice.say(text, kind),
@@ -113,7 +114,7 @@ class Page {
   jump(state, origin = state) {
     this.walk.stop();
     this.origin = origin;
-    if (!State.same(state, this.state)) this.#address("pushState", location.hash || "#");
+    if (!State.same(state, this.state)) this.address("pushState", location.hash || "#");
     this.move(state);
     this.commit();
   }
@@ -154,18 +155,26 @@ class Page {
     try {
       await this.backend.ends(state, (...end) => this.sliders.drawEnd(...end));
       this.ended = state;
-    } catch (error) {
+      await this.suggestNames();
+    } catch {
       // the page has moved on, or says already that the server is gone
     }
+  }
+
+  // Once, and after what is waited for.
+  async suggestNames() {
+    if (this.suggested) return;
+    this.sliders.suggest(await this.backend.suggestions());
+    this.suggested = true;
   }
 
   writeLink() {
     byId("undo").disabled = this.now === 0;
     byId("redo").disabled = this.now === this.past.length - 1;
-    this.#address("replaceState", this.hash(this.state));
+    this.address("replaceState", this.hash(this.state));
   }
 
-  #address(change, hash) {
+  address(change, hash) {
     try {
       history[change](null, "", hash);
     } catch {
@@ -304,50 +313,6 @@ class Page {
     this.notice.say("Kept among your favourites.");
   }
 
-  async savePng(scale) {
-    const picture = await this.try(this.backend.png(this.state, scale));
-    if (picture) download(picture, `strip${scale === 1 ? "" : "-2x"}.png`);
-  }
-
-  async saveGif(a, b) {
-    this.walk.stop();
-    byId("gif").disabled = true;
-    const say = (share) => this.notice.say(`Painting the animation, ${Math.round(100 * share)} % …`, "gif");
-    say(0);
-    const animation = await this.try(this.backend.gif(a, b, (done) => {
-      if (byId("gif").disabled) say(done);
-    }));
-    byId("gif").disabled = false;
-    this.notice.clear("gif");
-    if (!animation) return;
-    download(animation, "between.gif");
-    this.notice.say("The animation is saved.");
-  }
-
-  // The link holds the strip's numbers, so that it opens where there are no strips, too.
-  async copyLink() {
-    this.commit();
-    const portable = await this.try(this.backend.portable(this.state));
-    if (!portable) return;
-    const link = new URL(location.href);
-    link.hash = this.hash(portable);
-    try {
-      await navigator.clipboard.writeText(link.href);
-      this.notice.say("The link is copied.");
-    } catch {
-      this.#address("replaceState", link.hash);
-      this.complain("Copying is not allowed here: the link is in the address bar.");
-    }
-  }
-
-  async loadJson(file) {
-    try {
-      this.jump(await this.favourites.load(file));
-    } catch (error) {
-      this.complain(`${file.name} cannot be loaded: ${error.message}.`);
-    }
-  }
-
   async rename(index, name) {
     const kept = await this.try(this.backend.rename(index, name));
     if (kept !== null) {
@@ -424,5 +389,4 @@ async function fill(backend) {
   };
   page.readLink();
   page.map.fill(await backend.map());
-  if (can("name")) page.sliders.suggest(await backend.suggestions());
 }

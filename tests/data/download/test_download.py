@@ -16,6 +16,7 @@ from comic_site import (
     pixels,
     redirect,
     reset,
+    scan_bomb,
     short,
     status,
     status_line,
@@ -23,6 +24,7 @@ from comic_site import (
     xml,
 )
 from downloading import BAD, BAD_PATH, NAMES, WITHOUT_BAD, FakeClock, record, run, there
+from strip_pictures import encoded, strip_picture
 
 
 @pytest.fixture
@@ -52,6 +54,7 @@ def test_a_recent_week_comes_from_arcamax_as_cmyk_jpegs(site, tmp_path):
         (xml, "not a GIF, JPEG"),
         (body(b""), "not a GIF, JPEG"),
         (truncated, "damaged"),
+        (body(scan_bomb()), "scans, more than any strip"),
         (body(pixels(30_000, 30_000)), "pixels"),
         (body(pixels(5_000, 4_000)), "pixels"),
         (body(pixels(4_000, 3_900)), "damaged"),
@@ -88,6 +91,14 @@ def test_the_type_that_the_site_claims_decides_nothing(site, tmp_path):
     site.fail(BAD_PATH, body(cmyk_jpeg(BAD), "text/html; charset=utf-16"))
     run(site, tmp_path)
     assert there(tmp_path) == [name.replace("13.gif", "13.jpg") for name in NAMES]
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("WEBP", ".webp"), ("PNG", ".png"), ("BMP", ".bmp")])
+def test_a_picture_of_another_format_is_called_what_it_is(site, tmp_path, form, suffix):
+    site.fail(BAD_PATH, body(encoded(strip_picture(), form)))
+    run(site, tmp_path)
+    assert there(tmp_path) == [name.replace("13.gif", f"13{suffix}") for name in NAMES]
+    assert run(site, tmp_path).requests == 0
 
 
 def test_500_twice_and_then_a_strip_is_a_strip(site, tmp_path):

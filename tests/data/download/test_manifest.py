@@ -161,8 +161,8 @@ def test_a_file_that_is_no_strip_or_another_days_is_not_taken_up(folder):
 
 
 def test_temporaries_of_a_killed_run_are_removed_and_strangers_left(folder):
-    (folder / "strips/1985/.1985-03-13.gif.x7f3.tmp").write_bytes(b"GIF89a")
-    (folder / ".manifest.jsonl.ab12.tmp").write_bytes(b"{")
+    (folder / "strips/1985/.1985-03-13.gif.x7f3ab12.tmp").write_bytes(b"GIF89a")
+    (folder / ".manifest.jsonl.ab12cd34.tmp").write_bytes(b"{")
     (folder / "strips/1985/my-favourite.gif").write_bytes(picture(NEXT))
     with Manifest(folder):
         pass

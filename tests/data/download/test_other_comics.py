@@ -38,6 +38,7 @@ def outcome(folder) -> dict[str, str]:
         ("Garfield by Jim Davis for March 13, 1985", True),
         ("Garfield for March 13, 1985", True),
         ("GARFIELD - March 13, 1985", True),
+        ("Garfield comic strip from March 13, 1985", True),
         ("Peanuts by Charles Schulz for March 13, 1985", False),
         ("Garfield Classics by Jim Davis for March 13, 1985", False),
         ("U.S. Acres by Jim Davis for March 13, 1985", False),

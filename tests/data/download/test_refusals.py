@@ -46,6 +46,14 @@ def test_ten_years_for_nothing_end_after_a_few_dozen_days(site, tmp_path, source
     assert report.total("not asked") > 2_000
 
 
+def test_days_that_a_refusing_site_does_not_have_are_asked_for_again(site, tmp_path):
+    """An outage of 404s says nothing about the strips."""
+    site.fail("/comics/", status(404), times=30)
+    run(site, tmp_path, end=date(1985, 4, 30))
+    assert {line["status"] for line in record(tmp_path).values()} == {"blocked"}
+    assert run(site, tmp_path, end=date(1985, 4, 30)).there == 44
+
+
 def test_all_sites_together_give_up_within_minutes(tmp_path):
     with ComicSite(has=lambda day: False) as site:
         options = DownloadOptions(base_url=site.url, end=date(1990, 1, 1))
@@ -95,7 +103,13 @@ def test_the_last_month_is_asked_for_first_so_that_sites_without_an_archive_have
     site.has = lambda day: day >= first
     report = run(site, tmp_path, "uclick", "gocomics", start=date(2026, 1, 1), end=site.latest)
     assert report.there == sum((first + timedelta(n)).weekday() < 6 for n in range(23))
-    assert site.log[1].endswith("ga261024.gif")
+    assert site.log[1].endswith("ga261027.gif")
+
+
+def test_an_archive_that_lags_a_month_behind_is_not_given_up_for_it(site, tmp_path):
+    site.has = lambda day: day < date(2026, 10, 20)
+    report = run(site, tmp_path, start=date(2026, 10, 1), end=site.latest, sundays=True)
+    assert (report.ended, report.there) == ({}, 19)
 
 
 def test_reasons_are_shown_while_it_runs(site, tmp_path, capsys):

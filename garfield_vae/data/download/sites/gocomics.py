@@ -72,8 +72,8 @@ class GoComics(Site):
 
     def _is_ours(self, title: str) -> bool:
         """title: such as "Garfield by Jim Davis for ", what stands before the date."""
-        title = re.split(r" by ", title, maxsplit=1)[0]
-        return self.comic.is_called(title.strip().removesuffix(" for"))
+        title = title.partition(" by ")[0]
+        return self.comic.is_called(re.sub(r"\b(?:comic|strip|cartoon|for|from|on)\b", "", title))
 
     def _day_in(self, address: str) -> date | None:
         try:

@@ -54,7 +54,7 @@ def json_scripts(page: "Answer") -> Iterator[Any]:
 def read_json(page: "Answer") -> Any:
     """The page as JSON. Raises BadAnswer where it is none."""
     try:
-        return parse_json(page.body.decode("utf-8", "replace"))
+        return parse_json(page.body.decode("utf-8-sig", "replace"))
     except ValueError:
         raise BadAnswer("the answer is not JSON") from None
 

@@ -1,0 +1,169 @@
+"""What samples of a run are held against: test strips, their reconstructions, training strips."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from garfield_vae.data.store import PanelStore, iso_date
+from garfield_vae.evaluation.copying import Control, CopyingMeasure, copies
+from garfield_vae.evaluation.metrics.memorisation import (
+    Nearest,
+    Novelty,
+    data_copying_test,
+    novelty,
+)
+from garfield_vae.evaluation.sample_sets import Described, Describer
+from garfield_vae.latent.codec import decode, encode, reconstruct
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.model.networks import StripVAE
+
+MOST_FITTED = 1000  # training strips that features are fitted to, at most half of all
+CONTROLS = 500  # real strips that samples' distances to training strips are held against
+
+
+class Rows:
+    """Some rows of an array or memory map, read when they are asked for and put through `change`:
+    a library exceeds memory."""
+
+    def __init__(
+        self,
+        values: np.ndarray,
+        rows: np.ndarray,
+        change: Callable[[np.ndarray], np.ndarray] | None = None,
+    ):
+        self._values, self._rows, self._change = values, rows, change
+        self.shape = (len(rows), *values.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        found = self._values[self._rows[key]]
+        return found if self._change is None else self._change(found)
+
+
+class SampleMeasures:
+    """Everything that sets of samples of one run are measured against, made once for all of them.
+
+    held_out [N, 3, 3, H, W]   the test strips; `weeks` [N] are resampled together
+    test_means, variances      their posteriors, [N, z]
+    reconstructions            of the same
+    training                   all training strips, read when they are asked for
+    count                      how many samples are to be drawn, so that the ceilings have as many
+    """
+
+    def __init__(
+        self,
+        model: StripVAE,
+        space: LatentSpace,
+        store: PanelStore,
+        means: np.ndarray,
+        *,
+        most_test: int,
+        samples: int,
+        rng: np.random.Generator,
+    ) -> None:
+        """means [len(store), z] are the posterior means of all strips; a memory map will do."""
+        self._model, self._space, self._store = model, space, store
+        self._means, self._rng = means, rng
+        self._groups, self._train = strip_groups(store), store.split("train")
+        self.test = some(store.split("test"), most_test, rng)
+        self._fitted, unfitted = halves(self._train, self._groups[self._train], MOST_FITTED, rng)
+        self._others = some(unfitted, max(samples, 2), rng)
+        self.count, self.weeks = len(self._others), self._groups[self.test]
+        self.held_out = store.panels[self.test]
+        self.training = Rows(store.panels, self._train)
+        self.test_means, self.variances = encode(model, self.held_out)
+        self.reconstructions = decode(model, self.test_means)
+
+    @cached_property
+    def describe(self) -> Describer:
+        return Describer(self._store.panels[self._fitted])
+
+    @cached_property
+    def real(self) -> Described:
+        return self.describe(self.held_out)
+
+    @cached_property
+    def redrawn(self) -> Described:
+        return self.describe(self.reconstructions)
+
+    def ceilings(self) -> dict[str, Described]:
+        """As many real strips as there are samples, and their reconstructions.
+
+        They are training strips that the features were not fitted to: what perfect samples would
+        score at these sizes.
+        """
+        strips = self._store.panels[self._others]
+        return {
+            "real strips": self.describe(strips),
+            "reconstructions": self.describe(reconstruct(self._model, strips)),
+        }
+
+    @cached_property
+    def _copying(self) -> CopyingMeasure:
+        further = some(self._train, max(CONTROLS - len(self.test), 0), self._rng)
+        strips = self._store.panels[further]
+        control = Control(
+            self.reconstructions,
+            self.weeks,
+            reconstruct(self._model, strips) if len(further) else strips,
+            self._groups[further],
+            self._groups[self._train],
+        )
+        return CopyingMeasure(control, self.training)
+
+    def copying(
+        self, latents: np.ndarray, strips: np.ndarray
+    ) -> tuple[dict[str, Any], Nearest, Novelty]:
+        """Figures and verdict on samples [M, z] and what they decode to, and the nearest strips."""
+        figures, nearest = self._copying(strips)
+        new = novelty(
+            self._space.coordinates(latents),
+            self._space.coordinates(self.test_means),
+            Rows(self._means, self._train, self._space.coordinates),
+            self._space.std,
+            lambda points: decode(self._model, self._space.latents(points).astype(np.float32)),
+            groups=self.weeks,
+        )
+        figures |= {
+            "novelty, leading components": new.leading,
+            "novelty, latents": new.latents,
+            "novelty, pixels": new.pixels,
+            "Z_U of latents": data_copying_test(new.held_out_distances, new.sample_distances).z,
+            "verdict": copies(figures),
+        }
+        return figures, nearest, new
+
+
+def strip_groups(store: PanelStore) -> np.ndarray:
+    """What each strip was drawn together with, [len(store)]: its ISO week, or its name."""
+
+    def group(name: str) -> str:
+        day = iso_date(name)
+        return name if day is None else f"{day.isocalendar().year}-W{day.isocalendar().week:02}"
+
+    return np.array([group(name) for name in store.names])
+
+
+def halves(
+    rows: np.ndarray, groups: np.ndarray, most: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [N] in two parts without a common group: at most half of them and at most `most`, and
+    the others. Where all are of one group, the rows are parted all the same."""
+    first = np.zeros(len(rows), bool)
+    for group in rng.permutation(np.unique(groups)):
+        more = first | (groups == group)
+        if more.sum() > min(len(rows) // 2, most):
+            break
+        first = more
+    if first.sum() < 2:
+        first = np.arange(len(rows)) < min(len(rows) // 2, most)
+    return rows[first], rows[~first]
+
+
+def some(rows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows [N], or `most` of them at random, in their order."""
+    return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))

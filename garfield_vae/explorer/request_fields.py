@@ -1,0 +1,48 @@
+"""Reads what a request to the explorer says: its JSON object's fields, each checked.
+
+Every function raises BadRequest, with a sentence, for anything else.
+"""
+
+from flask import request
+
+from garfield_vae.explorer.states import BadRequest
+
+
+def body() -> dict:
+    """The request's JSON object. Raises BadRequest when it is none."""
+    try:
+        value = request.get_json()
+    except RecursionError:
+        value = None
+    if not isinstance(value, dict):
+        raise BadRequest("the request's body is a JSON object")
+    return value
+
+
+def number(asked: dict, name: str, low: float, high: float, default: float | None = None) -> float:
+    value = asked.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise BadRequest(f"{name} is a number from {low:g} to {high:g}")
+    return float(value)
+
+
+def whole(asked: dict, name: str, low: int, high: int, default: int | None = None) -> int:
+    value = number(asked, name, low, high, default)
+    if value != int(value):
+        raise BadRequest(f"{name} is a whole number")
+    return int(value)
+
+
+def numbers_below(asked: dict, name: str, limit: int) -> list[int]:
+    """A list of different whole numbers from 0 to below `limit`."""
+    value = asked.get(name, [])
+    if not isinstance(value, list) or len(value) > limit:
+        raise BadRequest(f"{name} is a list of at most {limit} numbers")
+    return sorted({whole({name: item}, name, 0, limit - 1) for item in value})
+
+
+def text(asked: dict, name: str, default: str) -> str:
+    value = asked.get(name, default)
+    if not isinstance(value, str) or len(value) > 64:
+        raise BadRequest(f"{name} is a text of at most 64 letters")
+    return value

@@ -1,0 +1,37 @@
+"""The same picture is found again in another encoding, size or crop; another picture never is."""
+
+import io
+from datetime import date, timedelta
+
+import numpy as np
+from PIL import Image
+
+from garfield_vae.data.drawn import draw_strip
+from garfield_vae.data.duplicates import fingerprint, same_pictures
+from garfield_vae.data.panels import cut_panels
+
+
+def drawn(day: int) -> Image.Image:
+    return draw_strip(0, date(1990, 1, 1) + timedelta(day))[0].convert("RGB")
+
+
+def pairs_of(pictures: list[Image.Image]) -> list[tuple[int, int]]:
+    panels = [cut_panels(picture) for picture in pictures]
+    return list(same_pictures(np.stack([fingerprint(p) for p in panels]), panels.__getitem__))
+
+
+def test_jpeg_another_size_a_small_crop_and_a_margin_are_the_same_picture():
+    strip = drawn(5)
+    packed = io.BytesIO()
+    strip.resize((900, 262)).save(packed, "JPEG", quality=60)
+    margin = Image.new("RGB", (620, 195), "white")
+    margin.paste(strip, (10, 10))
+    again = [Image.open(packed), strip.crop((5, 2, 595, 173)), margin]
+    assert pairs_of([strip, *again]) == [(a, b) for a in range(4) for b in range(a + 1, 4)]
+
+
+def test_different_strips_and_flat_ones_are_not_the_same():
+    flat = [Image.new("RGB", (600, 175), (shade, 90, 40)) for shade in (90, 91)]
+    for picture in flat:
+        picture.paste((0, 0, 0), (195, 0, 205, 175))
+    assert pairs_of([*map(drawn, range(30)), *flat]) == []

@@ -21,10 +21,10 @@ from garfield_vae.geometry import PANELS
 from garfield_vae.latent.codec import decode, encode, reconstruct
 from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace, line
+from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import read_text, replacing
 from garfield_vae.util.pictures import pairs, save_gif, save_png, sheet
-from garfield_vae.util.text import printable
 
 WRITTEN = (  # names of all that is ever written to processed/
     *("samples.png", "walks.png", "walk_*.gif", "explained_variance.png", "reconstructions.png"),

@@ -35,11 +35,11 @@ from garfield_vae.latent import samplers as latent_samplers
 from garfield_vae.latent.codec import decode
 from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace
+from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import replacing
 from garfield_vae.util.metrics_table import read_metrics
 from garfield_vae.util.progress import Stages
-from garfield_vae.util.text import printable
 
 NAME = 80  # characters of a name that a page shows
 FEWEST_STRIPS = 4  # of test and of training strips

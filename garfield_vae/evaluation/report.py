@@ -19,8 +19,8 @@ from garfield_vae.evaluation.report_pictures import Pictures
 from garfield_vae.evaluation.summary import FEW_STRIPS, summary
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.util.charts import Series, as_uri, explained_variance, line_chart
+from garfield_vae.util.console import printable
 from garfield_vae.util.files import replacing
-from garfield_vae.util.text import printable
 
 PICTURE_QUALITY = 84  # of WebP: a strip is 5 to 30 kB
 SHOWN_FACTORS = 16

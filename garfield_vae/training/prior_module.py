@@ -38,9 +38,9 @@ class PriorModule(LightningModule):
     vae, strips: digests of the VAE's checkpoint and of the strips whose latents they are, so that
     the prior is used and continued with those alone.
 
-    The learning rate falls to 0 at the last step. How many steps there is time for is measured
-    once, at the beginning (`planned`, 0 until then), and kept: a run that was stopped goes on to
-    the same weights.
+    The learning rate falls to 0 at the last step. How many steps there is time for is measured over
+    the first forty (`planned` is 0 until then), and kept: a run that is stopped later than that
+    goes on to the same weights.
     """
 
     JUDGED_BY = ("validation/loss",)
@@ -87,7 +87,9 @@ class PriorModule(LightningModule):
     def on_train_batch_end(self, outputs: dict, batch: Tensor, batch_idx: int) -> None:
         self.averaged.update_parameters(self.prior)
         self.plan()
-        self.trainer.should_stop |= 0 < self.planned <= self.global_step
+        if 0 < self.planned <= self.global_step:
+            self.trainer.check_val_every_n_epoch = 1  # the end is judged, whatever epoch it is in
+            self.trainer.should_stop = True
 
     # ----------------------------------------------------------------------------- steps and time
 

@@ -1,0 +1,204 @@
+"""The latent prior's part of a run: what it leaves, that it is stopped and continued exactly, and
+what is drawn from it."""
+
+import shutil
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import process_model
+import train_torch
+from garfield_vae.checkpoints import load_model, load_prior, load_prior_sampler
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.model.prior import LatentPrior
+from garfield_vae.training import prior_module, prior_run
+from garfield_vae.training.interruption import StopSignals
+from garfield_vae.training.prior_module import LatentData, PriorModule
+from garfield_vae.util.errors import UserError
+
+STEPS = 120  # the learning rate falls in the second half, after the pace was measured
+
+
+def make_brief(patch: pytest.MonkeyPatch) -> None:
+    """A small network, few steps, judged every forty."""
+    small = partial(LatentPrior, width=32, depth=2, heads=2)
+    patch.setattr(prior_run, "LatentPrior", small)
+    for module in (prior_module, prior_run):
+        patch.setattr(module, "MOST_STEPS", STEPS)
+        patch.setattr(module, "BATCH", 16)
+    patch.setattr(prior_run, "JUDGED_EVERY", 40)
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch):
+    make_brief(monkeypatch)
+
+
+@pytest.fixture
+def run(trained_run, strips, tmp_path, monkeypatch) -> Path:
+    """A copy of the small run, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained_run.parent.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "logs" / "run"
+
+
+def with_prior(run: Path, *flags: str) -> int:
+    return train_torch.main(["--continue_from", str(run), "--prior_minutes", "5", *flags])
+
+
+def weights(run: Path, name: str = "prior-last") -> dict[str, torch.Tensor]:
+    path = run / "checkpoints" / f"{name}.ckpt"
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def test_a_finished_vae_gets_a_prior_its_curves_and_its_pictures(run, capsys):
+    assert with_prior(run) == 0
+    assert (run / "checkpoints" / "prior.ckpt").is_file()
+    assert list((run / "prior").glob("events.out.tfevents.*"))
+    assert list((run / "pictures").glob("prior_step_*_samples.png"))
+    said = capsys.readouterr().out
+    assert f"prior step {STEPS} of {STEPS}" in said
+    assert "where one Gaussian has 1" in said or "and one Gaussian has 1" in said
+
+
+def test_a_prior_that_is_complete_is_not_trained_again(run):
+    with_prior(run)
+    before = (run / "checkpoints" / "prior-last.ckpt").read_bytes()
+    assert with_prior(run) == 0
+    assert (run / "checkpoints" / "prior-last.ckpt").read_bytes() == before
+
+
+@pytest.mark.parametrize("stopped_at", [45, 70, 110])
+def test_a_prior_that_was_stopped_goes_on_to_the_same_bits(run, tmp_path, monkeypatch, stopped_at):
+    other = shutil.copytree(run, tmp_path / "logs" / "other")
+    with_prior(run)
+
+    def stop(module: PriorModule) -> None:
+        if module.global_step == stopped_at:
+            signals.asked = 2
+
+    signals = StopSignals()
+    monkeypatch.setattr("garfield_vae.training.interruption.StopSignals", lambda: signals)
+    plan = PriorModule.plan
+    monkeypatch.setattr(PriorModule, "plan", lambda module: (plan(module), stop(module)))
+    assert with_prior(other) == 130
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    make_brief(monkeypatch)
+    assert with_prior(other) == 0
+    one, two = weights(run), weights(other)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_prior_of_another_vae_is_trained_anew_and_not_drawn_from(run):
+    with_prior(run)
+    before = weights(run)
+    checkpoint = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    name = "averaged.module.join.bias"
+    checkpoint["state_dict"][name] = checkpoint["state_dict"][name] + 0.1
+    torch.save(checkpoint, run / "checkpoints" / "best.ckpt")
+    assert load_prior(load_model(run)) is None
+    assert with_prior(run) == 0
+    assert load_prior(load_model(run)) is not None
+    assert not torch.equal(weights(run)["prior.mean"], before["prior.mean"])
+
+
+def test_a_few_steps_learn_what_two_clusters_have_and_one_gaussian_has_not(monkeypatch, tmp_path):
+    """Between two clusters lies nothing, and the fitted Gaussian has its middle there."""
+    monkeypatch.setattr(prior_module, "BATCH", 64)
+    rng = np.random.default_rng(0)
+    side = rng.choice([-1.0, 1.0], (600, 1))
+    means = np.hstack([4 * side, np.zeros((600, 11))]) + 0.3 * rng.standard_normal((600, 12))
+    space = LatentSpace.fit(means.astype(np.float32))
+    torch.manual_seed(0)
+    prior = LatentPrior(
+        z_dim=12,
+        components=12,
+        code_channels=1,
+        code_height=2,
+        code_width=2,
+        patch_height=1,
+        patch_width=2,
+        width=32,
+        depth=2,
+        heads=2,
+    )
+    prior.fit_gaussian(*(torch.from_numpy(a) for a in (space.mean, space.components, space.std)))
+    module = PriorModule(prior, 0, 5.0, "vae", "strips")
+    module.planned = 150
+    data = LatentData(means, np.arange(500), np.arange(500, 600), 0)
+    trainer = prior_run.Trainer(
+        accelerator="cpu",
+        max_epochs=-1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    trainer.fit(module, data)
+    assert float(trainer.callback_metrics["validation/loss"]) < 0.85
+    drawn = module.averaged.module.eval().sample(200, generator=torch.Generator().manual_seed(1))
+    assert (drawn[:, 0].abs() > 3).float().mean() > 0.9  # of the Gaussian, 45 %
+
+
+def test_samples_walks_morphs_and_finished_strips_come_from_it(run, monkeypatch, strips, capsys):
+    with_prior(run)
+    monkeypatch.setattr("garfield_vae.checkpoints.worth_using", lambda loss: True)
+    small = ["--num_samples", "2", "--components", "2"]
+    assert process_model.main(["--experiment_dir", str(run), *small]) == 0
+    samples = (run / "processed" / "samples.png").read_bytes()
+    assert process_model.main(["--experiment_dir", str(run), *small, "--sampler", "kernel"]) == 0
+    assert (run / "processed" / "samples.png").read_bytes() != samples
+    first, second = (str(path) for path in sorted(strips.rglob("*.gif"))[:2])
+    do = ["--experiment_dir", str(run)]
+    assert process_model.main([*do, "--interpolate", first, second]) == 0
+    assert process_model.main([*do, "--complete", first, "--panels", "1,2"]) == 0
+    assert list((run / "processed").glob("complete_*.png"))
+    capsys.readouterr()
+    with pytest.raises(UserError, match=r"no panel is blank.*--panels"):
+        process_model.main([*do, "--complete", first])
+
+
+def test_without_a_prior_the_kernel_density_draws_and_what_needs_one_says_so(run, strips):
+    do = ["--experiment_dir", str(run)]
+    assert process_model.main([*do, "--num_samples", "2", "--components", "1"]) == 0
+    strip = str(next(strips.rglob("*.gif")))
+    with pytest.raises(UserError, match="has no latent prior"):
+        process_model.main([*do, "--complete", strip, "--panels", "1"])
+    with pytest.raises(UserError, match="has no latent prior"):
+        process_model.main([*do, "--sampler", "prior"])
+
+
+def test_an_exported_model_carries_its_prior(run, monkeypatch, tmp_path):
+    with_prior(run)
+    monkeypatch.setattr("garfield_vae.checkpoints.worth_using", lambda loss: True)
+    process_model.main(["--experiment_dir", str(run), "--export", "shared"])
+    shared, own = load_model(Path("shared")), load_model(run)
+    for loaded in (shared, own):
+        assert load_prior(loaded) is not None
+    from garfield_vae.checkpoints import exported_space
+
+    space = exported_space(shared)
+    one, other = (load_prior_sampler(loaded, space).sample(3, seed=5) for loaded in (shared, own))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "nan"])
+def test_a_damaged_prior_is_one_sentence(run, damage):
+    with_prior(run)
+    path = run / "checkpoints" / "prior.ckpt"
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:5000])
+    else:
+        checkpoint = torch.load(path, weights_only=True)
+        if damage == "other":
+            checkpoint["garfield_vae_prior"]["config"]["width"] = 48
+        else:
+            checkpoint["state_dict"]["averaged.module.mean"].fill_(float("nan"))
+        torch.save(checkpoint, path)
+    with pytest.raises(UserError, match=r"prior\.ckpt"):
+        load_prior(load_model(run))

@@ -26,7 +26,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.checkpoints import load_run
+from garfield_vae.checkpoints import load_prior_sampler, load_run
 from garfield_vae.data.panels import join_panels
 from garfield_vae.data.sources import present_strips
 from garfield_vae.evaluation.sample_measures import SampleMeasures
@@ -69,8 +69,13 @@ def main() -> None:
     table = SamplerTable(run.model, space, store, encoded.means, options.samples, options.test)
     table.print_head()
     shown, labels = [], []
-    for name, (sampler, settings) in SAMPLERS.items():
-        latents = sampler(space, options.samples, np.random.default_rng(0), **settings)
+    prior = load_prior_sampler(run, space)
+    for name in [*(["prior"] if prior is not None else []), *SAMPLERS]:
+        if name == "prior":
+            latents = prior.sample(options.samples, seed=0)
+        else:
+            sampler, settings = SAMPLERS[name]
+            latents = sampler(space, options.samples, np.random.default_rng(0), **settings)
         samples, rows = table.print_row(name, latents)
         shown += [samples[:SHOWN], reconstruct(run.model, table.training[rows[:SHOWN]])]
         labels += [name] * SHOWN + [f"nearest: {table.names[row]}" for row in rows[:SHOWN]]

@@ -1,12 +1,13 @@
-"""The README's samples, reconstructions and morph, from a run on drawn strips.
+"""The README's samples beside their nearest training strips, reconstructions and morph.
 
     python benchmarks/gallery.py --experiment_dir logs/RUN
 
-Never from a run on strips of somebody else. The README's other pictures are `--pictures` of
+From a run on drawn strips that has a latent prior, never from one on strips of somebody else. The README's other pictures are `--pictures` of
 benchmarks/sampling.py, made smaller, and a screenshot of the explorer.
 """
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 
@@ -15,17 +16,16 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.checkpoints import load_run
+from garfield_vae.checkpoints import load_prior_sampler, load_run
 from garfield_vae.data.panels import join_panels
 from garfield_vae.data.sources import present_strips
-from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode, encode, reconstruct
 from garfield_vae.latent.files import encoded_strips
 from garfield_vae.run_folder import find_run_folder
 from garfield_vae.util.pictures import pairs, save_gif, save_png, sheet
 
 PLACE = Path(__file__).resolve().parent.parent / ".github" / "pictures"
-WIDTH = 480  # of a strip
+WIDTH = 400  # of a strip
 RECONSTRUCTED = 5
 MORPH_ENDS, MORPH_FRAMES = 3, 8  # strips that the animation passes; steps from one to the next
 MORPH_WIDTH = 400
@@ -34,15 +34,22 @@ MORPH_WIDTH = 400
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--experiment_dir", required=True, help="a run's folder")
-    parser.add_argument("--samples", type=int, default=10)
+    parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     run = load_run(find_run_folder(options.experiment_dir, Path("logs")))
     store = present_strips(run.options)
-    space = encoded_strips(run.model, run.checkpoint, run.folder, store).space
+    encoded = encoded_strips(run.model, run.checkpoint, run.folder, store)
+    prior = load_prior_sampler(run, encoded.space)
+    if prior is None:
+        raise SystemExit(f"{run.folder} has no latent prior worth drawing from")
 
-    latents = samplers.draw(space, options.samples, np.random.default_rng(options.seed))
-    page = sheet(join_panels(decode(run.model, latents)), columns=2, width=WIDTH)
+    latents = prior.sample(options.samples, options.seed)
+    train = store.split("train")
+    nearest = train[nearest_rows(latents, encoded.means[train])]
+    both = np.stack([decode(run.model, latents), store.panels[nearest]], axis=1)
+    labels = ["sample", "nearest training strip"] * options.samples
+    page = sheet(join_panels(both.reshape(-1, *both.shape[2:])), 4, WIDTH, labels)
     print(save_png(PLACE / "samples.png", light(page)))
 
     # Spread over the test strips: neighbours are days of one week, and tell one story.
@@ -51,15 +58,19 @@ def main() -> None:
     strips = store.panels[rows]
     names = [store.names[row] for row in rows]
     page = pairs(join_panels(strips), join_panels(reconstruct(run.model, strips)), names)
-    page = page.resize((2 * WIDTH, page.height * 2 * WIDTH // page.width), Image.Resampling.LANCZOS)
+    page = page.resize((960, page.height * 960 // page.width), Image.Resampling.LANCZOS)
     print(save_png(PLACE / "reconstructions.png", light(page)))
 
     rows = test[np.linspace(0, len(test) - 1, MORPH_ENDS).astype(int)]
     ends, _ = encode(run.model, store.panels[rows])
-    share = np.arange((MORPH_ENDS - 1) * MORPH_FRAMES + 1) / MORPH_FRAMES
-    latents = [np.interp(share, np.arange(MORPH_ENDS), column) for column in ends.T]
-    frames = decode(run.model, np.stack(latents, axis=1).astype(np.float32))
+    parts = [prior.morph(*pair, MORPH_FRAMES + 1)[:-1] for pair in itertools.pairwise(ends)]
+    frames = decode(run.model, np.concatenate([*parts, ends[-1:]]))
     print(save_gif(PLACE / "morph.gif", join_panels(frames), width=MORPH_WIDTH, seconds=3.0))
+
+
+def nearest_rows(latents: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """For each of latents [n, z], the row of means [N, z] at the least distance."""
+    return np.array([np.square(means - latent).sum(axis=1).argmin() for latent in latents])
 
 
 def light(page: Image.Image) -> Image.Image:

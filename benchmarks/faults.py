@@ -49,6 +49,7 @@ SMALL = [
     *("--source", "folder", "--data_dir", "drawn/strips", "--epochs", str(EPOCHS)),
     *("--panel_height", "32", "--panel_width", "40", "--z_dim", "16", "--c_hidden", "2"),
     *("--num_blocks", "1", "--accelerator", "cpu", "--devices", "1", "--precision", "32-true"),
+    *("--prior_minutes", "0"),
 ]
 PROCESS = ["--experiment_dir", "run", "--accelerator", "cpu", "--components", "4"]
 

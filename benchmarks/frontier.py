@@ -59,6 +59,7 @@ def main() -> None:
 
 def train(size: str, minutes: float, goes_on: bool, flags: list[str], work: Path) -> None:
     command = [sys.executable, str(ROOT / "train_torch.py"), f"--minutes={minutes}"]
+    command += ["--prior_minutes=0"]
     if goes_on:
         command += [f"--continue_from={work / 'logs' / size}"]
     else:

@@ -155,7 +155,12 @@ def train_ours(
 ) -> tuple[torch.nn.Module, dict]:
     name = f"ours-{datetime.datetime.now():%H%M%S}"
     command = [sys.executable, str(ROOT / "train_torch.py"), "--source=folder"]
-    command += ["--data_dir=training", "--epochs=1000000", f"--run_name={name}"]
+    command += [
+        "--data_dir=training",
+        "--epochs=1000000",
+        "--prior_minutes=0",
+        f"--run_name={name}",
+    ]
     peak = run([*command, *network_flags(options), *options.ours.split()], work)
     loaded = load_run(work / "logs" / name)
     with (loaded.folder / "metrics.csv").open() as file:

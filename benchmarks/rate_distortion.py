@@ -33,7 +33,10 @@ from garfield_vae.model.elbo import active_units, calibrated_beta, rate
 from garfield_vae.util.charts import Series, as_svg, line_chart
 from garfield_vae.util.files import replacing
 
-DEFAULTS = ["--source", "drawn", "--count", "600", "--epochs", "20", "--z_dim", "128"]
+DEFAULTS = [
+    *("--source", "drawn", "--count", "600", "--epochs", "20", "--z_dim", "128"),
+    *("--prior_minutes", "0"),
+]
 
 
 def main() -> None:

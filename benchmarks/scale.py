@@ -48,6 +48,7 @@ SMALL = [
     *("--source", "folder", "--data_dir", "drawn/strips", "--run_name", "run", "--epochs", "1"),
     *("--z_dim", "256", "--c_hidden", "2", "--num_blocks", "1", "--batch_size", str(BATCH)),
     *("--accelerator", "cpu", "--devices", "1", "--precision", "32-true"),
+    *("--prior_minutes", "0"),
 ]
 PROCESS = ["--experiment_dir", "logs/run", "--accelerator", "cpu", "--components", "1"]
 

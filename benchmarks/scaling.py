@@ -85,6 +85,7 @@ def train(folder: Path, devices: int, batch_size: int) -> float:
         *("--data_dir", str(folder / "drawn" / "strips"), "--accelerator", "cpu"),
         *("--devices", str(devices), "--strategy", "ddp" if devices > 1 else "auto"),
         *("--batch_size", str(batch_size), "--epochs", "2", "--run_name", name),
+        *("--prior_minutes", "0"),
     ]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     rows = csv.DictReader((folder / "logs" / name / "metrics.csv").read_text().splitlines())

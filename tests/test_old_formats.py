@@ -44,7 +44,9 @@ def test_an_old_model_encodes_and_decodes_as_it_did(old, folder):
 def test_an_old_run_is_continued(old, monkeypatch):
     monkeypatch.chdir(old)
     before = garfield_vae.load("run").model.state_dict()
-    assert train_torch.main(["--continue_from", "run", "--epochs", "3"]) == 0
+    assert (
+        train_torch.main(["--continue_from", "run", "--epochs", "3", "--prior_minutes", "0"]) == 0
+    )
     with Path("run/metrics.csv").open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3"]
     checkpoint = torch.load("run/checkpoints/last.ckpt", weights_only=True)

@@ -313,6 +313,7 @@ def test_a_byte_order_mark_is_no_damage(command, place):
 @pytest.mark.parametrize("mib", [1, 4, 16])
 def test_too_little_memory_is_said_and_is_no_damage(command, place, mib):
     large = ["--batch_size", "8", "--panel_height", "176", "--panel_width", "200", "--z_dim", "64"]
+    large += ["--prior_minutes", "0"]
     for script, flags in (
         ("train_torch.py", [*large, "--source", "drawn", "--count", "20", "--data_dir", "new"]),
         ("train_torch.py", CONTINUE),

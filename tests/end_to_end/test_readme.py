@@ -25,7 +25,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line]
 # At the size of these flags the published commands take seconds; later flags win.
-QUICK = ["--source", "folder", "--epochs", "1", "--accelerator", "cpu", "--run_name", "dir_name"]
+QUICK = [
+    *("--source", "folder", "--epochs", "1", "--accelerator", "cpu", "--run_name", "dir_name"),
+    *("--prior_minutes", "0"),
+]
 
 
 # Commands that stand in a sentence.

@@ -216,7 +216,8 @@ def test_options_json_starts_the_same_run_again(train, trained_run, monkeypatch)
     flags = [
         word
         for name, value in options.items()
-        if value not in (None, False) and name not in ("run_name", "log_dir", *no_effect)
+        if value is not None and value is not False
+        if name not in ("run_name", "log_dir", *no_effect)
         for word in (f"--{name}", *([] if value is True else [str(value)]))
     ]
     assert train_torch.main([*flags, "--run_name", "again"]) == 0

@@ -81,10 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signals = StopSignals()
     try:
         # ---------------------------------------------------------- 5. the VAE
-        if done.epochs == options.epochs and not done.mid_epoch:
-            more = command("train_torch.py", "--continue_from", folder, "--epochs", 2 * done.epochs)
-            print(f"vae         all {done.epochs} epochs are done; for more: {more}")
-        else:
+        complete = done.epochs == options.epochs and not done.mid_epoch
+        if not complete:
             trainer = training.make_trainer(options, folder, store, signals, done)
             if first:
                 print_banner(options, folder, store, module, trainer)
@@ -94,7 +92,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         # ---------------------------------------------------------- 6. the latent prior
         if first and options.prior_minutes:
-            train_prior(options, folder, store, signals)
+            complete &= not train_prior(options, folder, store, signals)
+        if complete:
+            more = command("train_torch.py", "--continue_from", folder, "--epochs", 2 * done.epochs)
+            print(f"nothing left to do: all {done.epochs} epochs are done; for more: {more}")
+            return 0
     except Stopped:
         if first:
             go_on = command("train_torch.py", "--continue_from", folder)

@@ -21,6 +21,7 @@ import process_model, train_torch
 # The scripts load these late; here they are loaded once for all commands.
 import garfield_vae.evaluation.evaluate, garfield_vae.explorer, garfield_vae.gallery
 import garfield_vae.export.folder, garfield_vae.training.trainer
+import garfield_vae.training.prior_run
 from garfield_vae.util.errors import run_script
 mains = {"train_torch.py": train_torch.main, "process_model.py": process_model.main}
 for line in sys.stdin:

@@ -41,14 +41,14 @@ SAMPLES = 12  # in each picture
 
 def train_prior(
     options: TrainOptions, folder: Path, store: PanelStore, signals: StopSignals
-) -> None:
-    """Trains the prior of a run's best VAE, or goes on where it was stopped; nothing is done where
-    it is complete. Raises Stopped, as the VAE's training does."""
+) -> bool:
+    """Trains the prior of a run's best VAE, or goes on where it was stopped; gives False, and does
+    nothing, where it is complete. Raises Stopped, as the VAE's training does."""
     loaded = load_run(folder, choose_device(options.accelerator))
     of = {"vae": file_digest(loaded.checkpoint), "strips": store.digest}
     begun = begun_prior(folder, of)
     if begun.complete and begun.minutes >= options.prior_minutes:
-        return
+        return False
     encoded = encoded_strips(loaded.model, loaded.checkpoint, folder, store)
     train, validation = store.split("train"), store.split("validation")
     data = LatentData(encoded.means, train, validation, options.seed)
@@ -84,6 +84,7 @@ def train_prior(
     with signals, quiet_writer():
         trainer.fit(module, data, ckpt_path=begun.path, weights_only=True)
     print(f"prior       {verdict(folder)}", flush=True)
+    return True
 
 
 def make_prior(loaded: LoadedModel, space: LatentSpace) -> LatentPrior:

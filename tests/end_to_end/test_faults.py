@@ -199,7 +199,7 @@ def test_a_run_that_may_not_be_written_in_is_a_sentence(run):
     bound = may_not_write(run)
     done = command(bound, "process_model.py", "--experiment_dir", str(run))
     assert done.returncode == 2
-    assert re.fullmatch(r"error: .*\(Permission denied\).*make .* writable\n", done.stderr)
+    assert re.fullmatch(r"error: .*\(Permission denied\).*make .* writable.*\n", done.stderr)
 
 
 # ---------------------------------------------------------------------------------------------

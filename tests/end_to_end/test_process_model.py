@@ -13,7 +13,6 @@ from PIL import Image
 
 import process_model
 from garfield_vae.checkpoints import load_run
-from garfield_vae.cli.options import SAMPLERS
 from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels, join_panels
 from garfield_vae.data.sources import present_strips
@@ -76,10 +75,10 @@ def test_samples_are_what_decoding_the_fitted_density_gives(run_folder):
 
 def test_each_sampler_gives_other_samples(run_folder):
     pages = set()
-    for sampler in SAMPLERS:
+    for sampler in samplers.SAMPLERS:
         process(run_folder, "--num_samples", "2", "--components", "1", "--sampler", sampler)
         pages.add((run_folder / "processed" / "samples.png").read_bytes())
-    assert len(pages) == len(SAMPLERS)
+    assert len(pages) == len(samplers.SAMPLERS)
 
 
 def test_the_traversals_pass_through_the_first_sample(run_folder):

@@ -164,7 +164,9 @@ def test_the_commands_that_set_it_up_are_run_by_the_whole_check():
 
 
 @pytest.mark.parametrize("command", [span for span in SPANS if "train_torch.py --" in span])
-def test_every_training_command_in_a_sentence_is_understood(command):
+def test_every_training_command_in_a_sentence_is_understood(command, monkeypatch):
+    # Whether this machine has as many devices is another question.
+    monkeypatch.setattr("garfield_vae.training.processes.check_devices", lambda *_: None)
     flags = shlex.split(command.partition("train_torch.py ")[2])
     options, _, _ = train_torch.read_command_line(flags)
     assert isinstance(options, TrainOptions)

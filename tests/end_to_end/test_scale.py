@@ -64,10 +64,12 @@ def test_an_epoch_of_batches_from_a_store_that_exceeds_memory(tmp_path):
     count, height, width = 20_000, 32, 40
     path = tmp_path / "panels-32x40.npy"
     names, digests = [f"strip-{i:05}" for i in range(count)], ["0" * 64] * count
-    digest = store_digest(names, digests, height, width)
+    groups = ["" for _ in names]
+    digest = store_digest(names, digests, groups, groups, height, width)
     sparse_array(path, "|u1", (count, 3, 3, height, width), bytes.fromhex(digest))
     index = {"version": VERSION, "height": height, "width": width, "digest": digest}
-    index |= {"names": names, "digests": digests, "files": []}
+    index |= {"names": names, "digests": digests, "weeks": groups, "pictures": groups}
+    index |= {"files": []}
     path.with_suffix(".json").write_text(json.dumps(index))
     store = PanelStore.open(path)
     assert store.panels.nbytes > 2 * ROOM

@@ -129,7 +129,7 @@ def test_a_store_with_too_few_test_strips_is_refused_in_plain_words(evaluated, t
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("count", [30, 120])
+@pytest.mark.parametrize("count", [60, 120])
 def test_few_strips_are_measured_without_a_warning_of_any_library(
     evaluated, tmp_path, recwarn, count
 ):

@@ -40,10 +40,12 @@ def _gif() -> bytes:
     return file.getvalue()
 
 
+@cache
 def picture(day: date) -> bytes:
-    """A strip that no other day has: the same drawing with the date in a comment block."""
-    note = f"{day}".encode()
-    return _gif()[:-1] + b"\x21\xfe" + bytes([len(note)]) + note + b"\x00" + b";"
+    """A strip that no other day has."""
+    file = io.BytesIO()
+    draw_strip(0, day)[0].save(file, "GIF")
+    return file.getvalue()
 
 
 def cmyk_jpeg(day: date) -> bytes:

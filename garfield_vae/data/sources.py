@@ -60,7 +60,13 @@ def gather_strips(options: TrainOptions, wanted: DownloadOptions | None) -> Pane
         draw_folder(strips.parent, options.count, DRAWN_SEED)
     else:
         download_strips(strips.parent, wanted)
-    return _build(strips, work, options)
+    store = _build(strips, work, options)
+    if not len(store.split("train")):
+        raise UserError(
+            f"the {len(store)} strips in {printable(str(strips))} show too few different pictures "
+            f"to train on some and judge by others: add strips"
+        )
+    return store
 
 
 def download_strips(folder: Path, wanted: DownloadOptions) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from comic_site import ComicSite
 from conftest import SMALL
+from strip_pictures import strip_picture
 
 import train_torch
 from garfield_vae.checkpoints import load_run
@@ -56,6 +57,18 @@ def test_a_site_without_strips_ends_with_a_sentence_that_says_what_else_to_train
     assert sentence.startswith("0 of 42 strips could be had")
     assert "--source drawn" in sentence
     assert "--source folder --data_dir DIR" in sentence
+    assert not (tmp_path / "logs").exists()
+
+
+def test_strips_that_all_show_one_picture_are_too_few_to_train_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    strip = strip_picture()
+    for day in range(1, 31):
+        strip.putpixel((5, 5), (day, 0, 0))
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        strip.save(tmp_path / "mine" / f"1985-03-{day:02}.png")
+    with pytest.raises(UserError, match="show too few different pictures"):
+        train_torch.main([*SMALL, "--data_dir", "mine", "--epochs", "1"])
     assert not (tmp_path / "logs").exists()
 
 

@@ -69,7 +69,7 @@ def test_an_epoch_of_batches_from_a_store_that_exceeds_memory(tmp_path):
     sparse_array(path, "|u1", (count, 3, 3, height, width), bytes.fromhex(digest))
     index = {"version": VERSION, "height": height, "width": width, "digest": digest}
     index |= {"names": names, "digests": digests, "weeks": groups, "pictures": groups}
-    index |= {"files": []}
+    index |= {"files": [], "archives": {}}
     path.with_suffix(".json").write_text(json.dumps(index))
     store = PanelStore.open(path)
     assert store.panels.nbytes > 2 * ROOM

@@ -189,6 +189,17 @@ class LatentPrior(nn.Module):
         given = Given(self.code_maps(latents), known)
         return (self.correction(x, t, gaussian.view, given) - wanted).square().mean(dim=1)
 
+    def gaussian_errors(self, latents: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """What `errors` would be without the network, [B]: the fitted Gaussian's own loss.
+
+        It is 1 on the latents that the Gaussian was fitted to, and more on others: the fewer those
+        are, the more they differ from the rest along the components of small variance.
+        """
+        end = self.coordinates(latents)
+        gaussian = GaussianFlow.at(t[:, None], self.std / self.scale)
+        wanted = end - noise - gaussian.factor * path(noise, end, t[:, None])
+        return (wanted / gaussian.error).square().mean(dim=1)
+
     # ------------------------------------------------------------------ new strips
 
     def sample(
@@ -304,7 +315,8 @@ class LatentPrior(nn.Module):
 def worth_using(held_out_loss: float) -> bool:
     """Whether a trained prior knows more of strips that it has not seen than the Gaussian does.
 
-    `held_out_loss` is the mean of `LatentPrior.errors` over held-out latents; 1 is the Gaussian's.
+    `held_out_loss` is the mean of `LatentPrior.errors` over held-out latents, as a share of the
+    Gaussian's own (`gaussian_errors`).
     Where this is false (too few strips, or too little training), draw from the kernel density.
     """
     return held_out_loss < WORTH_USING

@@ -75,10 +75,11 @@ class PriorModule(LightningModule):
         prior, count = self.averaged.module, len(batch)
         generator = torch.Generator().manual_seed(batch_idx)  # so that validations compare
         t, noise = prior.draw_times(count, generator), prior.noise(count, generator)
+        gaussian = prior.gaussian_errors(batch, t, noise).mean()  # so that 1 is one Gaussian
         for name, panels in (("loss", 0), ("loss_two_panels_known", PANELS - 1)):
             known = (torch.arange(PANELS) < panels).to(batch).expand(count, PANELS)
             errors = prior.errors(batch, t, noise, known)
-            self.log(f"validation/{name}", errors.mean(), batch_size=count)
+            self.log(f"validation/{name}", errors.mean() / gaussian, batch_size=count)
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         # All that is random in a step follows from (seed, step): see StripModule.

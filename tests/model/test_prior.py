@@ -341,3 +341,16 @@ def test_a_prior_is_worth_using_only_where_it_beats_the_gaussian_on_held_out_str
     assert not worth_using(0.995)
     assert not worth_using(1.3)
     assert not worth_using(math.nan)
+
+
+def test_the_gaussians_own_error_is_one_in_the_sample_and_that_of_an_untrained_prior_anywhere():
+    of = prior()
+    t, noise = of.draw_times(4000, seeded(1)), of.noise(4000, seeded(2))
+    latents = gaussian_latents(of, 4000)
+    assert of.gaussian_errors(latents, t, noise).mean().item() == pytest.approx(1.0, abs=0.05)
+    wide = of.mean + 3 * (latents - of.mean)  # strips that the Gaussian was not fitted to
+    nothing = torch.zeros(4000, 3)
+    torch.testing.assert_close(
+        of.gaussian_errors(wide, t, noise), of.errors(wide, t, noise, nothing)
+    )
+    assert of.gaussian_errors(wide, t, noise).mean() > 2

@@ -95,8 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sampler = options.sampler or ("kernel" if prior is None else "prior")
         if prior is None and (options.complete or sampler == "prior"):
             raise UserError(
-                f"{folder} has no latent prior, or one that learned nothing that holds for "
-                f"strips outside its training set: train one for longer (train_torch.py "
+                f"{folder} has no latent prior, or one that did not learn enough that holds for "
+                f"strips outside its training set: train it for longer (train_torch.py "
                 f"--continue_from, --prior_minutes)"
             )
 

@@ -168,7 +168,7 @@ def load_prior_sampler(
     run: "LoadedModel", space: LatentSpace, steps: int = STEPS
 ) -> PriorSampler | None:
     """The latent prior of a model, ready to draw from; None where there is none, or one that
-    learned nothing that holds for strips outside the training set."""
+    did not learn enough that holds for strips outside the training set."""
     found = load_prior(run)
     if found is None or not worth_using(found[1]):
         return None

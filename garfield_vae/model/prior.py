@@ -43,7 +43,7 @@ STEPS = 12  # of Heun's method, from noise to a strip
 GUIDANCE = 1.5
 REFINE_FROM = 0.3  # time: later, fog stays; earlier, more is drawn anew than has to be
 KNOWN_SHARE = 0.5  # of the training examples have a known panel
-WORTH_USING = 0.98  # held-out loss; above it the network says nothing about new strips
+WORTH_USING = 0.85  # held-out loss; above it, samples are still collages to the eye
 LARGEST = {  # sizes far beyond what anybody trains: a file from elsewhere may ask for any
     "z_dim": 65_536,
     "components": 65_536,
@@ -313,7 +313,8 @@ class LatentPrior(nn.Module):
 
 
 def worth_using(held_out_loss: float) -> bool:
-    """Whether a trained prior knows more of strips that it has not seen than the Gaussian does.
+    """Whether a prior knows so much more of strips that it has not seen than the Gaussian does
+    that its samples look like strips.
 
     `held_out_loss` is the mean of `LatentPrior.errors` over held-out latents, as a share of the
     Gaussian's own (`gaussian_errors`).

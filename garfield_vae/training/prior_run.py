@@ -133,8 +133,8 @@ def verdict(folder: Path) -> str:
     if worth_using(loss):
         return f"validation loss {loss:.3f}, where one Gaussian has 1: samples are drawn from it"
     return (
-        f"validation loss {loss:.3f}, and one Gaussian has 1: it learned nothing that holds for "
-        f"strips outside the training set, so samples are drawn from the kernel density"
+        f"validation loss {loss:.3f}, and one Gaussian has 1: it did not learn enough that holds "
+        f"for strips outside the training set, so samples are drawn from the kernel density"
     )
 
 

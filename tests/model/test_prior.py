@@ -337,7 +337,8 @@ def test_training_learns_what_a_known_panel_says_of_the_next():
 
 
 def test_a_prior_is_worth_using_only_where_it_beats_the_gaussian_on_held_out_strips():
-    assert worth_using(0.9)
+    assert worth_using(0.8)
+    assert not worth_using(0.9)
     assert not worth_using(0.995)
     assert not worth_using(1.3)
     assert not worth_using(math.nan)

@@ -3,8 +3,7 @@
     python benchmarks/gallery.py --experiment_dir logs/RUN
 
 From a run on drawn strips that has a latent prior, never from one on strips of somebody else. The
-README's other pictures are `--pictures` of benchmarks/sampling.py, made smaller, and a screenshot
-of the explorer.
+README's other picture is a screenshot of the explorer.
 """
 
 import argparse

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from comic_site import ComicSite
 from conftest import SMALL
-from strip_pictures import strip_picture
 
 import train_torch
 from garfield_vae.checkpoints import load_run
+from garfield_vae.data.drawn import FIRST_DAY, draw_strip
 from garfield_vae.util.errors import UserError
 
 TRAIN_TORCH = Path(__file__).parents[2] / "train_torch.py"
@@ -62,7 +62,7 @@ def test_a_site_without_strips_ends_with_a_sentence_that_says_what_else_to_train
 
 def test_strips_that_all_show_one_picture_are_too_few_to_train_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    strip = strip_picture()
+    strip = draw_strip(0, FIRST_DAY)[0].convert("RGB")
     for day in range(1, 31):
         strip.putpixel((5, 5), (day, 0, 0))
         (tmp_path / "mine").mkdir(exist_ok=True)

@@ -182,12 +182,9 @@ class LatentPrior(nn.Module):
 
     def errors(self, latents: Tensor, t: Tensor, noise: Tensor, known: Tensor) -> Tensor:
         """The loss of each example [B], given its t [B], noise [B, k] and known panels [B, 3]."""
-        end = self.coordinates(latents)
-        x = path(noise, end, t[:, None])
-        gaussian = GaussianFlow.at(t[:, None], self.std / self.scale)
-        wanted = (end - noise - gaussian.factor * x) / gaussian.error
+        x, view, wanted = self.beyond_gaussian(latents, t, noise)
         given = Given(self.code_maps(latents), known)
-        return (self.correction(x, t, gaussian.view, given) - wanted).square().mean(dim=1)
+        return (self.correction(x, t, view, given) - wanted).square().mean(dim=1)
 
     def gaussian_errors(self, latents: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """What `errors` would be without the network, [B]: the fitted Gaussian's own loss.
@@ -195,10 +192,18 @@ class LatentPrior(nn.Module):
         It is 1 on the latents that the Gaussian was fitted to, and more on others: the fewer those
         are, the more they differ from the rest along the components of small variance.
         """
+        _, _, wanted = self.beyond_gaussian(latents, t, noise)
+        return wanted.square().mean(dim=1)
+
+    def beyond_gaussian(
+        self, latents: Tensor, t: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """x_t, the view of it that the network gets, and what the network is to answer there: the
+        velocity that the Gaussian's leaves over, over c(t); [B, k] each."""
         end = self.coordinates(latents)
+        x = path(noise, end, t[:, None])
         gaussian = GaussianFlow.at(t[:, None], self.std / self.scale)
-        wanted = end - noise - gaussian.factor * path(noise, end, t[:, None])
-        return (wanted / gaussian.error).square().mean(dim=1)
+        return x, gaussian.view, (end - noise - gaussian.factor * x) / gaussian.error
 
     # ------------------------------------------------------------------ new strips
 

@@ -45,7 +45,7 @@ def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
 def read_metrics(folder: Path) -> list[dict[str, float]]:
     """The figures of a run's metrics.csv by epoch, finite ones only; none where it cannot be read.
 
-    For whoever shows figures: a run without them, an exported model for one, is none the worse.
+    For reports and model cards, which do without: an exported model has no such table.
     """
     try:
         rows = read_rows(folder / METRICS)

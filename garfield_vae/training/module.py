@@ -33,12 +33,14 @@ from garfield_vae.model.networks import StripVAE
 from garfield_vae.old_formats import convert_checkpoint
 from garfield_vae.training.augment import augment, augmented_share
 from garfield_vae.training.epoch_sums import FIGURES, EpochSums, statistics
+from garfield_vae.training.optimizer import MuonAdamW
 from garfield_vae.util.errors import UserError
 
 # The highest stable learning rate of Adam falls with the network's width (Yang et al. 2021,
 # "Tensor Programs V"): this over c_hidden. Twice as much diverges.
 LEARNING_RATE_PER_WIDTH = 0.01
-DENSE_LEARNING_RATE = 0.005  # of the dense layers, as a share of the convolutions'
+MUON_LEARNING_RATE = 0.014  # of the hidden convolutions, whatever the width
+DENSE_LEARNING_RATE = 0.005  # of the dense layers, as a share of AdamW's
 WARMUP_STEPS = 50
 DECAY_FROM_STEP = 1000  # the learning rate is constant up to here, and falls from here on
 AVERAGE_GAMMA = 6.94  # the average's width is a tenth of the steps so far (EDM2)
@@ -76,6 +78,7 @@ class StripModule(LightningModule):
         self.dimensions = 9 * options.panel_height * options.panel_width  # pixel values of a strip
         self.train_sums, self.validation_sums = EpochSums(options.z_dim), EpochSums(options.z_dim)
         self.augmented = 0.0  # share of the training strips that are augmented
+        self.keeps_optimizer = True  # false where a checkpoint's is of another kind
         self.begun = False  # whether it trains, with all of a checkpoint that was to be read
         # Called before each batch of training and validation: no step is under way then.
         self.between_batches: Callable[[], None] = lambda: None
@@ -137,7 +140,9 @@ class StripModule(LightningModule):
         groups = parameter_groups(self.vae, self.peak_learning_rate())
         # A fused optimizer unscales float16's gradients itself, after they were clipped.
         fused = self.options.precision != "16-mixed"
-        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=fused)
+        bf16 = self.trainer.precision == "bf16-mixed"
+        dtype = torch.bfloat16 if bf16 else torch.float32
+        optimizer = MuonAdamW(groups, dtype, betas=(0.9, 0.99), fused=fused)
         self.groups = [
             {name: value for name, value in group.items() if name != "params"}
             | {"initial_lr": group["lr"]}
@@ -205,7 +210,7 @@ class StripModule(LightningModule):
     def on_train_epoch_end(self) -> None:
         seconds = self.last_step_ended - self.epoch_began
         self.log_epoch("train", self.train_sums, self.strips_seen, seconds)
-        self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+        self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[1]["lr"])  # AdamW's
 
     def on_validation_epoch_start(self) -> None:
         torch.manual_seed(self.options.seed)  # the same noise each time, so that epochs compare
@@ -241,6 +246,7 @@ class StripModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         if checkpoint["garfield_vae"]["format"] == OLD_FORMAT:
             convert_checkpoint(checkpoint)
+            self.keeps_optimizer = False
         # Only one process goes on with the sums of all.
         if "epoch_so_far" in checkpoint and self.global_rank == 0:
             self.train_sums.load(checkpoint["epoch_so_far"])
@@ -249,13 +255,17 @@ class StripModule(LightningModule):
         """Raises ValueError if a checkpoint's optimizer state has other shapes than the parameters,
         which torch does not check."""
         optimizer = self.trainer.optimizers[0]
-        for parameter in self.vae.parameters() if self.global_step else ():
-            state = optimizer.state[parameter]
-            wanted = {"step": (), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
-            if not state and self.options.precision == "16-mixed":
-                continue  # no step has been taken while the loss's scale was too high
-            if {name: tuple(value.shape) for name, value in state.items()} != wanted:
-                raise ValueError("the optimizer's state is of another network")
+        if not self.global_step or not self.keeps_optimizer:
+            return
+        for group in optimizer.param_groups:
+            averages = ("momentum",) if group["muon"] else ("exp_avg", "exp_avg_sq")
+            for parameter in group["params"]:
+                state = optimizer.state[parameter]
+                if not state and self.options.precision == "16-mixed":
+                    continue  # no step has been taken while the loss's scale was too high
+                wanted = {"step": (), **dict.fromkeys(averages, parameter.shape)}
+                if {name: tuple(value.shape) for name, value in state.items()} != wanted:
+                    raise ValueError("the optimizer's state is of another network")
 
     def follow_options(self) -> None:
         """Puts the options' learning rate in place of the checkpoint's: all of the schedule
@@ -269,15 +279,24 @@ class StripModule(LightningModule):
 
 
 def parameter_groups(vae: StripVAE, lr: float) -> list[dict]:
-    """AdamW's parameter groups: what is decayed, and what learns at which rate.
+    """Who updates which weights (see optimizer.py), which learn at which rate, which decay.
 
-    Weight decay is for the convolutions' weights, not for biases. A dense weight sees one example a
-    strip where a convolution's sees hundreds, and overfits at the same rate (see networks.py).
+    Muon is for hidden layers: here the convolutions between feature maps, that is all but the first
+    and the last of each network. AdamW, at the rate `lr`, has the others, and the biases, which do
+    not decay. A dense weight sees one example a strip where a convolution's sees hundreds, and
+    overfits at the same rate (see networks.py).
     """
-    convolutions = [*vae.encoder.parameters(), *vae.decoder.parameters()]
+    encoder, decoder = vae.encoder, vae.decoder
+    convolutions = [*encoder.parameters(), *decoder.parameters()]
+    inner = [encoder.stages, decoder.stages, decoder.narrow]
+    hidden = [p for module in inner for p in module.parameters() if p.ndim > 1]
+    outer = [*encoder.stem.parameters(), *encoder.squeeze.parameters()]
+    outer += [*decoder.widen.parameters(), *decoder.paint.parameters()]
     dense = [*vae.join.parameters(), *vae.spread.parameters()]
+    muon_lr = MUON_LEARNING_RATE * lr * vae.config["c_hidden"] / LEARNING_RATE_PER_WIDTH
     return [
-        {"params": [p for p in convolutions if p.ndim > 1], "lr": lr, "weight_decay": WEIGHT_DECAY},
+        {"params": hidden, "muon": True, "lr": muon_lr, "weight_decay": WEIGHT_DECAY},
+        {"params": [p for p in outer if p.ndim > 1], "lr": lr, "weight_decay": WEIGHT_DECAY},
         {"params": [p for p in convolutions if p.ndim == 1], "lr": lr, "weight_decay": 0.0},
         {"params": dense, "lr": lr * DENSE_LEARNING_RATE, "weight_decay": 0.0},
     ]

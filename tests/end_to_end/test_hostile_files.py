@@ -169,7 +169,7 @@ def test_a_checkpoint(command, place, use, kind):
         lambda state: state["state"].clear(),
         lambda state: state["state"].popitem(),
         lambda state: state["param_groups"].pop(),
-        lambda state: state["state"][0].update(exp_avg=torch.zeros(3)),
+        lambda state: state["state"][0].update(momentum=torch.zeros(3)),
         lambda state: state["state"][0].update(step="soon"),
     ],
     ids=["none", "one too few", "a group too few", "another shape", "text"],

@@ -26,7 +26,7 @@ export function drawSmall(canvas, picture, width = 320) {
 }
 
 export class StripCanvas {
-  #canvas; #figure; #backend; #wanted = null; #working = false;
+  #canvas; #figure; #backend; #wanted = null; #working = false; #awaited = 0;
 
   // failed(error, state) is told of what went wrong, settled(state) when the newest is painted.
   constructor(canvas, backend, { failed, settled }) {
@@ -43,7 +43,21 @@ export class StripCanvas {
     if (!this.#working) this.#work();
   }
 
-  #busy(busy) { this.#figure.setAttribute("aria-busy", String(busy)); }
+  // What a promise gives that the next state will be made of: the strip is busy until then too.
+  async awaits(promise) {
+    this.#awaited += 1;
+    this.#busy(true);
+    try {
+      return await promise;
+    } finally {
+      this.#awaited -= 1;
+      this.#busy(this.#working);
+    }
+  }
+
+  #busy(busy) {
+    this.#figure.setAttribute("aria-busy", String(busy || this.#awaited > 0));
+  }
 
   async #work() {
     this.#working = true;

@@ -235,7 +235,7 @@ class Page {
   async random(seed) {
     const temperature = Number(byId("temperature").value);
     byId("seed").value = seed;
-    const drawn = await this.try(this.backend.draw(seed, temperature));
+    const drawn = await this.try(this.canvas.awaits(this.backend.draw(seed, temperature)));
     if (!drawn) return;
     const first = Math.max(1, Math.floor(Number(byId("first").value)) || 1);
     const free = (index) => index < first && !this.sliders.locks.has(index);
@@ -262,13 +262,13 @@ class Page {
   async refine() {
     if (!this.info.can.includes("refine")) return;
     const held = this.state.knobs.flatMap((knob, i) => (knob === this.origin.knobs[i] ? [] : [i]));
-    const refined = await this.try(this.backend.refine(this.state, held));
+    const refined = await this.try(this.canvas.awaits(this.backend.refine(this.state, held)));
     if (refined) this.jump(refined);
   }
 
   async complete(panels) {
     this.notice.say("Drawing …", "drawing");
-    const drawn = await this.try(this.backend.complete(this.state, panels, this.dice()));
+    const drawn = await this.try(this.canvas.awaits(this.backend.complete(this.state, panels, this.dice())));
     this.notice.clear("drawing");
     if (drawn) this.jump(drawn);
   }

@@ -216,7 +216,7 @@ MODEL_FLAGS, SAMPLING, PICTURES, MEASURE, EXPLORE = (
     "explorer",
 )
 USUAL = "the usual pictures"  # what is drawn where no flag asks for something else
-LAST = "--experiment_dir last"
+LAST, PRETRAINED = "--experiment_dir last", "--experiment_dir pretrained"
 
 
 @dataclass(frozen=True)
@@ -226,15 +226,17 @@ class ProcessOptions:
     experiment_dir: str = option(
         "",
         MODEL_FLAGS,
-        "a run's folder under logs/, last for the newest, or an exported model",
+        "a run's folder under logs/, last for the newest, an exported model, or pretrained for the "
+        "one that comes with the project (a folder of that name is ./pretrained)",
         type=path,
         metavar="DIR",
     )
     log_dir: str = option(
         "logs",
         MODEL_FLAGS,
-        "where last looks for runs: train_torch.py's --log_dir",
-        needs=(LAST,),
+        "where last looks for runs, and pictures of the pretrained model go: train_torch.py's "
+        "--log_dir",
+        needs=(LAST, PRETRAINED),
         type=path,
         metavar="DIR",
     )

@@ -159,6 +159,7 @@ def train_ours(
         "--data_dir=training",
         "--epochs=1000000",
         "--prior_minutes=0",
+        "--start_from=scratch",
         f"--run_name={name}",
     ]
     peak = run([*command, *network_flags(options), *options.ours.split()], work)

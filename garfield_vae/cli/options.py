@@ -19,6 +19,7 @@ MOST_PIXELS, MOST_Z, MOST_CHANNELS, MOST_BLOCKS = 1024, 65_536, 512, 64
 MOST_STRIPS = 1_000_000
 MOST_SEED = 2**63 - 1  # torch's generators take no more
 
+SCRATCH = "scratch"  # untrained, of --start_from
 WEB = "--source web"  # what flags of the downloader need
 SAMPLERS = ("prior", "kernel", "gaussian", "normal")  # of latent/samplers.py
 
@@ -106,6 +107,17 @@ class TrainOptions:
     )
     num_blocks: int = option(
         2, MODEL, "ResNet blocks per resolution", type=whole(1, MOST_BLOCKS), metavar="N"
+    )
+
+    start_from: str = option(
+        "auto",
+        MODEL,
+        "the first weights: pretrained (those that come with the project, trained on drawn "
+        "strips), scratch (random ones), or those of a run's folder or an exported model of the "
+        "same sizes; auto is pretrained where the sizes fit and the strips are no drawn ones, "
+        "else scratch",
+        type=path,
+        metavar="NAME",
     )
 
     beta: float | str = option(
@@ -395,4 +407,5 @@ def train_options(values: dict[str, Any], origin: str | Path) -> TrainOptions:
     for name, value in values.items():
         if not fits(known[name], value):
             raise UserError(f"{origin} is damaged: its {name} is nothing that --{name} takes")
-    return TrainOptions(**values)
+    # Before there was --start_from, every run began with untrained weights.
+    return TrainOptions(**{"start_from": SCRATCH} | values)

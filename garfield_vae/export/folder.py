@@ -127,8 +127,9 @@ def write_weights(path: Path, weights: dict[str, Tensor], compact: bool) -> None
 
 def shared_options(options: TrainOptions) -> dict[str, Any]:
     """How the model was trained, without what concerns only the machine that did it."""
-    return {
+    shared = {
         item.name: getattr(options, item.name)
         for item in fields(options)
         if item.metadata["group"] in SHARED and item.name != "data_dir"
     }
+    return shared | {"start_from": Path(options.start_from).name}

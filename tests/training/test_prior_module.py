@@ -8,10 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import process_model
 import train_torch
-from garfield_vae.checkpoints import load_model, load_prior, load_prior_sampler
+from garfield_vae.checkpoints import (
+    exported_space,
+    load_model,
+    load_prior,
+    load_prior_sampler,
+)
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.prior import LatentPrior
 from garfield_vae.training import prior_module, prior_run
@@ -180,9 +186,9 @@ def test_an_exported_model_carries_its_prior(run, monkeypatch, tmp_path):
     shared, own = load_model(Path("shared")), load_model(run)
     for loaded in (shared, own):
         assert load_prior(loaded) is not None
-    from garfield_vae.checkpoints import exported_space
-
     space = exported_space(shared)
+    # Its Gaussian is the latent space's, which is there already.
+    assert not {"mean", "directions", "std"} & set(load_file(Path("shared") / "prior.safetensors"))
     one, other = (load_prior_sampler(loaded, space).sample(3, seed=5) for loaded in (shared, own))
     np.testing.assert_array_equal(one, other)
 

@@ -84,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signals = StopSignals()
     try:
         # ---------------------------------------------------------- 5. the VAE
-        complete = done.epochs == options.epochs and not done.mid_epoch
+        all_done = done.epochs == options.epochs and not done.mid_epoch
+        complete = all_done or options.minutes == 0
         if not complete:
             trainer = training.make_trainer(options, folder, store, signals, done)
             if first:
@@ -97,8 +98,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if first and options.prior_minutes:
             complete &= not train_prior(options, folder, store, signals)
         if complete:
-            more = command("train_torch.py", "--continue_from", folder, "--epochs", 2 * done.epochs)
-            print(f"nothing left to do: all {done.epochs} epochs are done; for more: {more}")
+            if all_done:
+                what, flag = f"all {done.epochs} epochs are done", ("--epochs", 2 * done.epochs)
+            else:
+                what, flag = "the VAE stays as it is with --minutes 0", ("--minutes", 30)
+                what += ", and its prior is done" if options.prior_minutes else ""
+            more = command("train_torch.py", "--continue_from", folder, *flag)
+            print(f"nothing left to do: {what}; for more: {more}")
             return 0
     except Stopped:
         if first:
@@ -145,6 +151,8 @@ def read_command_line(
     to_download = typed(namespace, DownloadOptions)
     if (name := given.get("continue_from")) is None:
         options = TrainOptions(**(DEMO if given.get("demo") else {}) | given)
+        if options.minutes == 0:
+            raise UserError("--minutes 0 trains no VAE: it is for a run that --continue_from names")
     else:
         with loading():
             from garfield_vae.run_folder import find_run_folder

@@ -84,7 +84,7 @@ def knobs(page: Page) -> list[float]:
 
 
 def state(knobs: list[float] | None = None, **changes) -> dict:
-    return {"knobs": knobs or [0.0] * SLIDERS, "panels": None, "base": [], **changes}
+    return {"knobs": knobs or [0.0] * SLIDERS, "panels": None, "base": [], "held": [], **changes}
 
 
 def drag(page: Page, number: int, to: float) -> None:

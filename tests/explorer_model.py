@@ -69,11 +69,11 @@ class SmallPrior:
     def sample(self, n: int, seed: int) -> np.ndarray:
         return samplers.gaussian(self.space, n, np.random.default_rng(seed))
 
-    def refine(self, latent: np.ndarray, held) -> np.ndarray:
-        coordinates = self.space.coordinates(latent[None])
+    def refine(self, latents: np.ndarray, held, steps=None) -> np.ndarray:
+        coordinates = self.space.coordinates(latents)
         likelier = coordinates / 2
         likelier[:, list(held)] = coordinates[:, list(held)]
-        return self.space.latents(likelier)[0]
+        return self.space.latents(likelier).astype(np.float32)
 
     def complete(self, latent: np.ndarray, panels, seed: int) -> np.ndarray:
         coordinates = self.space.coordinates(latent[None])

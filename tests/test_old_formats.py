@@ -59,5 +59,5 @@ def test_a_damaged_old_checkpoint_is_damage_and_no_traceback(old, damage):
     checkpoint["state_dict"] = weights | damage if isinstance(damage, dict) else damage
     torch.save(checkpoint, path)
     (old / "run" / "checkpoints" / "best.ckpt").unlink()
-    with pytest.raises(UserError, match="is damaged|does not hold the weights"):
+    with pytest.raises(UserError, match=r"is damaged|does not hold the weights"):
         garfield_vae.load(old / "run")

@@ -151,8 +151,9 @@ class TrainOptions:
     minutes: float | None = option(
         None,
         TRAINING,
-        "stop after this long, if that comes before --epochs",
-        type=decimal(0, 10**7, open_end=True),
+        "stop the VAE after this long, if that comes before --epochs; 0, with --continue_from, "
+        "leaves it as it is and goes on with the prior",
+        type=decimal(0, 10**7),
         metavar="M",
     )
     prior_minutes: float = option(

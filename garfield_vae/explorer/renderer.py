@@ -9,10 +9,12 @@ sliders) is handed in by a few strips at a time, so that a page that drags in th
 served between.
 """
 
+import functools
 import io
+import itertools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -53,10 +55,12 @@ class Painter:
 
         Raises Superseded when `page` asks with a higher `turn` before this one's turn has come.
         """
-        return next(self.strips(latents[None], page, turn))
+        return next(self.strips([latents], page, turn))
 
-    def strips(self, latents: np.ndarray, page: str = "", turn: int = 0) -> Iterator[np.ndarray]:
-        """[N, 3, z] → N strip images, a few at a time; Superseded as in `strip`."""
+    def strips(
+        self, latents: Iterable[np.ndarray], page: str = "", turn: int = 0
+    ) -> Iterator[np.ndarray]:
+        """N times [3, z] → N strip images, a few at a time; Superseded as in `strip`."""
         if page:
             with self._lock:
                 self._newest[page] = max(turn, self._newest.get(page, turn))
@@ -69,12 +73,23 @@ class Painter:
                 raise Superseded
             return paint_strips(self.model, some)
 
-        for start in range(0, len(latents), STRIPS_AT_ONCE):
-            yield from self.run(paint, latents[start : start + STRIPS_AT_ONCE])
+        latents = iter(latents)
+        while some := list(itertools.islice(latents, STRIPS_AT_ONCE)):
+            yield from self.run(paint, np.stack(some))
 
     def posterior_mean(self, panels: np.ndarray) -> np.ndarray:
         """A strip's panels, uint8 [3, 3, H, W] → its posterior mean [z]."""
         return self.run(encode, self.model, panels[None])[0][0]
+
+
+class OnPaintersThread:
+    """An object whose methods run on a painter's thread: what it computes on shares the cores."""
+
+    def __init__(self, painter: Painter, owned: object):
+        self._painter, self._owned = painter, owned
+
+    def __getattr__(self, name: str) -> Callable:
+        return functools.partial(self._painter.run, getattr(self._owned, name))
 
 
 def paint_strips(model: StripVAE, latents: np.ndarray) -> np.ndarray:

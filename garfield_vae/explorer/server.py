@@ -39,8 +39,8 @@ from garfield_vae.data.store import PanelStore
 from garfield_vae.explorer import security
 from garfield_vae.explorer.renderer import Superseded, bmp_bytes, enlarged
 from garfield_vae.explorer.request_fields import body, number, numbers_below, text, whole
-from garfield_vae.explorer.service import Explorer, Prior
-from garfield_vae.explorer.states import MAX_TEMPERATURE, BadRequest, State, as_json
+from garfield_vae.explorer.service import QUICK_STEPS, Explorer
+from garfield_vae.explorer.states import MAX_TEMPERATURE, BadRequest, Prior, State, as_json
 from garfield_vae.explorer.strip_names import date_of
 from garfield_vae.geometry import PANELS
 from garfield_vae.latent.space import LatentSpace
@@ -115,7 +115,8 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
     @app.post("/api/picture")
     def picture() -> Response:
         asked = body()
-        latents = positions.latents(state_of(asked))
+        quick = asked.get("quick") is True
+        latents = positions.latents(state_of(asked), QUICK_STEPS if quick else None)
         scale = whole(asked, "scale", 1, 2, 1)
         if not (page := text(asked, "page", "")):
             image = enlarged(painter.strip(latents), scale)
@@ -130,7 +131,8 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
         first = whole(asked, "first", 0, positions.sliders - 1, 0)
         count = whole(asked, "count", 1, positions.sliders, positions.sliders)
         sliders = range(first, min(first + count, positions.sliders))
-        painted = explorer.ends_png(state_of(asked), sliders, page, turn)
+        hold = asked.get("hold") is True
+        painted = explorer.ends_png(state_of(asked), sliders, page, turn, hold)
         return Response(painted, mimetype="image/png")
 
     @app.post("/api/draw")
@@ -157,7 +159,7 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
 
     @app.post("/api/portable")
     def portable() -> Response:
-        return jsonify(state=as_json(positions.portable(state_of(body()))))
+        return jsonify(state=as_json(explorer.portable(state_of(body()))))
 
     @app.post("/api/walk.gif")
     def walk() -> Response:
@@ -287,7 +289,7 @@ def explore(
 
     latents: the posterior means [N, z] of `store`'s strips, in its order. Without store or
     latents the page has no real strips. folder: where component_names.json is kept. prior: where
-    new strips come from, and what finishes unfinished ones; see `service.Prior`.
+    new strips come from, and what finishes unfinished ones; see `states.Prior`.
     """
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a full queue is no news here
     explorer = Explorer(loaded, space, store, latents, folder, sliders, prior)

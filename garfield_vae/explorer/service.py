@@ -4,12 +4,13 @@ strips, and the prior. server.py puts it behind HTTP."""
 import base64
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -18,12 +19,13 @@ from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels, is_empty, join_panels
 from garfield_vae.data.store import PanelStore
 from garfield_vae.explorer.component_names import ComponentNames, suggested_name
-from garfield_vae.explorer.renderer import Painter
+from garfield_vae.explorer.renderer import OnPaintersThread, Painter
 from garfield_vae.explorer.states import (
     LIMIT,
     MAX_TEMPERATURE,
     BadRequest,
     Positions,
+    Prior,
     State,
     as_json,
     between,
@@ -37,23 +39,11 @@ if TYPE_CHECKING:  # it brings Lightning, which takes seconds, for a name in an 
 
 ENDS = 3.0  # standard deviations that the small pictures show
 SMALL = 160  # their width in pixels
+QUICK_STEPS = 2  # of the prior, while a slider is dragged: hardly to be told from all of them
 CANDIDATES = 6  # samples of which the sharpest is the strip that the page opens on
 SAMPLES_ON_MAP = 300  # where there are no strips
 HOLD = 0.8  # seconds that an animation rests at its ends
 JOBS_REMEMBERED = 64
-
-
-class Prior(Protocol):
-    """A learned density over latents, in latent units, float32."""
-
-    def sample(self, n: int, seed: int) -> np.ndarray:
-        """New latents [n, z]."""
-
-    def refine(self, latent: np.ndarray, held: Sequence[int]) -> np.ndarray:
-        """A likely latent [z] near `latent` [z]; the coordinates of the components `held` stay."""
-
-    def complete(self, latent: np.ndarray, panels: Sequence[int], seed: int) -> np.ndarray:
-        """`latent` [z] with the given panels, counted from 0, drawn anew to fit the others."""
 
 
 class Explorer:
@@ -72,11 +62,10 @@ class Explorer:
         prior: Prior | None = None,
     ):
         self.store = store if latents is not None else None
-        self.prior = prior
         self.painter = Painter(loaded.model)
+        self.prior = prior and OnPaintersThread(self.painter, prior)
         names = store.names if self.store else ()
-        sample = prior and (lambda n, seed: self.painter.run(prior.sample, n, seed))
-        self.positions = Positions(space, sliders, names, latents, sample)
+        self.positions = Positions(space, sliders, names, latents, self.prior)
         self.names = ComponentNames(folder)
         self.title = folder.resolve().name
         self.suggestions: list[str] = []
@@ -163,24 +152,30 @@ class Explorer:
     # -----------------------------------------------------------------------------------------
     # Pictures of several strips
 
-    def ends_png(self, state: State, sliders: range, page: str = "", turn: int = 0) -> bytes:
+    def ends_png(
+        self, state: State, sliders: range, page: str = "", turn: int = 0, hold: bool = False
+    ) -> bytes:
         """A strip with one slider at −3 and at 3, the others as they are: two columns, a row for
-        each of `sliders`. Raises Superseded as `Painter.strip` does."""
-        strips = self._strips_at_ends(state, sliders, page, turn)
+        each of `sliders`. With `hold`, the slider is held there. Raises Superseded as
+        `Painter.strip` does."""
+        strips = self._strips_at_ends(state, sliders, page, turn, hold)
         gutter = (strips.shape[1] - self.panel_size[0]) // 2
         strips = strips[:, gutter:-gutter, gutter:-gutter]
         return png_bytes(sheet(strips, columns=2, width=SMALL, margin=0))
 
     def _strips_at_ends(
-        self, state: State, sliders: range, page: str = "", turn: int = 0
+        self, state: State, sliders: range, page: str = "", turn: int = 0, hold: bool = False
     ) -> np.ndarray:
-        latents = []
-        for slider in sliders:
-            for end in (-ENDS, ENDS):
-                knobs = state.knobs.copy()
-                knobs[slider] = end
-                latents.append(self.positions.latents(State(knobs, state.panels, state.base)))
-        return np.stack(list(self.painter.strips(np.stack(latents), page, turn)))
+        def latents() -> Iterator[np.ndarray]:
+            for slider in sliders:
+                held = tuple(sorted({*state.held, slider})) if hold else state.held
+                for end in (-ENDS, ENDS):
+                    knobs = state.knobs.copy()
+                    knobs[slider] = end
+                    at_end = replace(state, knobs=knobs, held=held)
+                    yield self.positions.latents(at_end, QUICK_STEPS)
+
+        return np.stack(list(self.painter.strips(latents(), page, turn)))
 
     def suggest_names(self) -> list[str]:
         """A name a slider, by what its ends do to the mean strip."""
@@ -198,7 +193,7 @@ class Explorer:
     def walk(self, a: State, b: State, frames: int, seconds: float, job: str = "") -> bytes:
         """An endless GIF from a to b and back; `progress[job]` says how much is painted."""
         steps = np.linspace(0, 1, frames)
-        latents = np.stack([self.positions.latents(between(a, b, t)) for t in steps])
+        latents = (self.positions.latents(between(a, b, t)) for t in steps)
         strips = []
         try:
             for strip in self.painter.strips(latents):
@@ -215,22 +210,28 @@ class Explorer:
 
     def refine(self, state: State, held: Sequence[int]) -> State:
         """The strip, moved to where the prior finds it likely; the sliders `held` stay."""
-        latent = self._whole(state)
-        return self._moved(state, self._ask_prior().refine, latent, held, label="cleared up")
+        latent = self._whole(replace(state, held=()))
+        refined = self._ask_prior().refine(latent[None], held)[0]
+        return self._moved(state, refined, "cleared up")
 
     def complete(self, state: State, panels: Sequence[int], seed: int) -> State:
         """The strip with some panels drawn anew, to fit the others."""
         which = " and ".join(str(panel + 1) for panel in panels)
-        latent, label = self._whole(state), f"panel {which} drawn anew"
-        return self._moved(state, self._ask_prior().complete, latent, panels, seed, label=label)
+        drawn = self._ask_prior().complete(self._whole(state), panels, seed)
+        return self._moved(state, drawn, f"panel {which} drawn anew")
+
+    def portable(self, state: State) -> State:
+        """The same strip with its numbers in it, for a place that has neither strips nor prior."""
+        if state.held and self.prior:
+            state = self._moved(state, self._whole(state), "cleared up")
+        return self.positions.portable(state)
 
     def _whole(self, state: State) -> np.ndarray:
         """The latent of the strip, as if no panel had been moved alone."""
-        return self.positions.latents(State(state.knobs, 0 * state.panels, state.base))[0]
+        return self.positions.latents(replace(state, panels=0 * state.panels))[0]
 
-    def _moved(self, state: State, work, *arguments, label: str) -> State:
-        moved = self.positions.of_latent(self.painter.run(work, *arguments), label)
-        return State(moved.knobs, state.panels, moved.base)
+    def _moved(self, state: State, latent: np.ndarray, label: str) -> State:
+        return replace(self.positions.of_latent(latent, label), panels=state.panels)
 
     def _ask_prior(self) -> Prior:
         if self.prior is None:

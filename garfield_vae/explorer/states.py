@@ -1,11 +1,13 @@
 """What a person can set on the page, as plain data, and the latents it stands for.
 
-A state has three parts:
+A state has four parts:
 
     knobs   [k]      the sliders: the first k principal components, in standard deviations
     panels  [3, k]   added to the knobs in one panel only
     base             what the sliders do not show: a weighted list of sources, each of which
                      stands for the part of one latent outside the first k components
+    held             numbers of sliders that stay as they are set, while the latent prior makes the
+                     rest of the strip fit them; if there are none, nothing is changed
 
 A source is a short text, so that a whole state fits in a link:
 
@@ -14,7 +16,8 @@ A source is a short text, so that a whole state fits in a link:
     given:BASE64           the numbers themselves (16-bit floats), for any other latent
     given:BASE64:LABEL     the same, with a text that says where they come from
 
-A point between two states is a state again: knobs and panels are mixed, the bases' weights too.
+A point between two states is a state again: knobs and panels are mixed, the bases' weights too,
+and what one of them holds is held.
 static/state.js does the same in the browser; tests/explorer/state_cases.json holds for both.
 """
 
@@ -23,9 +26,10 @@ import binascii
 import hashlib
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 
@@ -43,6 +47,22 @@ LONGEST_LABEL = 80  # letters
 DIGITS = 3  # of a knob in a link; what rounding takes away stays in the base
 
 
+class Prior(Protocol):
+    """A learned density over latents, in latent units, float32."""
+
+    def sample(self, n: int, seed: int) -> np.ndarray:
+        """New latents [n, z]."""
+
+    def refine(
+        self, latents: np.ndarray, held: Sequence[int], steps: int | None = None
+    ) -> np.ndarray:
+        """Likely latents [N, z] near others; the coordinates of the components `held` stay. Fewer
+        steps are faster and less exact."""
+
+    def complete(self, latent: np.ndarray, panels: Sequence[int], seed: int) -> np.ndarray:
+        """`latent` [z] with the given panels, counted from 0, drawn anew to fit the others."""
+
+
 class BadRequest(UserError):
     """A request that says something the explorer cannot mean; its text goes back to the page."""
 
@@ -52,6 +72,7 @@ class State:
     knobs: np.ndarray  # [k]
     panels: np.ndarray  # [3, k]
     base: tuple[tuple[float, str], ...] = ()
+    held: tuple[int, ...] = ()
 
 
 class Positions:
@@ -59,7 +80,8 @@ class Positions:
 
     space: the fitted latent space. sliders: how many components are shown, k.
     names, latents: the strips of the panel store, and their posterior means [N, z] (a memory map).
-    sample: (n, seed) → new latents [n, z]; without it, draws from the space's kernel density.
+    prior: where new latents come from, and what fits strips to their held sliders. Without it,
+    samples are drawn from the space's kernel density, and nothing is held.
     """
 
     def __init__(
@@ -68,7 +90,7 @@ class Positions:
         sliders: int,
         names: Sequence[str] = (),
         latents: np.ndarray | None = None,
-        sample: Callable[[int, int], np.ndarray] | None = None,
+        prior: Prior | None = None,
     ):
         self.space = space
         self.sliders = min(sliders, len(space.std))
@@ -77,7 +99,8 @@ class Positions:
         self.index = {name: index for index, name in enumerate(self.names)}
         digest = hashlib.sha256(space.mean.tobytes() + space.components.tobytes())
         self.fingerprint = digest.hexdigest()[:12]  # a link of another model is known by it
-        self._sample = sample or self._kernel_density
+        self.prior = prior
+        self._sample = prior.sample if prior else self._kernel_density
         self._residual = lru_cache(maxsize=64)(self._find_residual)
         self.sampled = lru_cache(maxsize=64)(lambda seed: self._sample(1, seed)[0])
         self._squared_norms: np.ndarray | None = None
@@ -98,7 +121,16 @@ class Positions:
         base = value.get("base", [])
         if not isinstance(base, list) or len(base) > MAX_SOURCES:
             raise BadRequest(f"base is a list of at most {MAX_SOURCES} pairs of weight and source")
-        return State(knobs, panels, tuple(self._weighted_source(pair) for pair in base))
+        held = value.get("held", [])
+        if not isinstance(held, list) or any(
+            isinstance(slider, bool)
+            or not isinstance(slider, int)
+            or not 0 <= slider < self.sliders
+            for slider in held
+        ):
+            raise BadRequest(f"held is a list of whole numbers from 0 to {self.sliders - 1}")
+        sources = tuple(self._weighted_source(pair) for pair in base)
+        return State(knobs, panels, sources, tuple(sorted(set(held))))
 
     def _weighted_source(self, pair: object) -> tuple[float, str]:
         if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[1], str):
@@ -107,13 +139,18 @@ class Positions:
         self._residual(pair[1])  # refuses what is no source, now rather than while painting
         return weight, pair[1]
 
-    def latents(self, state: State) -> np.ndarray:
-        """[3, z]: the latent that each panel is painted from."""
+    def latents(self, state: State, steps: int | None = None) -> np.ndarray:
+        """[3, z]: the latent that each panel is painted from. `steps` of the prior's, where sliders
+        are held."""
         residual = np.zeros(len(self.space.mean), np.float32)
         for weight, source in state.base:
             residual += weight * self._residual(source)
         coordinates = np.clip(state.knobs + state.panels, -LIMIT, LIMIT)
-        return self.space.latents(coordinates, residual).astype(np.float32)
+        latents = self.space.latents(coordinates, residual).astype(np.float32)
+        if not (state.held and self.prior):
+            return latents
+        different, which = np.unique(latents, axis=0, return_inverse=True)
+        return self.prior.refine(different, state.held, steps)[which.reshape(-1)]
 
     def _split(self, latent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """A latent [z] → knobs [k], rounded and clamped, and all that they leave out [z]."""
@@ -142,7 +179,7 @@ class Positions:
                 label = f"strip {rest}" if kind == "strip" else f"sample {rest.partition(':')[0]}"
                 source = self._given(self._residual(source), label)
             base.append((weight, source))
-        return State(state.knobs, state.panels, tuple(base))
+        return State(state.knobs, state.panels, tuple(base), state.held)
 
     def find(self, text: str) -> str:
         """The name of the store's strip that a text stands for. Raises BadRequest for none."""
@@ -212,6 +249,7 @@ def between(a: State, b: State, t: float) -> State:
         ((1 - t) * a.knobs + t * b.knobs).astype(np.float32),
         ((1 - t) * a.panels + t * b.panels).astype(np.float32),
         tuple((weight, source) for source, weight in kept if round(weight, 6)),
+        tuple(sorted({*a.held, *b.held})),
     )
 
 
@@ -221,6 +259,7 @@ def as_json(state: State) -> dict:
         "knobs": [round(float(v), 6) for v in state.knobs],
         "panels": [[round(float(v), 6) for v in row] for row in state.panels],
         "base": [[weight, source] for weight, source in state.base],
+        "held": list(state.held),
     }
 
 

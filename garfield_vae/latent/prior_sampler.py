@@ -26,17 +26,19 @@ class PriorSampler:
         latents = self.prior.sample(n, self.steps, temperature=temperature, generator=seeded(seed))
         return to_numpy(latents)
 
-    def refine(self, latents: np.ndarray, held: Sequence[int] = (), seed: int = 0) -> np.ndarray:
-        """Latents [N, z] or [z], pulled onto what the prior finds likely. Along the components
-        `held` they stay where they are."""
+    def refine(
+        self, latents: np.ndarray, held: Sequence[int] = (), steps: int | None = None, seed: int = 0
+    ) -> np.ndarray:
+        """Latents [N, z], pulled onto what the prior finds likely. Along the components `held`
+        they stay where they are."""
         directions = self.components[list(held)] if len(held) else None
         refined = self.prior.refine(
-            self.tensor(np.atleast_2d(latents)),
+            self.tensor(latents),
             held=directions,
-            steps=self.steps,
+            steps=steps or self.steps,
             generator=seeded(seed),
         )
-        return to_numpy(refined).reshape(latents.shape)
+        return to_numpy(refined)
 
     def complete(self, latents: np.ndarray, panels: Sequence[int], seed: int) -> np.ndarray:
         """Latents [N, z] or [z], with the given panels, counted from 0, drawn anew to fit the

@@ -202,6 +202,12 @@ def test_minutes_end_a_run_early_with_all_that_a_run_leaves(train):
     assert load_run(Path("logs/short")).model.config["z_dim"] == 16
 
 
+def test_a_run_without_time_is_refused(train):
+    with pytest.raises(UserError, match="--minutes 0 trains no VAE"):
+        train("--minutes", "0", "--run_name", "none")
+    assert not Path("logs/none").exists()
+
+
 def test_a_beta_that_is_far_too_high_is_reported_with_the_calibrated_one(train, capsys):
     assert train("--epochs", "6", "--beta", "100", "--lr", "0.01") == 0
     printed = capsys.readouterr().out

@@ -41,6 +41,7 @@ test("a link holds a whole state, whatever letters its strips' names have", () =
     knobs: [0.5, 0, -1.25],
     panels: [[0, 0, 0], [0, 2.5, 0], [0, 0, 0]],
     base: [[0.75, "strip:a|b & c=d #1 100 % “ü”*2"], [0.25, "given:AAAAAAAA:strip 1985-03-12"]],
+    held: [0, 2],
   };
   const other = State.mean(info);
   const hash = State.toHash(state, info, {
@@ -59,6 +60,15 @@ test("a link is refused with an error when it is damaged", () => {
   }
   assert.equal(State.fromHash("#", info), null);
   assert.equal(State.fromHash("#v=1&m=another", info).sameModel, false);
+});
+
+test("what is held is what was turned, and what the strip that was set out from holds", () => {
+  const origin = { ...State.mean(info), knobs: [1, 1, 1], held: [2] };
+  assert.deepEqual(State.holding(origin, origin).held, [2]);
+  const turned = State.turned(origin, null, 0, 2, 4);
+  assert.deepEqual(State.holding(turned, origin).held, [0, 2]);
+  assert.deepEqual(State.holding(State.turned(turned, null, 0, 1, 4), origin).held, [2]);
+  assert.deepEqual(State.holding(State.turned(origin, 1, 1, 0, 4), origin).held, [1, 2]);
 });
 
 test("turning a slider leaves the state it began with as it was", () => {

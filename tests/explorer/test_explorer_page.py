@@ -699,7 +699,7 @@ def test_an_animation_says_how_much_of_it_is_painted(page, explorer):
     def wait_in_the_middle(strips=explorer.painter.strips):
         def painted(*arguments):
             for number, strip in enumerate(strips(*arguments)):
-                if number == 12 and len(arguments[0]) == 24:
+                if number == 12 and len(arguments) == 1:  # of 24; ends are asked for by a page
                     reached.set()
                     go_on.wait(60)
                 yield strip
@@ -767,15 +767,42 @@ def test_a_slider_is_played_from_end_to_end_and_can_be_saved(page):
 
 
 @pytest.fixture(scope="module")
-def prior_address(tmp_path_factory):
-    explorer = make_explorer(tmp_path_factory.mktemp("prior"), with_prior=True)
-    with served(explorer) as address:
+def with_prior(tmp_path_factory):
+    return make_explorer(tmp_path_factory.mktemp("prior"), with_prior=True)
+
+
+@pytest.fixture(scope="module")
+def prior_address(with_prior):
+    with served(with_prior) as address:
         yield address
 
 
 def test_without_a_prior_nothing_offers_to_clear_up_or_to_draw_anew(page):
     expect(page.locator("#refine")).to_be_hidden()
+    expect(page.locator("#follow")).to_be_hidden()
     expect(page.locator("#redraw")).to_be_hidden()
+
+
+def test_the_rest_of_a_strip_follows_a_slider_unless_it_is_told_not_to(
+    context, prior_address, with_prior
+):
+    page = opened(context, prior_address)
+    start, before = start_of(with_prior), shown(page)
+    drag(page, 2, 2.5)
+    turned = start | {"knobs": knobs(page)}
+    follows, alone = (rendered(with_prior, turned | {"held": held}) for held in ([1], []))
+    assert np.abs(follows.astype(int) - alone).max() > 10
+    assert_same_picture(shown(page), follows)
+    page.reload()  # the address holds what is held
+    settle(page)
+    assert_same_picture(shown(page), follows)
+    page.uncheck("#follow")
+    assert_same_picture(shown(page), alone)
+    page.keyboard.press("z")
+    assert_same_picture(shown(page), follows)
+    page.keyboard.press("0")
+    assert_same_picture(shown(page), before)
+    assert page.complaints == []
 
 
 def test_a_strip_is_cleared_up_and_what_was_turned_stays(context, prior_address):

@@ -3,6 +3,7 @@
 import datetime
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -62,6 +63,7 @@ def test_a_state_between_two_is_what_the_cases_say_that_hold_for_the_page_too(th
     assert [source for _, source in found["base"]] == [source for _, source in expected["base"]]
     weights, wanted = ([weight for weight, _ in state["base"]] for state in (found, expected))
     assert weights == pytest.approx(wanted, abs=1e-6)
+    assert found["held"] == expected["held"]
     for name in ("knobs", "panels"):
         np.testing.assert_allclose(found[name], expected[name], atol=1e-6)
 
@@ -198,7 +200,7 @@ def test_packed_numbers_of_another_model_are_refused():
 def test_a_portable_state_names_nothing_that_another_place_may_lack(positions):
     mixed = between(positions.of_strip("strip-03"), positions.of_draw(5, 1.0), 0.25)
     portable = positions.portable(mixed)
-    elsewhere = Positions(positions.space, K, sample=lambda n, seed: 1 / 0)
+    elsewhere = Positions(positions.space, K, prior=SimpleNamespace(sample=lambda n, seed: 1 / 0))
     again = elsewhere.parse(json.loads(json.dumps(as_json(portable))))
     np.testing.assert_allclose(
         elsewhere.latents(again), positions.latents(mixed), rtol=2e-3, atol=2e-3
@@ -208,7 +210,8 @@ def test_a_portable_state_names_nothing_that_another_place_may_lack(positions):
 
 def test_samples_come_from_the_prior_that_is_given(positions):
     drawn = np.arange(Z, dtype=np.float32)
-    given = Positions(positions.space, K, sample=lambda n, seed: np.tile(drawn * seed, (n, 1)))
+    prior = SimpleNamespace(sample=lambda n, seed: np.tile(drawn * seed, (n, 1)))
+    given = Positions(positions.space, K, prior=prior)
     np.testing.assert_allclose(given.latents(given.of_draw(2, 1.0))[0], 2 * drawn, atol=1e-3)
     half = (2 * drawn + positions.space.mean) / 2  # a temperature of 0.5: halfway to the mean
     np.testing.assert_allclose(given.latents(given.of_draw(2, 0.5))[0], half, atol=1e-3)

@@ -60,6 +60,20 @@ def weights(run: Path, name: str = "prior-last") -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)["state_dict"]
 
 
+def test_with_no_minutes_the_vae_stays_as_it_is_and_its_prior_is_trained(run, capsys):
+    last = run / "checkpoints" / "last.ckpt"
+    before = last.read_bytes()
+    more = ("--epochs", "1000", "--minutes", "0")
+    assert with_prior(run, *more) == 0
+    assert (run / "checkpoints" / "prior.ckpt").is_file()
+    capsys.readouterr()
+    assert with_prior(run, *more) == 0
+    assert "nothing left to do: the VAE stays as it is with --minutes 0, and its prior is done" in (
+        capsys.readouterr().out
+    )
+    assert last.read_bytes() == before
+
+
 def test_a_finished_vae_gets_a_prior_its_curves_and_its_pictures(run, capsys):
     assert with_prior(run) == 0
     assert (run / "checkpoints" / "prior.ckpt").is_file()

@@ -154,7 +154,7 @@ class OfflineBackend {
   }
 
   // One after the other, so that a drag in the meantime is painted between, and ends it.
-  async ends(state, draw) {
+  async ends(state, hold, draw) {
     const { info, gutter } = this.#model;
     const turn = this.#turn;
     for (let slider = 0; slider < info.sliders.length; slider++) {
@@ -175,7 +175,7 @@ class OfflineBackend {
     const { knobs } = this.#sample(seed, temperature);
     const zeros = () => knobs.map(() => 0);
     return { knobs, panels: Array.from({ length: PANELS }, zeros),
-      base: [[1, `seed:${seed}:${temperature}`]] };
+      base: [[1, `seed:${seed}:${temperature}`]], held: [] };
   }
 
   async suggestions() { return this.#model.suggestions; }

@@ -55,8 +55,9 @@ export class Backend {
   info() { return this.#ask("api/info").then(json); }
 
   // The newest call of a page wins: an older one that still waits is given up by the server.
-  async live(state) {
-    const asked = { state, page: this.#page, turn: ++this.#turn };
+  // A quick one is nearly as good, where sliders are held.
+  async live(state, quick) {
+    const asked = { state, quick, page: this.#page, turn: ++this.#turn };
     return createImageBitmap(await (await this.#post("api/picture", asked)).blob());
   }
 
@@ -64,8 +65,8 @@ export class Backend {
 
   // What the ends of each slider do to a strip: draw(slider, side, picture, x, y, width, height)
   // for both sides, 0 and 1, of each. Given up when the page asks for another picture.
-  async ends(state, draw) {
-    const asked = { state, page: this.#page, turn: this.#turn, count: ENDS_AT_ONCE };
+  async ends(state, hold, draw) {
+    const asked = { state, hold, page: this.#page, turn: this.#turn, count: ENDS_AT_ONCE };
     for (let first = 0; first < state.knobs.length; first += ENDS_AT_ONCE) {
       const answer = await this.#post("api/ends.png", { ...asked, first }, 10 * PATIENCE);
       const picture = await createImageBitmap(await answer.blob());

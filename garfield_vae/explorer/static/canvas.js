@@ -1,6 +1,7 @@
 // The strip's canvas. One picture is under way at a time, and when it has come the newest state is
 // next: those between are never asked for, so a drag does not queue up behind itself.
 
+const REST = 120; // milliseconds after which a drag has stopped
 const RETRY = 1500; // milliseconds until a server that is gone is asked again
 
 // A picture from a Blob or an address, ready to be drawn.
@@ -26,7 +27,7 @@ export function drawSmall(canvas, picture, width = 320) {
 }
 
 export class StripCanvas {
-  #canvas; #figure; #backend; #wanted = null; #working = false; #awaited = 0;
+  #canvas; #figure; #backend; #wanted = null; #working = false; #awaited = 0; #wake = null;
 
   // failed(error, state) is told of what went wrong, settled(state) when the newest is painted.
   constructor(canvas, backend, { failed, settled }) {
@@ -39,6 +40,7 @@ export class StripCanvas {
 
   show(state) {
     this.#wanted = state;
+    this.#wake?.();
     this.#busy(true);
     if (!this.#working) this.#work();
   }
@@ -64,8 +66,12 @@ export class StripCanvas {
     while (this.#wanted) {
       const state = this.#wanted;
       this.#wanted = null;
+      const quick = state.held.length > 0;
       try {
-        this.#draw(await this.#backend.live(state));
+        this.#draw(await this.#backend.live(state, quick));
+        if (quick && !this.#wanted) await this.#rest();
+        if (this.#wanted) continue;
+        if (quick) this.#draw(await this.#backend.live(state, false));
         if (this.#wanted) continue;
         this.#busy(false);
         this.settled(state);
@@ -79,6 +85,14 @@ export class StripCanvas {
     }
     this.#busy(false);
     this.#working = false;
+  }
+
+  // Until no newer state has been wanted for a moment.
+  #rest() {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+      setTimeout(resolve, REST);
+    });
   }
 
   #draw(picture) {

@@ -63,6 +63,7 @@ export function listen(page) {
     if (target.files.length) loadJson(page, target.files[0]);
     target.value = "";
   });
+  byId("follow").addEventListener("change", () => page.follow());
   byId("panels").addEventListener("change", ({ target }) => {
     page.choosePanel(target.value === "all" ? null : Number(target.value));
   });

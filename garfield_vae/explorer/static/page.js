@@ -91,15 +91,32 @@ class Page {
 
   turn(index, value) {
     this.walk.stop();
-    this.move(State.turned(this.state, this.panel, index, value, this.info.limit));
+    this.move(this.turned(this.state, index, value));
+  }
+
+  // A state with a slider turned, and held if the rest is to follow.
+  turned(state, index, value) {
+    return this.held(State.turned(state, this.panel, index, value, this.info.limit));
+  }
+
+  get holds() { return this.info.can.includes("refine") && byId("follow").checked; }
+
+  held(state) { return this.holds ? State.holding(state, this.origin) : { ...state, held: [] }; }
+
+  // The rest follows what is turned, or stays as it is, from now on.
+  follow() {
+    this.walk.stop();
+    this.move(this.held(this.state));
+    this.ended = null;
+    this.commit();
   }
 
   moveTo(x, y) {
     this.walk.stop();
     const { limit } = this.info;
-    const first = State.turned(this.state, this.panel, 0, State.clamp(x, -limit, limit), limit);
+    const first = this.turned(this.state, 0, State.clamp(x, -limit, limit));
     this.move(this.state.knobs.length === 1 ? first
-      : State.turned(first, this.panel, 1, State.clamp(y, -limit, limit), limit));
+      : this.turned(first, 1, State.clamp(y, -limit, limit)));
   }
 
   commit() {
@@ -153,7 +170,7 @@ class Page {
   async showEnds(state) {
     if (State.same(state, this.ended)) return;
     try {
-      await this.backend.ends(state, (...end) => this.sliders.drawEnd(...end));
+      await this.backend.ends(state, this.holds, (...end) => this.sliders.drawEnd(...end));
       this.ended = state;
       await this.suggestNames();
     } catch {
@@ -239,22 +256,28 @@ class Page {
     if (!drawn) return;
     const first = Math.max(1, Math.floor(Number(byId("first").value)) || 1);
     const free = (index) => index < first && !this.sliders.locks.has(index);
-    this.jump({
+    const mixed = {
       knobs: this.state.knobs.map((knob, i) => (free(i) ? drawn.knobs[i] : knob)),
       panels: this.state.panels.map((row) => row.map((shift, i) => (free(i) ? 0 : shift))),
       base: byId("rest").checked ? drawn.base : this.state.base,
-    });
+      held: [],
+    };
+    // Sliders of one strip on the rest of another: what is not the rest's own is held.
+    const owner = byId("rest").checked ? drawn : this.state;
+    this.jump(this.holds ? State.holding(mixed, { ...owner, held: [] }) : mixed);
   }
 
   // Back to the strip that the sliders set out from; locked ones stay.
   reset() {
-    const back = (row, home) => row.map((v, i) => (this.sliders.locks.has(i) ? v : home[i]));
+    const home = (row, from) => row.map((v, i) => (this.sliders.locks.has(i) ? v : from[i]));
     const { origin, state } = this;
-    this.jump({
-      knobs: back(state.knobs, origin.knobs),
-      panels: state.panels.map((row, panel) => back(row, origin.panels[panel])),
+    const back = {
+      knobs: home(state.knobs, origin.knobs),
+      panels: state.panels.map((row, panel) => home(row, origin.panels[panel])),
       base: origin.base,
-    }, origin);
+      held: [],
+    };
+    this.jump(this.held(back), origin);
   }
 
   average() { this.jump(State.mean(this.info)); }
@@ -288,9 +311,9 @@ class Page {
     this.walk.stop();
     if (playing && this.walking === index) return;
     this.walking = index;
-    const { ends, limit } = this.info;
+    const { ends } = this.info;
     for (const [which, value] of [["b", ends], ["a", -ends]]) {
-      this.#pinState(which, State.turned(this.state, this.panel, index, value, limit));
+      this.#pinState(which, this.turned(this.state, index, value));
     }
     this.walk.toggle();
   }
@@ -378,7 +401,7 @@ async function fill(backend) {
   byId("seed").max = info.seeds ?? 999999999;
   byId("gif").hidden = !can("gif");
   byId("rest-label").hidden = !can("detail");
-  byId("refine").hidden = !can("refine");
+  byId("refine").hidden = byId("follow-label").hidden = !can("refine");
   byId("redraw").hidden = !can("complete");
   for (const only of document.querySelectorAll("[data-needs]")) only.hidden = !can(only.dataset.needs);
   document.title = `${info.title} · strip explorer`;

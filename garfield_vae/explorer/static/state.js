@@ -1,6 +1,7 @@
 // A state of the page, as in states.py: knobs [k] in standard deviations, panels [3][k] added in one
-// panel only, and the base, [[weight, source], …]: what the sliders do not show. Nothing here
-// touches the page; states are never changed in place.
+// panel only, the base, [[weight, source], …]: what the sliders do not show, and held, the sliders
+// that stay while the prior makes the rest of the strip fit them. Nothing here touches the page;
+// states are never changed in place.
 
 const VERSION = "1";
 const DIGITS = 3;
@@ -14,7 +15,7 @@ export const replaced = (list, index, value) => list.map((old, i) => (i === inde
 
 export function mean(info) {
   const zeros = () => info.sliders.map(() => 0);
-  return { knobs: zeros(), panels: Array.from({ length: info.panels }, zeros), base: [] };
+  return { knobs: zeros(), panels: Array.from({ length: info.panels }, zeros), base: [], held: [] };
 }
 
 // What a panel's sliders show: `panel` is a number, or null for the whole strip.
@@ -27,6 +28,15 @@ export function turned(state, panel, index, value, limit) {
   if (panel === null) return { ...state, knobs: replaced(state.knobs, index, round(value)) };
   const shift = round(clamp(value, -limit, limit) - state.knobs[index]);
   return { ...state, panels: replaced(state.panels, panel, replaced(state.panels[panel], index, shift)) };
+}
+
+const inOrder = (sliders) => [...new Set(sliders)].sort((a, b) => a - b);
+
+// A state that holds the sliders which are not where they were in the strip that was set out from.
+export function holding(state, origin) {
+  const turned = state.knobs.flatMap((knob, i) => (knob !== origin.knobs[i]
+    || state.panels.some((row, panel) => row[i] !== origin.panels[panel][i]) ? [i] : []));
+  return { ...state, held: inOrder([...origin.held, ...turned]) };
 }
 
 export function between(a, b, t) {
@@ -44,6 +54,7 @@ export function between(a, b, t) {
     base: [...base].map(([source, weight]) => [round(weight, 6), source])
       .filter(([weight]) => weight !== 0)
       .sort((x, y) => Math.abs(y[0]) - Math.abs(x[0])).slice(0, MAX_SOURCES),
+    held: inOrder([...a.held, ...b.held]),
   };
 }
 
@@ -62,7 +73,7 @@ export function checked(value, info) {
     if (!list.every(Number.isFinite)) throw new Error("it has something that is no number");
     return list.map((number) => round(clamp(number, -limit, limit), 6));
   };
-  const { knobs, panels, base = [] } = value ?? {};
+  const { knobs, panels, base = [], held = [] } = value ?? {};
   const shifts = panels ?? mean(info).panels;
   if (!Array.isArray(shifts) || shifts.length !== info.panels || !Array.isArray(base)
       || base.length > MAX_SOURCES) throw new Error("it is no strip's state");
@@ -72,14 +83,18 @@ export function checked(value, info) {
       throw new Error("it is no strip's state");
     }
   }
+  if (!Array.isArray(held) || !held.every((i) => Number.isInteger(i) && i in info.sliders)) {
+    throw new Error("it is no strip's state");
+  }
   return {
     knobs: numbers(knobs, info.limit),
     panels: shifts.map((list) => numbers(list, 2 * info.limit)),
     base: base.map(([weight, source]) => [clamp(weight, -info.limit, info.limit), source]),
+    held: inOrder(held),
   };
 }
 
-// --- links: #v=1&k=0.5,,-1.2&p=1:3:0.8&from=1*strip:1985-03-12 -----------------------------------
+// --- links: #v=1&k=0.5,,-1.2&p=1:3:0.8&from=1*strip:1985-03-12&hold=0,2 -----------------------------------
 
 function pack(state) {
   const number = (value) => (value === 0 ? "" : String(round(value, 6)));
@@ -90,10 +105,11 @@ function pack(state) {
     p: shifts.join(","),
     from: state.base.map(([weight, source]) =>
       `${number(weight)}*${source.replace(/[%|]/g, encodeURIComponent)}`).join("|"),
+    hold: state.held.join(","),
   };
 }
 
-function unpack({ k, p, from }, info) {
+function unpack({ k, p, from, hold }, info) {
   const state = mean(info);
   (k ?? "").split(",").forEach((text, i) => { if (text) state.knobs[i] = Number(text); });
   for (const shift of (p ?? "").split(",").filter(Boolean)) {
@@ -105,6 +121,7 @@ function unpack({ k, p, from }, info) {
     const star = entry.indexOf("*");
     return [Number(entry.slice(0, star)), decodeURIComponent(entry.slice(star + 1))];
   });
+  state.held = (hold ?? "").split(",").filter(Boolean).map(Number);
   return checked(state, info);
 }
 

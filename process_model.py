@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             encoded = encoded_strips(run.model, run.checkpoint, folder, store)
             space, means, strips = encoded.space, encoded.means, f"{len(store):,}"
-        prior = load_prior_sampler(run, space, options.steps)
+        prior = load_prior_sampler(run, space, options.steps, options.guidance)
         shown = min(options.components, len(space.std))
         print(
             f"latents     {strips} strips; {shown} components explain "

@@ -38,7 +38,7 @@ from garfield_vae.latent.files import LATENT, file_digest, read_space
 from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
-from garfield_vae.model.prior import STEPS, LatentPrior, worth_using
+from garfield_vae.model.prior import GUIDANCE, STEPS, LatentPrior, worth_using
 from garfield_vae.old_formats import convert_checkpoint, convert_weights
 from garfield_vae.run_folder import find_checkpoint
 from garfield_vae.util.errors import UserError
@@ -171,14 +171,14 @@ def load_prior(run: "LoadedModel") -> tuple[LatentPrior, float] | None:
 
 
 def load_prior_sampler(
-    run: "LoadedModel", space: LatentSpace, steps: int = STEPS
+    run: "LoadedModel", space: LatentSpace, steps: int = STEPS, guidance: float = GUIDANCE
 ) -> PriorSampler | None:
     """The latent prior of a model, ready to draw from; None where there is none, or one that
     did not learn enough that holds for strips outside the training set."""
     found = load_prior(run)
     if found is None or not worth_using(found[1]):
         return None
-    return PriorSampler(found[0], space, steps)
+    return PriorSampler(found[0], space, steps, guidance)
 
 
 def load_exported_prior(run: "LoadedModel") -> tuple[LatentPrior, float] | None:

@@ -301,6 +301,15 @@ class ProcessOptions:
         type=whole(1, 1000),
         metavar="N",
     )
+    guidance: float = option(
+        1.5,
+        SAMPLING,
+        "how far the latent prior leads away from the collages that one Gaussian would draw: 1 is "
+        "what it learned, more draws more ordinary, cleaner strips",
+        needs=(USUAL, "--complete", "--explore", "--export_page", "--evaluate"),
+        type=decimal(0, 10),
+        metavar="W",
+    )
     temperature: float = option(
         1.0,
         SAMPLING,

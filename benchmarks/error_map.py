@@ -105,7 +105,7 @@ def drawn(maps: dict[str, np.ndarray]) -> Image.Image:
             axes.set_title(f"panel {panel + 1}: {error.mean():.4f}", fontsize=9)
         if len(maps) > 1:
             row[0].set_ylabel(name, fontsize=9)
-    figure.colorbar(image, ax=grid, label="mean squared error, pixels in [−1, 1]", shrink=0.8)
+    figure.colorbar(image, ax=grid, label="squared error")
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
 

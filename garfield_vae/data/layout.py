@@ -60,9 +60,7 @@ class _Bands:
         self.upright = list(_bands(shares.mean(axis=0), 0.05))
         self.level = list(_bands(shares.mean(axis=1), 0.06))
         self.clear = _apart([band for band in self.upright if band.clear])
-        self.tiers = _apart(
-            [band for band in self.level if band.clear and 0.2 < band.centre < 0.8]
-        )
+        self.tiers = _apart([band for band in self.level if band.clear and 0.2 < band.centre < 0.8])
 
     def support(self, place: float, reach: float = REACH) -> float:
         """What speaks for a gutter near a place, from 0 to 1."""

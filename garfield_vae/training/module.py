@@ -10,12 +10,9 @@ weights as two and then two more.
 """
 
 import time
-from collections.abc import Callable
 
 import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from garfield_vae.checkpoints import OLD_FORMAT, record
 from garfield_vae.cli.options import SCRATCH, TrainOptions
@@ -32,6 +29,7 @@ from garfield_vae.model.elbo import (
 from garfield_vae.model.networks import StripVAE
 from garfield_vae.old_formats import convert_checkpoint
 from garfield_vae.training.augment import augment, augmented_share
+from garfield_vae.training.averaged_module import AveragedModule
 from garfield_vae.training.epoch_sums import FIGURES, EpochSums, statistics
 from garfield_vae.training.optimizer import MuonAdamW
 from garfield_vae.util.errors import UserError
@@ -44,9 +42,7 @@ MUON_LEARNING_RATE = 0.014  # of the hidden convolutions, whatever the width
 DENSE_LEARNING_RATE = 0.005  # of the dense layers, as a share of AdamW's
 WARMUP_STEPS = 50
 DECAY_FROM_STEP = 1000  # the learning rate is constant up to here, and falls from here on
-AVERAGE_GAMMA = 6.94  # the average's width is a tenth of the steps so far (EDM2)
 WEIGHT_DECAY = 0.01
-CLIP_NORM = 1.0
 RUNNING_SHARE = 0.01  # weight of the newest batch in the running distortion that sets auto beta
 
 
@@ -54,7 +50,7 @@ class Diverged(UserError):
     """The loss is NaN or infinite; checkpoints on disk are from before."""
 
 
-class StripModule(LightningModule):
+class StripModule(AveragedModule):
     """Trains a StripVAE by the options, on batches of strips [B, 3, 3, H, W] in [-1, 1].
 
     `vae` is what the optimizer changes; `averaged.module` is the average of its weights, which is
@@ -64,7 +60,7 @@ class StripModule(LightningModule):
     JUDGED_BY = ("validation/distortion", "validation/rate")
 
     def __init__(self, options: TrainOptions):
-        super().__init__()
+        super().__init__(options.seed)
         self.options = options
         self.vae = StripVAE(
             z_dim=options.z_dim,
@@ -73,16 +69,12 @@ class StripModule(LightningModule):
             panel_height=options.panel_height,
             panel_width=options.panel_width,
         )
-        self.averaged = AveragedModel(self.vae, multi_avg_fn=power_average, use_buffers=True)
-        self.averaged.requires_grad_(False)
+        self.average(self.vae)
         self.register_buffer("running_distortion", torch.tensor(float("nan")))
         self.dimensions = 9 * options.panel_height * options.panel_width  # pixel values of a strip
         self.train_sums, self.validation_sums = EpochSums(options.z_dim), EpochSums(options.z_dim)
         self.augmented = 0.0  # share of the training strips that are augmented
         self.keeps_optimizer = True  # false where a checkpoint's is of another kind
-        self.begun = False  # whether it trains, with all of a checkpoint that was to be read
-        # Called before each batch of training and validation: no step is under way then.
-        self.between_batches: Callable[[], None] = lambda: None
 
     @property
     def network(self) -> nn.Module:
@@ -166,12 +158,6 @@ class StripModule(LightningModule):
         """What to try where the peak was too high: half of it, and no more than auto."""
         return min(self.peak_learning_rate() / 2, LEARNING_RATE_PER_WIDTH / self.options.c_hidden)
 
-    def configure_gradient_clipping(
-        self, optimizer: torch.optim.Optimizer, **settings: object
-    ) -> None:
-        # Lightning's own clipping refuses a fused optimizer in mixed precision.
-        torch.nn.utils.clip_grad_norm_(self.vae.parameters(), CLIP_NORM)
-
     # -------------------------------------------------------------------------------- around a step
 
     def on_train_start(self) -> None:
@@ -184,23 +170,13 @@ class StripModule(LightningModule):
             self.augmented = self.options.augment
         self.start_clock()  # a run that goes on in the middle of an epoch never starts that one
 
-    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
-        # All that is random in a step follows from (seed, step, rank) alone, so that a run that
-        # was stopped anywhere goes on as if it had not been.
-        torch.manual_seed(hash((self.options.seed, self.global_step, self.global_rank)) % 2**63)
-
-    def on_before_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Tensor:
-        # Of all of Lightning's hooks the one in which its counters, too, are between two batches.
-        self.between_batches()
-        return batch
-
     def on_train_batch_end(self, outputs: dict, batch: Tensor, batch_idx: int) -> None:
         # All that a step changes, beside the weights, it changes here: a step that an error ended
         # has left nothing behind.
         running_distortion, figures, means = self.of_this_step
         self.running_distortion.copy_(running_distortion)
         self.train_sums.add(figures, means)
-        self.averaged.update_parameters(self.vae)
+        super().on_train_batch_end(outputs, batch, batch_idx)
         self.strips_seen += len(batch)
         self.last_step_ended = time.perf_counter()
 
@@ -313,15 +289,3 @@ def learning_rate_factor(step: int) -> float:
     equation 67.
     """
     return min(1.0, (step + 1) / WARMUP_STEPS) / max(1.0, step / DECAY_FROM_STEP) ** 0.5
-
-
-def power_average(averaged: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
-    """Adds the current weights to the average of those of `steps` earlier steps, in place.
-
-    The power-function EMA of Karras et al. (2024), equation 2. Its length is a fixed share of the
-    run so far instead of a fixed number of steps: a short run forgets its first weights in time,
-    and a long one is averaged over thousands of steps.
-    """
-    newest = 1 - (1 - 1 / (steps + 1.0)) ** (AVERAGE_GAMMA + 1)  # weight of the current ones
-    for mean, value in zip(averaged, current, strict=True):
-        mean.lerp_(value, newest)

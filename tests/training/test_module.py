@@ -12,6 +12,7 @@ from garfield_vae.data.build import build_store
 from garfield_vae.data.panels import to_unit
 from garfield_vae.evaluation.metrics.baselines import mean_image
 from garfield_vae.latent.codec import reconstruct
+from garfield_vae.training.averaged_module import power_average
 from garfield_vae.training.data_module import StripData
 from garfield_vae.training.module import (
     DENSE_LEARNING_RATE,
@@ -19,7 +20,6 @@ from garfield_vae.training.module import (
     StripModule,
     learning_rate_factor,
     parameter_groups,
-    power_average,
 )
 
 SMALL = TrainOptions(

@@ -57,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from garfield_vae.training.module import Diverged
         from garfield_vae.training.prior_run import train_prior
         from garfield_vae.training.processes import is_first
+        from garfield_vae.training.start import start
         from garfield_vae.util.commands import command
 
     training.quieten_lightning()
@@ -66,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if resumed is not None:
         done = training.check_checkpoint(resumed, options)
     module = training.make_module(options)
+    if folder is None:
+        start(module, options)
 
     # -------------------------------------------------------------- 3. strips
     # The first process gathers strips and builds the store at once. In `fit`, one process of every
@@ -92,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not complete:
             trainer = training.make_trainer(options, folder, store, signals, done)
             if first:
-                print_banner(options, folder, store, module, trainer)
+                print_banner(options, folder, store, module, trainer, new)
             if options.compile:
                 module.vae.compile()
             training.fit(trainer, module, data, resumed, signals)
@@ -173,6 +176,7 @@ def read_command_line(
     # What depends on the machine asks torch, which takes seconds to load.
     with loading():
         from garfield_vae.training.processes import check_devices, with_launcher
+        from garfield_vae.training.start import with_start
         from garfield_vae.training.trainer import trains_on_cpu
 
     options = with_launcher(options)
@@ -181,7 +185,7 @@ def read_command_line(
         size = BATCH_ON_CPU if trains_on_cpu(options) else BATCH_ELSEWHERE
         options = replace(options, batch_size=size)
     check_devices(options, trains_on_cpu(options))
-    return options, wanted, folder
+    return options if folder else with_start(options), wanted, folder
 
 
 def continued_options(folder: Path, given: dict[str, Any]) -> TrainOptions:
@@ -194,6 +198,7 @@ def continued_options(folder: Path, given: dict[str, Any]) -> TrainOptions:
 
     before = asdict(read_options(folder))
     fixed = ("z_dim", "c_hidden", "num_blocks", "panel_height", "panel_width", "batch_size", "seed")
+    fixed += ("start_from",)
     for flag in fixed:
         if flag in given and given[flag] != before[flag]:
             raise UserError(
@@ -211,10 +216,16 @@ def continued_options(folder: Path, given: dict[str, Any]) -> TrainOptions:
 
 
 def print_banner(
-    options: TrainOptions, folder: Path, store: PanelStore, module: StripModule, trainer: Trainer
+    options: TrainOptions,
+    folder: Path,
+    store: PanelStore,
+    module: StripModule,
+    trainer: Trainer,
+    new: bool,
 ) -> None:
     from garfield_vae.model.elbo import implied_sigma
     from garfield_vae.run_folder import trained_on
+    from garfield_vae.training.start import described
 
     splits = {split: len(store.split(split)) for split in ("train", "validation", "test")}
     parameters = sum(p.numel() for p in module.vae.parameters())
@@ -229,6 +240,7 @@ def print_banner(
         f"device      {device}, {trainer.precision}"
         + (f", {trainer.world_size} processes" if trainer.world_size > 1 else "")
         + f"\nnetwork     {parameters:,} parameters, {options.z_dim} latent dimensions"
+        + (f"\nstart       {described(options)}" if new else "")
         + "\nstrips      "
         + ", ".join(f"{count:,} {split}" for split, count in splits.items())
         + ("" if trained_on(folder) in (None, store.digest) else "; not those of before")

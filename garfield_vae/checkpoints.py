@@ -2,9 +2,14 @@
 
 A run's folder has checkpoints/best.ckpt and last.ckpt. An exported model has
 
-    model.safetensors   the averaged weights, float32
+    model.safetensors   the averaged weights
     config.json         format, version, the network's sizes, how it was trained
     latent.safetensors  the latent space that samples, walks and sliders need
+    prior.safetensors   the latent prior, if there is one: its network, and the Gaussian that it
+                        starts from where that is not the latent space's own
+
+Numbers are float32. In a compact export those of convolutions are float16, and a dense layer is
+int8 with a scale for each row beside it (`compacted`).
 
 There are no strips in it, and none are needed. Nothing in either can run, whoever made it.
 """
@@ -18,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import torch
 from PIL import Image
 from safetensors import SafetensorError
@@ -32,7 +38,7 @@ from garfield_vae.latent.files import LATENT, file_digest, read_space
 from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
-from garfield_vae.model.prior import STEPS, LatentPrior, worth_using
+from garfield_vae.model.prior import GUIDANCE, STEPS, LatentPrior, worth_using
 from garfield_vae.old_formats import convert_checkpoint, convert_weights
 from garfield_vae.run_folder import find_checkpoint
 from garfield_vae.util.errors import UserError
@@ -165,14 +171,14 @@ def load_prior(run: "LoadedModel") -> tuple[LatentPrior, float] | None:
 
 
 def load_prior_sampler(
-    run: "LoadedModel", space: LatentSpace, steps: int = STEPS
+    run: "LoadedModel", space: LatentSpace, steps: int = STEPS, guidance: float = GUIDANCE
 ) -> PriorSampler | None:
     """The latent prior of a model, ready to draw from; None where there is none, or one that
     did not learn enough that holds for strips outside the training set."""
     found = load_prior(run)
     if found is None or not worth_using(found[1]):
         return None
-    return PriorSampler(found[0], space, steps)
+    return PriorSampler(found[0], space, steps, guidance)
 
 
 def load_exported_prior(run: "LoadedModel") -> tuple[LatentPrior, float] | None:
@@ -182,8 +188,16 @@ def load_exported_prior(run: "LoadedModel") -> tuple[LatentPrior, float] | None:
     described = read_config(run.folder / CONFIG).get("prior")
     if not (isinstance(described, dict) and isinstance(described.get("loss"), float)):
         raise UserError(f"{run.folder / CONFIG} does not describe the prior in {path.name}")
-    weights = read_weights(path)
-    return build_prior(described.get("config"), weights, path, run), described["loss"]
+    gaussian = gaussian_of(exported_space(run))
+    return build_prior(
+        described.get("config"), gaussian | read_weights(path), path, run
+    ), described["loss"]
+
+
+def gaussian_of(space: LatentSpace) -> dict[str, torch.Tensor]:
+    """The buffers of a LatentPrior that the Gaussian of a latent space fills."""
+    arrays = {"mean": space.mean, "directions": space.components, "std": space.std}
+    return {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
 
 
 def build_prior(
@@ -348,8 +362,40 @@ def read_config(path: Path) -> dict[str, Any]:
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a safetensors file, which declares no more than it holds."""
     try:
-        return load(read_tensor_file(path))
+        return expanded(load(read_tensor_file(path)))
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise UserError(f"{path} cannot be read, it is damaged or cut off") from error
+
+
+SCALE = ".scale"  # behind the name of an 8-bit tensor: what its rows are multiplied by
+
+
+def compacted(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights in a third of the bytes: dense ones, of which there are most, in 8 bits with a scale
+    for each row, those of convolutions in 16. Biases stay."""
+    small = {}
+    for name, value in weights.items():
+        if value.ndim == 2:
+            scale = (value.abs().amax(dim=1) / 127).clamp(min=1e-12)
+            small[name] = (value / scale[:, None]).round().to(torch.int8)
+            small[name + SCALE] = scale
+        else:
+            small[name] = value.half() if value.ndim > 2 else value
+    return small
+
+
+def expanded(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The way back from `compacted`, as float32. Raises KeyError where a scale is missing, and
+    ValueError where it is not that of a dense layer's rows."""
+    large = {}
+    for name, value in weights.items():
+        if value.dtype == torch.int8:
+            scale = weights[name + SCALE]
+            if value.ndim != 2 or scale.shape != value.shape[:1]:
+                raise ValueError(f"the scale of {name} does not fit it")
+            large[name] = value.float() * scale.float()[:, None]
+        elif not name.endswith(SCALE):
+            large[name] = value.float() if value.dtype == torch.float16 else value
+    return large

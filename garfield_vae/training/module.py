@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from garfield_vae.checkpoints import OLD_FORMAT, record
-from garfield_vae.cli.options import TrainOptions
+from garfield_vae.cli.options import SCRATCH, TrainOptions
 from garfield_vae.model.elbo import (
     ACTIVE_VARIANCE,
     calibrated_beta,
@@ -39,6 +39,7 @@ from garfield_vae.util.errors import UserError
 # The highest stable learning rate of Adam falls with the network's width (Yang et al. 2021,
 # "Tensor Programs V"): this over c_hidden. Twice as much diverges.
 LEARNING_RATE_PER_WIDTH = 0.01
+STARTED_LEARNING_RATE = 1.0  # of a run that starts from trained weights, as a share of the above
 MUON_LEARNING_RATE = 0.014  # of the hidden convolutions, whatever the width
 DENSE_LEARNING_RATE = 0.005  # of the dense layers, as a share of AdamW's
 WARMUP_STEPS = 50
@@ -155,8 +156,11 @@ class StripModule(LightningModule):
         }
 
     def peak_learning_rate(self) -> float:
-        lr = self.options.lr
-        return LEARNING_RATE_PER_WIDTH / self.options.c_hidden if lr == "auto" else lr
+        if self.options.lr != "auto":
+            return self.options.lr
+        started = self.options.start_from not in ("auto", SCRATCH)
+        share = STARTED_LEARNING_RATE if started else 1.0
+        return share * LEARNING_RATE_PER_WIDTH / self.options.c_hidden
 
     def lower_learning_rate(self) -> float:
         """What to try where the peak was too high: half of it, and no more than auto."""

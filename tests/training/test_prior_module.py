@@ -8,10 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import process_model
 import train_torch
-from garfield_vae.checkpoints import load_model, load_prior, load_prior_sampler
+from garfield_vae.checkpoints import (
+    exported_space,
+    load_model,
+    load_prior,
+    load_prior_sampler,
+)
+from garfield_vae.latent.files import read_space
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.prior import LatentPrior
 from garfield_vae.training import prior_module, prior_run
@@ -187,6 +194,25 @@ def test_without_a_prior_the_kernel_density_draws_and_what_needs_one_says_so(run
         process_model.main([*do, "--sampler", "prior"])
 
 
+def test_guidance_is_a_flag_and_without_it_samples_are_the_gaussians(run, monkeypatch):
+    assert with_prior(run) == 0
+    monkeypatch.setattr("garfield_vae.checkpoints.worth_using", lambda loss: True)
+    loaded = load_model(run)
+    space = read_space(run / "latent.safetensors", 16)[0]
+    unguided = load_prior_sampler(loaded, space, 200, guidance=0.0).sample(4, seed=1)
+    prior = load_prior(loaded)[0]
+    noise = prior.noise(4, torch.Generator().manual_seed(1))
+    # The Gaussian's own flow stretches every component to its standard deviation.
+    expected = prior.latents(noise * prior.std / prior.scale)
+    np.testing.assert_allclose(unguided, expected, atol=0.02)
+    pictures = []
+    for guidance in ("0", "1.5", "3"):
+        flags = ["--experiment_dir", str(run), "--num_samples", "2", "--components", "1"]
+        assert process_model.main([*flags, "--guidance", guidance]) == 0
+        pictures.append((run / "processed" / "samples.png").read_bytes())
+    assert len(set(pictures)) == 3
+
+
 def test_an_exported_model_carries_its_prior(run, monkeypatch, tmp_path):
     with_prior(run)
     monkeypatch.setattr("garfield_vae.checkpoints.worth_using", lambda loss: True)
@@ -194,9 +220,9 @@ def test_an_exported_model_carries_its_prior(run, monkeypatch, tmp_path):
     shared, own = load_model(Path("shared")), load_model(run)
     for loaded in (shared, own):
         assert load_prior(loaded) is not None
-    from garfield_vae.checkpoints import exported_space
-
     space = exported_space(shared)
+    # Its Gaussian is the latent space's, which is there already.
+    assert not {"mean", "directions", "std"} & set(load_file(Path("shared") / "prior.safetensors"))
     one, other = (load_prior_sampler(loaded, space).sample(3, seed=5) for loaded in (shared, own))
     np.testing.assert_array_equal(one, other)
 

@@ -14,6 +14,12 @@ and strips are unchanged. An exported model is an --experiment_dir too.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # from here on Ctrl-C is quiet: Python would print a traceback
+    import os
+    import signal
+
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
 from typing import TYPE_CHECKING
 
 from garfield_vae.util.errors import UserError, run_script
@@ -145,12 +151,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def read_command_line(arguments: Sequence[str] | None) -> ProcessOptions:
     """The options. Raises UserError for flags that cannot work together, before any work."""
-    import argparse
-    from pathlib import Path
+    from garfield_vae.cli.loading import loading
 
-    from garfield_vae.cli.flags import add_options, refuse_idle_flags, typed
-    from garfield_vae.cli.options import LAST, PRETRAINED, USUAL, ProcessOptions
-    from garfield_vae.cli.outputs import check_new_folder, check_page
+    with loading():
+        import argparse
+        from pathlib import Path
+
+        from garfield_vae.cli.flags import add_options, refuse_idle_flags, typed
+        from garfield_vae.cli.options import LAST, PRETRAINED, USUAL, ProcessOptions
+        from garfield_vae.cli.outputs import check_new_folder, check_page
 
     parser = argparse.ArgumentParser(
         prog="process_model.py",

@@ -9,6 +9,12 @@ Each run is a folder under logs/; `tensorboard --logdir logs` shows it while it 
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # from here on Ctrl-C is quiet: Python would print a traceback
+    import os
+    import signal
+
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
 from typing import TYPE_CHECKING
 
 from garfield_vae.util.errors import UserError, run_script
@@ -129,14 +135,16 @@ def read_command_line(
     arguments: Sequence[str] | None,
 ) -> tuple[TrainOptions, DownloadOptions | None, Path | None]:
     """The options, what to download (if anything), and the run to go on with (if there is one)."""
-    import argparse
-    from dataclasses import replace
-    from pathlib import Path
-
-    from garfield_vae.cli.download_options import ABOUT, DownloadOptions
-    from garfield_vae.cli.flags import add_options, refuse_idle_flags, typed
     from garfield_vae.cli.loading import loading
-    from garfield_vae.cli.options import WEB, TrainOptions, source_flag
+
+    with loading():
+        import argparse
+        from dataclasses import replace
+        from pathlib import Path
+
+        from garfield_vae.cli.download_options import ABOUT, DownloadOptions
+        from garfield_vae.cli.flags import add_options, refuse_idle_flags, typed
+        from garfield_vae.cli.options import WEB, TrainOptions, source_flag
 
     parser = argparse.ArgumentParser(
         prog="train_torch.py",

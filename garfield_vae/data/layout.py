@@ -1,12 +1,15 @@
 """How many panels a picture has, counted from its gutters, and whether that is beyond doubt.
 
 A gutter is a straight band of one colour over the whole height, with something else right beside
-it. Its colour may be any: white and black are tried, the colour around the panels, and that of the
-plainest column. Pictures are left out on this evidence, so it errs on the side of three panels: a
-picture counts as something else only when bands that nobody could take for part of a drawing say
-so, or when nothing at all separates panels where a daily has its gutters.
+it, and all gutters of a picture have the same colour. It may be any: white is tried first, then
+black, the colour around the panels, and those of the plainest columns and rows. Pictures are left
+out on this evidence, so it errs on the side of three panels: a picture counts as something else
+only when bands that nobody could take for part of a drawing say so, when there is one at every
+place where four, five or six panels of one width would have them, or when nothing at all separates
+panels where a daily has its gutters.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +21,7 @@ REACH = 0.06  # how far from there they may be
 CERTAIN, LITTLE = 0.8, 0.5  # what speaks for a gutter; the least of 209 real dailies is 0.9
 WHITE, BLACK = np.array((255, 255, 255)), np.array((0, 0, 0))
 NARROWEST_PANEL = 0.08  # of the width
+PLAINEST = 3  # colours that are tried of the plainest columns, and of the plainest rows
 
 
 @dataclass(frozen=True)
@@ -48,43 +52,78 @@ class Layout:
     other: str | None
 
 
+class _Bands:
+    """The bands of one colour in a picture. mask: bool [r, c], where the picture has the colour."""
+
+    def __init__(self, mask: np.ndarray):
+        shares = mask.astype(np.float32)
+        self.upright = list(_bands(shares.mean(axis=0), 0.05))
+        self.level = list(_bands(shares.mean(axis=1), 0.06))
+        self.clear = _apart([band for band in self.upright if band.clear])
+        self.tiers = _apart(
+            [band for band in self.level if band.clear and 0.2 < band.centre < 0.8]
+        )
+
+    def support(self, place: float, reach: float = REACH) -> float:
+        """What speaks for a gutter near a place, from 0 to 1."""
+        near = [band for band in self.upright if abs(band.centre - place) <= reach]
+        return max((band.plain * max(band.edges) for band in near), default=0.0)
+
+    @property
+    def three(self) -> bool:
+        """Whether both gutters of a daily are there."""
+        return min(map(self.support, PLACES)) >= CERTAIN
+
+    @property
+    def many(self) -> int:
+        """How many panels there are if they are four or more, else 0."""
+        if len(self.clear) >= 3:
+            return len(self.clear) + 1
+        for count in (4, 5, 6):
+            places = np.arange(1, count) / count
+            if min(self.support(place, 0.15 / count) for place in places) >= CERTAIN:
+                return count
+        return 0
+
+
 def count_panels(pixels: np.ndarray) -> Layout:
     """Counts the panels of a picture, uint8 [h, w, 3 or more] (further channels are ignored).
 
     Every n-th row and column will do, so that about ROWS × COLUMNS are left.
     """
-    planes = np.moveaxis(pixels[..., :3], -1, 0).astype(np.int16, order="C")  # [3, h, w]
+    planes = [pixels[..., channel] for channel in range(3)]
     # Most strips are seen to be three panels by their white gutters alone.
-    layout, supports = _judge(planes, [WHITE])
-    if layout.other or min(supports) < CERTAIN:
-        layout, _ = _judge(planes, _gutter_colours(planes))
-    return layout
-
-
-def _judge(planes: np.ndarray, colours: list[np.ndarray]) -> tuple[Layout, list[float]]:
-    """The layout by gutters of some colours, and what speaks for each of a daily's two gutters."""
-    masks = [
+    white = _Bands(np.minimum(np.minimum(*planes[:2]), planes[2]) >= 255 - SAME)
+    if white.three and not white.many and not white.tiers:
+        return Layout(3, 1, None)
+    planes = np.stack(planes).astype(np.int16)  # [3, h, w]
+    masks = (
         (np.abs(planes - colour[:, None, None].astype(np.int16)) <= SAME).all(axis=0)
-        for colour in colours
-    ]
-    # A picture of two tiers may have any columns at all: look for tiers first.
-    tiers = [band for band in _bands(masks, 1, 0.06) if band.clear and 0.2 < band.centre < 0.8]
-    bands = _bands(masks, 0, 0.05)
-    clear = _apart([band for band in bands if band.clear])
-    supports = [_support(planes, bands, place) for place in PLACES]
-    panels, rows = 3, len(_apart(tiers)) + 1
-    if len(clear) >= 3:
-        panels = len(clear) + 1
-    elif len(clear) == 1 and min(supports) < LITTLE:
-        panels = 2
-    elif not clear and max(supports) < LITTLE:
-        panels = 1
+        for colour in _gutter_colours(planes)
+    )
+    found = [white, *map(_Bands, masks)]
+    rows = 1
+    for bands in found:
+        # The edge of a table runs through three panels too, but not through their gutters.
+        if bands.three or not any(other.three for other in found):
+            rows = max(rows, len(bands.tiers) + 1)
+    panels = max(bands.many for bands in found) or 3
+    if panels == 3:
+        clear = max(len(bands.clear) for bands in found)
+        supports = [
+            max(_jump(planes, place), *(bands.support(place) for bands in found))
+            for place in PLACES
+        ]
+        if clear == 1 and min(supports) < LITTLE:
+            panels = 2
+        elif clear == 0 and max(supports) < LITTLE:
+            panels = 1
     other = None
     if rows > 1:
         other = f"{_word(rows)} tiers of panels"
     elif panels != 3:
         other = f"{_word(panels)} panel{'s' if panels > 1 else ''}"
-    return Layout(panels, rows, other), supports
+    return Layout(panels, rows, other)
 
 
 def _word(count: int) -> str:
@@ -92,40 +131,38 @@ def _word(count: int) -> str:
 
 
 def _gutter_colours(planes: np.ndarray) -> list[np.ndarray]:
-    """Colours that gutters may have, each [3], of a picture's channels [3, r, c]."""
+    """Colours beside white that gutters may have, each [3], of a picture's channels [3, r, c]."""
     frame = np.concatenate([planes[:, 0], planes[:, -1], planes[:, :, 0], planes[:, :, -1]], axis=1)
-    sixth = planes.shape[2] // 6
-    inner = planes[:, :, sixth:-sixth]
-    plainest = inner[:, ::4].std(axis=1).sum(axis=0).argmin()
-    candidates = [np.median(frame, axis=1), np.median(inner[:, :, plainest], axis=1)]
     colours = [WHITE, BLACK]
-    for colour in candidates:
-        if all(np.abs(colour - other).max() > SAME / 2 for other in colours):
-            colours.append(colour)
-    return colours
+
+    def add(candidates: np.ndarray, most: int) -> None:
+        for colour in candidates:
+            if most and all(np.abs(colour - other).max() > SAME / 2 for other in colours):
+                colours.append(colour)
+                most -= 1
+
+    add([np.median(frame, axis=1)], 1)
+    for lines, rim in ((planes[:, ::4], NARROWEST_PANEL), (planes[:, :, ::8].swapaxes(1, 2), 0.2)):
+        edge = int(rim * lines.shape[2])
+        lines = lines[:, :, edge:-edge]
+        plainest = np.argsort(lines.std(axis=1).sum(axis=0))[: lines.shape[2] // 8]
+        add(np.median(lines[:, :, plainest], axis=1).T, PLAINEST)
+    return colours[1:]
 
 
-def _bands(masks: list[np.ndarray], axis: int, widest: float) -> list[Band]:
-    """Every band across `axis` that is mostly of one of the gutters' colours.
-
-    masks: for each colour, bool [r, c], where the sample has it.
-    """
-    found = []
-    for mask in masks:
-        plain = mask.mean(axis=axis)
-        inside = np.flatnonzero(np.diff(np.pad(plain >= 0.8, 1).astype(np.int8)))
-        beside = max(2, len(plain) // 150)
-        for start, end in inside.reshape(-1, 2).tolist():
-            if start == 0 or end == len(plain) or end - start > widest * len(plain):
-                continue
-            edges = (
-                1 - plain[max(0, start - beside) : start].min(),
-                1 - plain[end : end + beside].min(),
-            )
-            middle = plain[start + (end - start) // 4 : end - (end - start) // 4]
-            size = len(plain)
-            found.append(Band(start / size, end / size, float(middle.mean()), edges))
-    return found
+def _bands(plain: np.ndarray, widest: float) -> Iterator[Band]:
+    """Every band that is mostly of one colour; plain: how much of each column, or row, has it."""
+    inside = np.flatnonzero(np.diff(np.pad(plain >= 0.8, 1).astype(np.int8)))
+    size, beside = len(plain), max(2, len(plain) // 150)
+    for start, end in inside.reshape(-1, 2).tolist():
+        if start == 0 or end == size or end - start > widest * size:
+            continue
+        edges = (
+            float(1 - plain[max(0, start - beside) : start].min()),
+            float(1 - plain[end : end + beside].min()),
+        )
+        middle = plain[start + (end - start) // 4 : end - (end - start) // 4]
+        yield Band(start / size, end / size, float(middle.mean()), edges)
 
 
 def _apart(bands: list[Band]) -> list[Band]:
@@ -138,16 +175,10 @@ def _apart(bands: list[Band]) -> list[Band]:
     return kept
 
 
-def _support(planes: np.ndarray, bands: list[Band], place: float) -> float:
-    """What speaks for a gutter near a usual place, from 0 to 1: a band, or an upright edge.
-
-    Where panels touch without a gutter, a border or a change of colour runs down the picture.
-    """
-    near = [band for band in bands if abs(band.centre - place) <= REACH]
-    best = max((band.plain * max(band.edges) for band in near), default=0.0)
-    if best >= CERTAIN:
-        return best
+def _jump(planes: np.ndarray, place: float) -> float:
+    """What speaks for an upright edge near a place, from 0 to 1: where panels touch without a
+    gutter, a border or a change of colour runs down the picture."""
     width = planes.shape[2]
     part = planes[:, :, round((place - REACH) * width) : round((place + REACH) * width)]
     jumps = (np.abs(part[:, :, 2:] - part[:, :, :-2]) > SAME).any(axis=0).mean(axis=0)
-    return max(best, float(jumps.max(initial=0)))
+    return float(jumps.max(initial=0))

@@ -63,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.evaluate:
             from garfield_vae.evaluation.evaluate import evaluate_run
         if options.export:
-            from garfield_vae.export.folder import WITHOUT_ONNX, export_model
+            from garfield_vae.export.folder import export_model
+            from garfield_vae.util.commands import install
         if options.export_page:
             from garfield_vae.explorer.export_page import export_page
         if options.explore:
@@ -123,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         names = export_model(run, space, Path(options.export))
         print(f"wrote {options.export}: {', '.join(names)}")
         if "decoder.onnx" not in names:
-            print(WITHOUT_ONNX)
+            print(f"without ONNX files: for those, first {install('requirements-export.txt')}")
     if options.export_page:
         page = Path(options.export_page)
         size = export_page(run, space, kept, page, sliders=shown, prior=prior)

@@ -226,6 +226,7 @@ def print_banner(
     from garfield_vae.model.elbo import implied_sigma
     from garfield_vae.run_folder import trained_on
     from garfield_vae.training.start import described
+    from garfield_vae.util.commands import program
 
     splits = {split: len(store.split(split)) for split in ("train", "validation", "test")}
     parameters = sum(p.numel() for p in module.vae.parameters())
@@ -245,7 +246,7 @@ def print_banner(
         + ", ".join(f"{count:,} {split}" for split, count in splits.items())
         + ("" if trained_on(folder) in (None, store.digest) else "; not those of before")
         + f"\nbeta        {beta}\nrun         {folder}"
-        + f"\nwatch       tensorboard --logdir {folder.parent}",
+        + f"\nwatch       {program('tensorboard', '--logdir', folder.parent)}",
         flush=True,
     )
 

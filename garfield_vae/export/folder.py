@@ -46,7 +46,6 @@ from garfield_vae.util.pictures import save_png, sheet
 
 SAMPLES = 8  # in the card's picture
 SHARED = (DATA, MODEL, OBJECTIVE, TRAINING)  # groups of options
-WITHOUT_ONNX = "without ONNX files: for those, pip install -r requirements-export.txt first"
 
 
 def export_model(

@@ -151,10 +151,10 @@ def shipped_augment_then_shuffled_panels() -> None:
     module.augment = shuffled
 
 
-def adamw_groups(vae: networks.StripVAE, lr: float) -> list[dict]:
+def adamw_groups(vae: networks.StripVAE, lr: float, decay: float) -> list[dict]:
     return [
         group | {"muon": False, "lr": lr if group.get("muon") else group["lr"]}
-        for group in module_groups(vae, lr)
+        for group in module_groups(vae, lr, decay)
     ]
 
 
@@ -200,7 +200,8 @@ LEVERS: dict[str, Lever] = {
     "no learning-rate warm-up": constants(module, WARMUP_STEPS=1),
     "no learning-rate decay": constants(module, DECAY_FROM_STEP=float("inf")),
     "no weight decay": constants(module, WEIGHT_DECAY=0.0),
-    "ten times the weight decay": constants(module, WEIGHT_DECAY=0.1),
+    "a tenth of the weight decay": constants(module, WEIGHT_DECAY=0.012),
+    "three times the weight decay": constants(module, WEIGHT_DECAY=0.36),
     "no clipping": constants(averaged_module, CLIP_NORM=float("inf")),
     "weights not averaged": constants(averaged_module, AVERAGE_GAMMA=float("inf")),
     "batch 4": {"batch_size": 4},

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from garfield_vae.checkpoints import OLD_FORMAT, record
-from garfield_vae.cli.options import SCRATCH, TrainOptions
+from garfield_vae.cli.options import TrainOptions
 from garfield_vae.model.elbo import (
     ACTIVE_VARIANCE,
     calibrated_beta,
@@ -37,12 +37,11 @@ from garfield_vae.util.errors import UserError
 # The highest stable learning rate of Adam falls with the network's width (Yang et al. 2021,
 # "Tensor Programs V"): this over c_hidden. Twice as much diverges.
 LEARNING_RATE_PER_WIDTH = 0.01
-STARTED_LEARNING_RATE = 1.0  # of a run that starts from trained weights, as a share of the above
 MUON_LEARNING_RATE = 0.014  # of the hidden convolutions, whatever the width
 DENSE_LEARNING_RATE = 0.005  # of the dense layers, as a share of AdamW's
 WARMUP_STEPS = 50
 DECAY_FROM_STEP = 1000  # the learning rate is constant up to here, and falls from here on
-WEIGHT_DECAY = 0.01
+WEIGHT_DECAY = 0.12  # where every strip is augmented; less, as less is, where there are many
 RUNNING_SHARE = 0.01  # weight of the newest batch in the running distortion that sets auto beta
 
 
@@ -130,7 +129,9 @@ class StripModule(AveragedModule):
     # -------------------------------------------------------------------------------- the optimizer
 
     def configure_optimizers(self) -> dict:
-        groups = parameter_groups(self.vae, self.peak_learning_rate())
+        strips = len(self.trainer.datamodule.store.split("train"))
+        decay = WEIGHT_DECAY * augmented_share(strips)
+        groups = parameter_groups(self.vae, self.peak_learning_rate(), decay)
         # A fused optimizer unscales float16's gradients itself, after they were clipped.
         fused = self.options.precision != "16-mixed"
         bf16 = self.trainer.precision == "bf16-mixed"
@@ -148,11 +149,8 @@ class StripModule(AveragedModule):
         }
 
     def peak_learning_rate(self) -> float:
-        if self.options.lr != "auto":
-            return self.options.lr
-        started = self.options.start_from not in ("auto", SCRATCH)
-        share = STARTED_LEARNING_RATE if started else 1.0
-        return share * LEARNING_RATE_PER_WIDTH / self.options.c_hidden
+        lr = self.options.lr
+        return LEARNING_RATE_PER_WIDTH / self.options.c_hidden if lr == "auto" else lr
 
     def lower_learning_rate(self) -> float:
         """What to try where the peak was too high: half of it, and no more than auto."""
@@ -258,13 +256,14 @@ class StripModule(AveragedModule):
         )
 
 
-def parameter_groups(vae: StripVAE, lr: float) -> list[dict]:
+def parameter_groups(vae: StripVAE, lr: float, decay: float) -> list[dict]:
     """Who updates which weights (see optimizer.py), which learn at which rate, which decay.
 
     Muon is for hidden layers: here the convolutions between feature maps, that is all but the first
     and the last of each network. AdamW, at the rate `lr`, has the others, and the biases, which do
-    not decay. A dense weight sees one example a strip where a convolution's sees hundreds, and
-    overfits at the same rate (see networks.py).
+    not decay. The weights' `decay` is the stronger, the fewer strips there are to overfit. A dense
+    weight sees one example a strip where a convolution's sees hundreds, and overfits at the same
+    rate (see networks.py).
     """
     encoder, decoder = vae.encoder, vae.decoder
     convolutions = [*encoder.parameters(), *decoder.parameters()]
@@ -275,8 +274,8 @@ def parameter_groups(vae: StripVAE, lr: float) -> list[dict]:
     dense = [*vae.join.parameters(), *vae.spread.parameters()]
     muon_lr = MUON_LEARNING_RATE * lr * vae.config["c_hidden"] / LEARNING_RATE_PER_WIDTH
     return [
-        {"params": hidden, "muon": True, "lr": muon_lr, "weight_decay": WEIGHT_DECAY},
-        {"params": [p for p in outer if p.ndim > 1], "lr": lr, "weight_decay": WEIGHT_DECAY},
+        {"params": hidden, "muon": True, "lr": muon_lr, "weight_decay": decay},
+        {"params": [p for p in outer if p.ndim > 1], "lr": lr, "weight_decay": decay},
         {"params": [p for p in convolutions if p.ndim == 1], "lr": lr, "weight_decay": 0.0},
         {"params": dense, "lr": lr * DENSE_LEARNING_RATE, "weight_decay": 0.0},
     ]

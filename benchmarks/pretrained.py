@@ -43,19 +43,14 @@ from benchmarks.quality import (
     train_ours,
     trained_run,
 )
-from garfield_vae.checkpoints import (
-    LoadedModel,
-    load_exported,
-    load_prior,
-    load_run,
-    read_prior_checkpoint,
-)
+from garfield_vae.checkpoints import LoadedModel, load_exported, load_run
 from garfield_vae.data.sources import present_strips
 from garfield_vae.data.store import PanelStore
 from garfield_vae.export.folder import export_model
 from garfield_vae.latent.codec import encode, reconstruct
 from garfield_vae.latent.files import encoded_strips
 from garfield_vae.model.prior import LatentPrior, random_panels
+from garfield_vae.prior_checkpoints import load_prior, read_prior_checkpoint
 from garfield_vae.run_folder import PRETRAINED, is_run
 from garfield_vae.training.interruption import Stopped, StopSignals
 from garfield_vae.training.prior_run import train_prior

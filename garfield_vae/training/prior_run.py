@@ -16,7 +16,7 @@ from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from tqdm import tqdm
 
-from garfield_vae.checkpoints import PRIOR_ENTRY, LoadedModel, load_run, read_prior_checkpoint
+from garfield_vae.checkpoints import LoadedModel, load_run
 from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.panels import join_panels
 from garfield_vae.data.store import PanelStore
@@ -24,6 +24,7 @@ from garfield_vae.latent.codec import decode
 from garfield_vae.latent.files import encoded_strips, file_digest
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.prior import LatentPrior, worth_using
+from garfield_vae.prior_checkpoints import PRIOR_ENTRY, read_prior_checkpoint
 from garfield_vae.run_folder import choose_device
 from garfield_vae.training.callbacks import RunCheckpoints
 from garfield_vae.training.checkpoint_io import WholeCheckpoints

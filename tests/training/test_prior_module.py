@@ -12,15 +12,11 @@ from safetensors.torch import load_file
 
 import process_model
 import train_torch
-from garfield_vae.checkpoints import (
-    exported_space,
-    load_model,
-    load_prior,
-    load_prior_sampler,
-)
+from garfield_vae.checkpoints import exported_space, load_model
 from garfield_vae.latent.files import read_space
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.prior import LatentPrior
+from garfield_vae.prior_checkpoints import load_prior, load_prior_sampler
 from garfield_vae.training import prior_module, prior_run
 from garfield_vae.training.interruption import StopSignals
 from garfield_vae.training.prior_module import LatentData, PriorModule
@@ -168,7 +164,7 @@ def test_a_few_steps_learn_what_two_clusters_have_and_one_gaussian_has_not(monke
 
 def test_samples_walks_morphs_and_finished_strips_come_from_it(run, monkeypatch, strips, capsys):
     with_prior(run)
-    monkeypatch.setattr("garfield_vae.checkpoints.worth_using", lambda loss: True)
+    monkeypatch.setattr("garfield_vae.prior_checkpoints.worth_using", lambda loss: True)
     small = ["--num_samples", "2", "--components", "2"]
     assert process_model.main(["--experiment_dir", str(run), *small]) == 0
     samples = (run / "processed" / "samples.png").read_bytes()
@@ -196,7 +192,7 @@ def test_without_a_prior_the_kernel_density_draws_and_what_needs_one_says_so(run
 
 def test_guidance_is_a_flag_and_without_it_samples_are_the_gaussians(run, monkeypatch):
     assert with_prior(run) == 0
-    monkeypatch.setattr("garfield_vae.checkpoints.worth_using", lambda loss: True)
+    monkeypatch.setattr("garfield_vae.prior_checkpoints.worth_using", lambda loss: True)
     loaded = load_model(run)
     space = read_space(run / "latent.safetensors", 16)[0]
     unguided = load_prior_sampler(loaded, space, 200, guidance=0.0).sample(4, seed=1)
@@ -215,7 +211,7 @@ def test_guidance_is_a_flag_and_without_it_samples_are_the_gaussians(run, monkey
 
 def test_an_exported_model_carries_its_prior(run, monkeypatch, tmp_path):
     with_prior(run)
-    monkeypatch.setattr("garfield_vae.checkpoints.worth_using", lambda loss: True)
+    monkeypatch.setattr("garfield_vae.prior_checkpoints.worth_using", lambda loss: True)
     process_model.main(["--experiment_dir", str(run), "--export", "shared"])
     shared, own = load_model(Path("shared")), load_model(run)
     for loaded in (shared, own):

@@ -145,7 +145,7 @@ def test_a_few_steps_learn_what_two_clusters_have_and_one_gaussian_has_not(monke
     )
     prior.fit_gaussian(*(torch.from_numpy(a) for a in (space.mean, space.components, space.std)))
     module = PriorModule(prior, 0, 5.0, "vae", "strips")
-    module.planned = 150
+    module.planned = 200
     data = LatentData(means, np.arange(500), np.arange(500, 600), 0)
     trainer = prior_run.Trainer(
         accelerator="cpu",

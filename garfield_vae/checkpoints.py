@@ -14,6 +14,7 @@ int8 with a scale for each row beside it (`compacted`).
 There are no strips in it, and none are needed. Nothing in either can run, whoever made it.
 """
 
+import math
 import os
 import pickle
 import warnings
@@ -142,7 +143,11 @@ def read_prior_checkpoint(path: Path) -> dict[str, Any]:
         )
     kinds = {"config": dict, "vae": str, "strips": str, "loss": float}
     kinds |= {"minutes": float, "planned": int, "complete": bool, "seconds": float}
-    if not all(type(record.get(name)) is kind for name, kind in kinds.items()):
+    if not (
+        all(type(record.get(name)) is kind for name, kind in kinds.items())
+        and 0 <= record["seconds"] < math.inf
+        and record["planned"] >= 0
+    ):
         raise UserError(f"{path} is damaged: it does not say which prior it holds")
     return checkpoint
 

@@ -118,6 +118,8 @@ class PriorModule(LightningModule):
         self.began = time.monotonic()
 
     def on_train_start(self) -> None:
+        if self.global_step:
+            self.trainer.optimizers[0].check_state()
         self.begun, self.first_step = True, self.global_step
 
     def on_before_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Tensor:

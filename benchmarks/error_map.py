@@ -93,7 +93,7 @@ def by_frequency(originals: np.ndarray, others: np.ndarray) -> list[float]:
 
 def drawn(maps: dict[str, np.ndarray]) -> Image.Image:
     """A row a run: its three panels' errors, dark to bright on one scale."""
-    figure = Figure((9, 2.8 * len(maps)), dpi=100, layout="constrained")
+    figure = Figure((9, 2.5 * len(maps)), dpi=80, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     top = max(float(np.quantile(errors, 0.999)) for errors in maps.values())
     grid = figure.subplots(len(maps), 3, squeeze=False)
@@ -102,8 +102,10 @@ def drawn(maps: dict[str, np.ndarray]) -> Image.Image:
             image = axes.imshow(error, cmap="magma", vmin=0, vmax=top)
             axes.set_xticks([])
             axes.set_yticks([])
-            axes.set_title(f"{name}, panel {panel + 1}: {error.mean():.4f}", fontsize=9)
-    figure.colorbar(image, ax=grid, label="mean squared error, pixels in [−1, 1]", shrink=0.8)
+            axes.set_title(f"panel {panel + 1}: {error.mean():.4f}", fontsize=9)
+        if len(maps) > 1:
+            row[0].set_ylabel(name, fontsize=9)
+    figure.colorbar(image, ax=grid, label="squared error")
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
 

@@ -87,9 +87,8 @@ def banner(rng: np.random.Generator) -> Image.Image:
     ground = np.broadcast_to(ends[0] + (ends[1] - ends[0]) * across, (175, wide, 3))
     picture = Image.fromarray(ground.astype(np.uint8))
     pen = ImageDraw.Draw(picture)
-    pen.text(
-        (20, 50), "DAILY COMICS"[: wide // 50], fill=tuple(rng.integers(0, 60, 3)), font_size=64
-    )
+    ink = tuple(rng.integers(0, 60, 3))
+    pen.text((20, 50), "DAILY COMICS"[: wide // 50], fill=ink, font_size=64)
     x, y, r = wide - 90, 90, int(rng.integers(30, 70))
     pen.ellipse((x - r, y - r, x + r, y + r), fill=tuple(rng.integers(0, 255, 3)))
     return picture

@@ -41,6 +41,11 @@ class Band:
     def clear(self) -> bool:
         return self.plain >= 0.93 and min(self.edges) >= 0.6 and max(self.edges) >= 0.85
 
+    @property
+    def unbroken(self) -> bool:
+        """Clear, or so plain that the edges may be weaker: in a black gutter beside the night."""
+        return self.clear or (self.plain >= 0.985 and sum(self.edges) >= 1.1)
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -61,7 +66,7 @@ class _Bands:
         self.level = list(_bands(shares.mean(axis=1), 0.06))
         self.clear = _apart([band for band in self.upright if band.clear])
         self.tiers = _apart(
-            [band for band in self.level if band.clear and 0.2 < band.centre < 0.8]
+            [band for band in self.level if band.unbroken and 0.2 < band.centre < 0.8]
         )
 
     def support(self, place: float, reach: float = REACH) -> float:
@@ -81,9 +86,18 @@ class _Bands:
             return len(self.clear) + 1
         for count in (4, 5, 6):
             places = np.arange(1, count) / count
-            if min(self.support(place, 0.15 / count) for place in places) >= CERTAIN:
+            if all(self.support(place, 0.15 / count) >= CERTAIN for place in places):
                 return count
         return 0
+
+
+def plainly_three(white: np.ndarray) -> bool:
+    """Whether white gutters alone show three panels, as in most strips: a quick look.
+
+    white: bool [h, w], which pixels are lighter than 255 − SAME in every channel.
+    """
+    bands = _Bands(white)
+    return bands.three and not bands.many and not bands.tiers
 
 
 def count_panels(pixels: np.ndarray) -> Layout:
@@ -91,17 +105,11 @@ def count_panels(pixels: np.ndarray) -> Layout:
 
     Every n-th row and column will do, so that about ROWS × COLUMNS are left.
     """
-    planes = [pixels[..., channel] for channel in range(3)]
-    # Most strips are seen to be three panels by their white gutters alone.
-    white = _Bands(np.minimum(np.minimum(*planes[:2]), planes[2]) >= 255 - SAME)
-    if white.three and not white.many and not white.tiers:
-        return Layout(3, 1, None)
-    planes = np.stack(planes).astype(np.int16)  # [3, h, w]
-    masks = (
-        (np.abs(planes - colour[:, None, None].astype(np.int16)) <= SAME).all(axis=0)
+    planes = np.moveaxis(pixels[..., :3], -1, 0).astype(np.int16, order="C")  # [3, h, w]
+    found = [
+        _Bands((np.abs(planes - colour[:, None, None].astype(np.int16)) <= SAME).all(axis=0))
         for colour in _gutter_colours(planes)
-    )
-    found = [white, *map(_Bands, masks)]
+    ]
     rows = 1
     for bands in found:
         # The edge of a table runs through three panels too, but not through their gutters.
@@ -131,7 +139,7 @@ def _word(count: int) -> str:
 
 
 def _gutter_colours(planes: np.ndarray) -> list[np.ndarray]:
-    """Colours beside white that gutters may have, each [3], of a picture's channels [3, r, c]."""
+    """Colours that gutters may have, each [3], of a picture's channels [3, r, c]."""
     frame = np.concatenate([planes[:, 0], planes[:, -1], planes[:, :, 0], planes[:, :, -1]], axis=1)
     colours = [WHITE, BLACK]
 
@@ -147,12 +155,12 @@ def _gutter_colours(planes: np.ndarray) -> list[np.ndarray]:
         lines = lines[:, :, edge:-edge]
         plainest = np.argsort(lines.std(axis=1).sum(axis=0))[: lines.shape[2] // 8]
         add(np.median(lines[:, :, plainest], axis=1).T, PLAINEST)
-    return colours[1:]
+    return colours
 
 
 def _bands(plain: np.ndarray, widest: float) -> Iterator[Band]:
     """Every band that is mostly of one colour; plain: how much of each column, or row, has it."""
-    inside = np.flatnonzero(np.diff(np.pad(plain >= 0.8, 1).astype(np.int8)))
+    inside = np.flatnonzero(np.diff(plain >= 0.8, prepend=False, append=False))
     size, beside = len(plain), max(2, len(plain) // 150)
     for start, end in inside.reshape(-1, 2).tolist():
         if start == 0 or end == size or end - start > widest * size:

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from garfield_vae.data.images import BrokenImage
-from garfield_vae.data.layout import COLUMNS, ROWS, count_panels
+from garfield_vae.data.layout import COLUMNS, ROWS, SAME, count_panels, plainly_three
 from garfield_vae.geometry import PANEL_HEIGHT, PANEL_WIDTH
 
 # Fractions of the strip's width, the medians of 209 Garfield dailies of 1985 (benchmarks/gutters).
@@ -159,11 +159,7 @@ def cut_panels(
         )
     pixels, white, colours = _pixels_of(image)
     if accept is Accept.THREE:
-        steps = max(1, image.height // ROWS), max(1, image.width // COLUMNS)
-        sample = colours(np.ascontiguousarray(pixels[:: steps[0], :: steps[1]]))
-        layout = count_panels(sample.view(np.uint8).reshape(*sample.shape, 4))
-        if layout.other:
-            raise OtherLayout("the picture", f"it has {layout.other}", layout.other)
+        _check_layout(pixels, white, colours)
     left, top, right, bottom = find_frame(white)
     (end_1, start_2), (end_2, start_3) = find_gutters(white)
     panels = np.empty((3, 3, height, width), np.uint8)
@@ -179,6 +175,20 @@ def cut_panels(
     if int(panels.max()) - int(panels.min()) < 32:
         raise BrokenImage("the picture", "it is one flat colour")
     return panels
+
+
+def _check_layout(
+    pixels: np.ndarray, white: np.ndarray, colours: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    """Raises OtherLayout where there are clearly no three panels. See `_pixels_of`."""
+    height, width = white.shape
+    sample = slice(None, None, max(1, height // ROWS)), slice(None, None, max(1, width // COLUMNS))
+    if plainly_three(white[sample] >= 255 - SAME):
+        return
+    shown = colours(np.ascontiguousarray(pixels[sample]))
+    layout = count_panels(shown.view(np.uint8).reshape(*shown.shape, 4))
+    if layout.other:
+        raise OtherLayout("the picture", f"it has {layout.other}", layout.other)
 
 
 def _pixels_of(

@@ -1,6 +1,7 @@
 """Reads the latent prior of a run (checkpoints/prior.ckpt) or of an exported model
 (prior.safetensors), believing nothing before it is checked; see checkpoints.py."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,11 @@ def read_prior_checkpoint(path: Path) -> dict[str, Any]:
         )
     kinds = {"config": dict, "vae": str, "strips": str, "loss": float}
     kinds |= {"minutes": float, "planned": int, "complete": bool, "seconds": float}
-    if not all(type(record.get(name)) is kind for name, kind in kinds.items()):
+    if not (
+        all(type(record.get(name)) is kind for name, kind in kinds.items())
+        and 0 <= record["seconds"] < math.inf
+        and record["planned"] >= 0
+    ):
         raise UserError(f"{path} is damaged: it does not say which prior it holds")
     return checkpoint
 

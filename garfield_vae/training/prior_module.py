@@ -109,6 +109,8 @@ class PriorModule(AveragedModule):
         self.began = time.monotonic()
 
     def on_train_start(self) -> None:
+        if self.global_step:
+            self.trainer.optimizers[0].check_state()
         self.begun, self.first_step = True, self.global_step
 
     # -------------------------------------------------------------------------------- checkpoints

@@ -6,8 +6,7 @@
 
 Trains priors on the latents of one run's VAE, by the product's own PriorModule and LatentData. A
 lever is one change of what train_torch.py does: another size of the network, or another value or
-part of the code. Each training is a process of its own with one thread, and its planned length is
-in seconds of processor time, so that other programs change no figure. With --few the same on some
+part of the X With --few the same on some
 of the training strips, whose Gaussian is fitted anew.
 
 Losses are shares of the fitted Gaussian's own on the same latents: 1 is the untrained prior.
@@ -21,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -147,7 +147,8 @@ def train_and_measure(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     quieten_lightning()
     run = load_run(find_run_folder(options.experiment_dir, Path("logs")))
-    store = present_strips(run.options)
+    with redirect_stdout(sys.stderr):  # only the table goes to stdout
+        store = present_strips(run.options)
     encoded = encoded_strips(run.model, run.checkpoint, run.folder, store)
     means, space = encoded.means, encoded.space
     train, validation = store.split("train"), store.split("validation")

@@ -6,8 +6,9 @@
 
 Trains priors on the latents of one run's VAE, by the product's own PriorModule and LatentData. A
 lever is one change of what train_torch.py does: another size of the network, or another value or
-part of the X With --few the same on some
-of the training strips, whose Gaussian is fitted anew.
+part of the code. Each training is a process of its own with one thread. --seconds are of processor
+time, so that other programs change no figure, but a training has 41 steps at least. With --few the
+same on some of the training strips, to whose latents the Gaussian is fitted anew.
 
 Losses are shares of the fitted Gaussian's own on the same latents: 1 is the untrained prior.
 `validation` is the lowest of those measured every 200 steps and at the end, which is the checkpoint

@@ -28,6 +28,7 @@ def given(kind, html: str):
         '<img alt="Garfield for 3/12/1985" src="/x">' * 40_000,
         '<script type="application/ld+json">{}</script>' * 40_000,
         *("<!--" * 500_000, "<![" * 600_000, "<td>" * 500_000, "<img a='" * 250_000),
+        ("<script " + "ld+json" * 560 + "<") * 500,
         *("&" * 2_000_000, "<td " + "a " * 1900 + ">" * 500),
     ],
     ids=lambda page: page[:12],

@@ -1,16 +1,24 @@
 """Uses a trained model: new strips, latent traversals, reconstructions, the explorer.
 
-    python process_model.py --experiment_dir logs/RUN              samples, walks, reconstructions
+    python process_model.py --experiment_dir pretrained            samples and walks, at once
+    python process_model.py --experiment_dir logs/RUN              the same of a run of one's own
     python process_model.py --experiment_dir logs/RUN --explore    a page with live sliders
     python process_model.py --experiment_dir logs/RUN --evaluate   every measure, on one page
     python process_model.py --experiment_dir logs/RUN --interpolate 1985-03-12 my_strip.png
     python process_model.py --experiment_dir logs/RUN --export DIR   the model, to share
 
-Pictures are written to logs/RUN/processed/. The first call encodes all strips; later ones reuse
-that while model and strips are unchanged. An exported model is an --experiment_dir too.
+Pictures are written to logs/RUN/processed/ (of the model that comes with the project, to
+logs/pretrained/processed/). The first call encodes all strips; later ones reuse that while model
+and strips are unchanged. An exported model is an --experiment_dir too.
 """
 
 from __future__ import annotations
+
+if __name__ == "__main__":  # from here on Ctrl-C is quiet: Python would print a traceback
+    import os
+    import signal
+
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 from typing import TYPE_CHECKING
 
@@ -39,33 +47,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import numpy as np
 
         from garfield_vae import gallery
-        from garfield_vae.checkpoints import (
-            exported_space,
-            is_exported,
-            load_model,
-            load_prior_sampler,
-        )
+        from garfield_vae.checkpoints import exported_space, is_exported, load_model
         from garfield_vae.data.sources import present_strips
         from garfield_vae.latent import samplers
         from garfield_vae.latent.files import encoded_strips
-        from garfield_vae.run_folder import choose_device, find_run_folder
+        from garfield_vae.prior_checkpoints import load_prior_sampler
+        from garfield_vae.run_folder import choose_device, find_model_folder, output_folder
         from garfield_vae.util.charts import as_picture, explained_variance
         from garfield_vae.util.pictures import save_png
 
         if options.evaluate:
             from garfield_vae.evaluation.evaluate import evaluate_run
         if options.export:
-            from garfield_vae.export.folder import WITHOUT_ONNX, export_model
+            from garfield_vae.export.folder import export_model
+            from garfield_vae.util.commands import install
         if options.export_page:
             from garfield_vae.explorer.export_page import export_page
         if options.explore:
             from garfield_vae.explorer import explore
 
     # -------------------------------------------------------------- 2. the model
-    folder = find_run_folder(options.experiment_dir, Path(options.log_dir))
+    folder = find_model_folder(options.experiment_dir, Path(options.log_dir))
+    kept = output_folder(folder, Path(options.log_dir))
     run = load_model(folder, choose_device(options.accelerator))
-    exported, output = is_exported(folder), folder / "processed"
-    check_model(options, run, exported)
+    exported, output = is_exported(folder), kept / "processed"
+    check_model(options, run, exported, output)
     if options.data_dir is not None:
         run = replace(run, options=replace(run.options, data_dir=options.data_dir))
     print(f"model       {run.checkpoint}, epoch {run.epoch + 1}", flush=True)
@@ -78,14 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         strip = gallery.find_strip(options.reconstruct, run, None)
     if options.complete:
         begun = gallery.find_strip(options.complete, run, store)
-        kept = gallery.kept_panels(options.panels, begun, options.complete)
+        known = gallery.kept_panels(options.panels, begun, options.complete)
     if not asked or set(asked) - {"--reconstruct"}:
         if exported:
             space, means, strips = exported_space(run), None, "no"
         else:
             encoded = encoded_strips(run.model, run.checkpoint, folder, store)
             space, means, strips = encoded.space, encoded.means, f"{len(store):,}"
-        prior = load_prior_sampler(run, space, options.steps)
+        prior = load_prior_sampler(run, space, options.steps, options.guidance)
         shown = min(options.components, len(space.std))
         print(
             f"latents     {strips} strips; {shown} components explain "
@@ -105,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.interpolate:
         told(*gallery.write_morph(run, ends, output, prior))
     if options.complete:
-        told(gallery.write_completion(run, prior, begun, kept, options.seed, output))
+        told(gallery.write_completion(run, prior, begun, known, options.seed, output))
     if options.reconstruct:
         told(gallery.write_reconstruction(run, strip, Path(options.reconstruct).name, output))
     if options.evaluate:
@@ -114,14 +120,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         names = export_model(run, space, Path(options.export))
         print(f"wrote {options.export}: {', '.join(names)}")
         if "decoder.onnx" not in names:
-            print(WITHOUT_ONNX)
+            print(f"without ONNX files: for those, first {install('requirements-export.txt')}")
     if options.export_page:
         page = Path(options.export_page)
-        size = export_page(run, space, folder, page, sliders=shown, prior=prior)
+        size = export_page(run, space, kept, page, sliders=shown, prior=prior)
         print(f"wrote {page}, {size / 1e6:.1f} MB: open it in any browser")
     if options.explore:
         sliders = {"sliders": shown, "port": options.port, "open_browser": options.open}
-        explore(run, space, store, means, folder, prior=prior, **sliders)
+        explore(run, space, store, means, kept, prior=prior, **sliders)
     if asked:
         return 0
 
@@ -141,12 +147,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def read_command_line(arguments: Sequence[str] | None) -> ProcessOptions:
     """The options. Raises UserError for flags that cannot work together, before any work."""
-    import argparse
-    from pathlib import Path
+    from garfield_vae.cli.loading import loading
 
-    from garfield_vae.cli.flags import add_options, refuse_idle_flags, typed
-    from garfield_vae.cli.options import LAST, USUAL, ProcessOptions
-    from garfield_vae.cli.outputs import check_new_folder, check_page
+    with loading():
+        import argparse
+        from pathlib import Path
+
+        from garfield_vae.cli.flags import add_options, refuse_idle_flags, typed
+        from garfield_vae.cli.options import LAST, PRETRAINED, USUAL, ProcessOptions
+        from garfield_vae.cli.outputs import check_new_folder, check_page
 
     parser = argparse.ArgumentParser(
         prog="process_model.py",
@@ -159,8 +168,9 @@ def read_command_line(arguments: Sequence[str] | None) -> ProcessOptions:
     if "experiment_dir" not in given:
         parser.error("--experiment_dir is needed: a run's folder, such as one in logs/")
     options = ProcessOptions(**given)
-    last = [LAST] if options.experiment_dir == "last" else []
-    refuse_idle_flags(given, ProcessOptions, [*(options.asked or [USUAL]), *last])
+    named = [f"--experiment_dir {options.experiment_dir}"]
+    named = named if set(named) & {LAST, PRETRAINED} else []
+    refuse_idle_flags(given, ProcessOptions, [*(options.asked or [USUAL]), *named])
     if options.export:
         check_new_folder(Path(options.export))
     if options.export_page:
@@ -168,7 +178,7 @@ def read_command_line(arguments: Sequence[str] | None) -> ProcessOptions:
     return options
 
 
-def check_model(options: ProcessOptions, run: LoadedModel, exported: bool) -> None:
+def check_model(options: ProcessOptions, run: LoadedModel, exported: bool, output: Path) -> None:
     """Raises UserError for flags that do not fit this model, before any work."""
     from pathlib import Path
 
@@ -185,8 +195,7 @@ def check_model(options: ProcessOptions, run: LoadedModel, exported: bool) -> No
                 f"{run.folder} is an exported model, which has no strips: --{flag} needs the "
                 f"folder of the run that it came from"
             )
-    processed = (run.folder / "processed").resolve()
-    if options.export and Path(options.export).resolve() == processed:
+    if options.export and Path(options.export).resolve() == output.resolve():
         raise UserError(f"{options.export} is where this model's pictures go: export elsewhere")
     if options.reconstruct and not Path(options.reconstruct).is_file():
         raise UserError(f"--reconstruct needs a picture file, and {options.reconstruct} is none")

@@ -9,6 +9,13 @@ Each run is a folder under logs/; `tensorboard --logdir logs` shows it while it 
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # from here on Ctrl-C is quiet: Python would print a traceback
+    import os
+    import signal
+
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from garfield_vae.util.errors import UserError, run_script
@@ -37,6 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # -------------------------------------------------------------- 1. what was asked for
     options, wanted, folder = read_command_line(arguments)
 
+    with ExitStack() as held:
+        return train(options, wanted, folder, held)
+
+
+def train(
+    options: TrainOptions, wanted: DownloadOptions | None, folder: Path | None, held: ExitStack
+) -> int:
+    """Everything after the command line; gives the exit status. `held` lets the run go."""
     from garfield_vae.cli.loading import loading
 
     with loading():
@@ -44,27 +59,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from pathlib import Path
 
         from garfield_vae.data.sources import gather_strips, store_path
-        from garfield_vae.run_folder import find_checkpoint, new_run_folder
+        from garfield_vae.run_folder import find_checkpoint, hold, new_run_folder
         from garfield_vae.training import trainer as training
         from garfield_vae.training.data_module import StripData
         from garfield_vae.training.interruption import Stopped, StopSignals
         from garfield_vae.training.module import Diverged
         from garfield_vae.training.prior_run import train_prior
         from garfield_vae.training.processes import is_first
+        from garfield_vae.training.start import start
         from garfield_vae.util.commands import command
 
     training.quieten_lightning()
 
     # -------------------------------------------------------------- 2. network and objective
+    first = is_first()
+    if first and folder is not None:
+        held.enter_context(hold(folder))
     resumed, done = find_checkpoint(folder, "last") if folder else None, training.NOT_BEGUN
     if resumed is not None:
         done = training.check_checkpoint(resumed, options)
     module = training.make_module(options)
+    if folder is None:
+        start(module, options)
 
     # -------------------------------------------------------------- 3. strips
     # The first process gathers strips and builds the store at once. In `fit`, one process of every
     # other machine does the same there, and then all open what was built.
-    first = is_first()
     store = gather_strips(options, wanted) if first else None
     data = StripData(
         store or store_path(options),
@@ -77,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # -------------------------------------------------------------- 4. the run's folder
     if new := first and folder is None:
         folder = new_run_folder(Path(options.log_dir), options.run_name)
+        held.enter_context(hold(folder))
 
     signals = StopSignals()
     try:
@@ -86,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not complete:
             trainer = training.make_trainer(options, folder, store, signals, done)
             if first:
-                print_banner(options, folder, store, module, trainer)
+                print_banner(options, folder, store, module, trainer, new)
             if options.compile:
                 module.vae.compile()
             training.fit(trainer, module, data, resumed, signals)
@@ -112,6 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError(f"{error}: {training.what_to_try(options, module, folder)}") from error
     finally:
         if new and not module.begun:
+            held.close()
             shutil.rmtree(folder)
     if not first:
         return 0
@@ -126,14 +148,16 @@ def read_command_line(
     arguments: Sequence[str] | None,
 ) -> tuple[TrainOptions, DownloadOptions | None, Path | None]:
     """The options, what to download (if anything), and the run to go on with (if there is one)."""
-    import argparse
-    from dataclasses import replace
-    from pathlib import Path
-
-    from garfield_vae.cli.download_options import ABOUT, DownloadOptions
-    from garfield_vae.cli.flags import add_options, refuse_idle_flags, typed
     from garfield_vae.cli.loading import loading
-    from garfield_vae.cli.options import WEB, TrainOptions, source_flag
+
+    with loading():
+        import argparse
+        from dataclasses import replace
+        from pathlib import Path
+
+        from garfield_vae.cli.download_options import ABOUT, DownloadOptions
+        from garfield_vae.cli.flags import add_options, refuse_idle_flags, typed
+        from garfield_vae.cli.options import WEB, TrainOptions, source_flag
 
     parser = argparse.ArgumentParser(
         prog="train_torch.py",
@@ -165,6 +189,7 @@ def read_command_line(
     # What depends on the machine asks torch, which takes seconds to load.
     with loading():
         from garfield_vae.training.processes import check_devices, with_launcher
+        from garfield_vae.training.start import with_start
         from garfield_vae.training.trainer import trains_on_cpu
 
     options = with_launcher(options)
@@ -173,7 +198,7 @@ def read_command_line(
         size = BATCH_ON_CPU if trains_on_cpu(options) else BATCH_ELSEWHERE
         options = replace(options, batch_size=size)
     check_devices(options, trains_on_cpu(options))
-    return options, wanted, folder
+    return options if folder else with_start(options), wanted, folder
 
 
 def continued_options(folder: Path, given: dict[str, Any]) -> TrainOptions:
@@ -186,6 +211,7 @@ def continued_options(folder: Path, given: dict[str, Any]) -> TrainOptions:
 
     before = asdict(read_options(folder))
     fixed = ("z_dim", "c_hidden", "num_blocks", "panel_height", "panel_width", "batch_size", "seed")
+    fixed += ("start_from",)
     for flag in fixed:
         if flag in given and given[flag] != before[flag]:
             raise UserError(
@@ -203,10 +229,17 @@ def continued_options(folder: Path, given: dict[str, Any]) -> TrainOptions:
 
 
 def print_banner(
-    options: TrainOptions, folder: Path, store: PanelStore, module: StripModule, trainer: Trainer
+    options: TrainOptions,
+    folder: Path,
+    store: PanelStore,
+    module: StripModule,
+    trainer: Trainer,
+    new: bool,
 ) -> None:
     from garfield_vae.model.elbo import implied_sigma
     from garfield_vae.run_folder import trained_on
+    from garfield_vae.training.start import described
+    from garfield_vae.util.commands import program
 
     splits = {split: len(store.split(split)) for split in ("train", "validation", "test")}
     parameters = sum(p.numel() for p in module.vae.parameters())
@@ -221,11 +254,12 @@ def print_banner(
         f"device      {device}, {trainer.precision}"
         + (f", {trainer.world_size} processes" if trainer.world_size > 1 else "")
         + f"\nnetwork     {parameters:,} parameters, {options.z_dim} latent dimensions"
+        + (f"\nstart       {described(options)}" if new else "")
         + "\nstrips      "
         + ", ".join(f"{count:,} {split}" for split, count in splits.items())
         + ("" if trained_on(folder) in (None, store.digest) else "; not those of before")
         + f"\nbeta        {beta}\nrun         {folder}"
-        + f"\nwatch       tensorboard --logdir {folder.parent}",
+        + f"\nwatch       {program('tensorboard', '--logdir', folder.parent)}",
         flush=True,
     )
 

@@ -36,7 +36,7 @@ from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.store import PanelStore
 from garfield_vae.latent.codec import reconstruct
 from garfield_vae.model import networks
-from garfield_vae.training import augment, module
+from garfield_vae.training import augment, averaged_module, module
 from garfield_vae.training.data_module import StripData
 from garfield_vae.training.trainer import choose_precision, make_module, quieten_lightning
 
@@ -151,6 +151,15 @@ def shipped_augment_then_shuffled_panels() -> None:
     module.augment = shuffled
 
 
+def adamw_groups(vae: networks.StripVAE, lr: float, decay: float) -> list[dict]:
+    return [
+        group | {"muon": False, "lr": lr if group.get("muon") else group["lr"]}
+        for group in module_groups(vae, lr, decay)
+    ]
+
+
+module_groups = module.parameter_groups
+
 LEVERS: dict[str, Lever] = {
     "as shipped": {},
     # the network
@@ -183,13 +192,18 @@ LEVERS: dict[str, Lever] = {
     "dense layers at full learning rate": constants(module, DENSE_LEARNING_RATE=1.0),
     "dense layers at a fiftieth": constants(module, DENSE_LEARNING_RATE=0.02),
     "dense layers at a thousandth": constants(module, DENSE_LEARNING_RATE=0.001),
-    "half the learning rate": constants(module, LEARNING_RATE_PER_WIDTH=0.005),
-    "twice the learning rate": constants(module, LEARNING_RATE_PER_WIDTH=0.02),
+    "AdamW for all": constants(module, parameter_groups=adamw_groups),
+    "half of Muon's learning rate": constants(module, MUON_LEARNING_RATE=0.007),
+    "twice Muon's learning rate": constants(module, MUON_LEARNING_RATE=0.028),
+    "half of AdamW's learning rate": constants(module, LEARNING_RATE_PER_WIDTH=0.005),
+    "twice AdamW's learning rate": constants(module, LEARNING_RATE_PER_WIDTH=0.02),
     "no learning-rate warm-up": constants(module, WARMUP_STEPS=1),
     "no learning-rate decay": constants(module, DECAY_FROM_STEP=float("inf")),
     "no weight decay": constants(module, WEIGHT_DECAY=0.0),
-    "no clipping": constants(module, CLIP_NORM=float("inf")),
-    "weights not averaged": constants(module, AVERAGE_GAMMA=float("inf")),
+    "a tenth of the weight decay": constants(module, WEIGHT_DECAY=0.012),
+    "three times the weight decay": constants(module, WEIGHT_DECAY=0.36),
+    "no clipping": constants(averaged_module, CLIP_NORM=float("inf")),
+    "weights not averaged": constants(averaged_module, AVERAGE_GAMMA=float("inf")),
     "batch 4": {"batch_size": 4},
     "batch 16": {"batch_size": 16},
     "float32": {"precision": "32-true"},

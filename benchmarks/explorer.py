@@ -1,6 +1,6 @@
 """How fast does the explorer's page come, and how fast does its strip follow a drag?
 
-    python benchmarks/explorer.py [--experiment_dir logs/RUN] [--seconds 8]
+    python benchmarks/explorer.py [--experiment_dir pretrained] [--seconds 8]
 
 Drives the real page in a real Chromium against the real server, in a process of its own, on one
 machine. Prints, for a desktop window, a phone-sized one with the processor slowed four times, and
@@ -8,8 +8,7 @@ eight pages at once: seconds from opening the page to its first picture, picture
 drag, and the time from an input event to the picture that shows it (or a newer one). Then what a
 pointer over a map of 11,000 strips costs the page, the exported page's size, and the server's
 memory before and after a hundred animations and samples. On a machine that does other work too,
-look at the processor times. Without --experiment_dir the model is the default network, untrained:
-it costs the same.
+look at the processor times.
 """
 
 import argparse
@@ -28,14 +27,15 @@ import garfield_vae  # noqa: F401  (before torch: it settles how torch's threads
 # isort: split
 import numpy as np
 import requests
-import torch
 from playwright.sync_api import Page, sync_playwright
 
+from garfield_vae.checkpoints import exported_space, is_exported, load_model, load_prior_sampler
 from garfield_vae.explorer.export_page import export_page
 from garfield_vae.explorer.server import make_server
 from garfield_vae.explorer.service import Explorer
-from garfield_vae.latent.space import LatentSpace
-from garfield_vae.model.networks import StripVAE
+from garfield_vae.latent.files import LATENT, read_space
+from garfield_vae.latent.samplers import gaussian
+from garfield_vae.run_folder import find_model_folder
 
 PAGES = 8
 STRIPS = 11_000
@@ -78,28 +78,27 @@ TURN = """([seconds, rate, offset]) => new Promise((done) => {
 })"""
 
 
-def serve(experiment_dir: str | None, folder: str, pipe) -> None:
-    model, space, store, means = parts(experiment_dir)
-    explorer = Explorer(SimpleNamespace(model=model), space, store, means, Path(folder))
+def serve(experiment_dir: str, folder: str, pipe) -> None:
+    loaded, space, prior, store, means = parts(experiment_dir)
+    explorer = Explorer(loaded, space, store, means, Path(folder), prior=prior)
     server, address = make_server(explorer, "127.0.0.1", 0)
     pipe.send(address)
     server.run()
 
 
-def parts(experiment_dir: str | None) -> tuple:
-    """A model with a latent space, and a library of strips that nobody has drawn."""
-    if experiment_dir:
-        from garfield_vae.checkpoints import load_run
-
-        model = load_run(Path(experiment_dir)).model
+def parts(experiment_dir: str) -> tuple:
+    """A model with its latent space and its prior, and a library of strips that nobody has drawn,
+    where a Gaussian of the space has them."""
+    loaded = load_model(find_model_folder(experiment_dir, Path("logs")))
+    if is_exported(loaded.folder):
+        space = exported_space(loaded)
     else:
-        torch.manual_seed(0)
-        model = StripVAE().eval()
-    means = np.random.default_rng(0).standard_normal((STRIPS, model.config["z_dim"]), np.float32)
-    height, width = model.config["panel_height"], model.config["panel_width"]
+        space, _ = read_space(loaded.folder / LATENT, loaded.model.config["z_dim"])
+    means = gaussian(space, STRIPS, np.random.default_rng(0)).astype(np.float32)
+    height, width = loaded.model.config["panel_height"], loaded.model.config["panel_width"]
     panels = np.broadcast_to(np.uint8(255), (STRIPS, 3, 3, height, width))
     store = SimpleNamespace(names=[f"strip {i}" for i in range(STRIPS)], panels=panels)
-    return model, LatentSpace.fit(means), store, means
+    return loaded, space, load_prior_sampler(loaded, space), store, means
 
 
 def memory(process: int) -> float:
@@ -188,7 +187,7 @@ def line(name: str, first: float, latencies: np.ndarray, frames_per_second: floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--experiment_dir")
+    parser.add_argument("--experiment_dir", default="pretrained")
     parser.add_argument("--seconds", type=float, default=8)
     flags = parser.parse_args()
     ours, theirs = multiprocessing.Pipe()
@@ -237,9 +236,9 @@ def main() -> None:
             f"server's memory: {before:.0f} MB, {memory(server.pid):.0f} MB after {MADE} animations"
         )
         server.terminate()
-        model, space, _, _ = parts(flags.experiment_dir)
+        loaded, space, prior, _, _ = parts(flags.experiment_dir)
         file = Path(folder) / "page.html"
-        size = export_page(SimpleNamespace(model=model), space, Path(folder), file)
+        size = export_page(loaded, space, Path(folder), file, prior=prior)
         print(f"the exported page: {size / 1e6:.1f} MB")
 
 

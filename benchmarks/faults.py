@@ -39,7 +39,7 @@ import train_torch
 from garfield_vae.data.build import build_store
 from garfield_vae.data.drawn import draw_folder
 from garfield_vae.training import callbacks
-from garfield_vae.util.errors import INTERRUPTED, TERMINATED, run_script
+from garfield_vae.util.errors import ENDED_BY, INTERRUPTED, run_script
 from garfield_vae.util.metrics_table import METRICS, read_rows
 
 STRIPS = 120
@@ -145,7 +145,7 @@ class Training:
 
 
 class Stopping(Training):
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Using:
@@ -236,7 +236,7 @@ def kills(kind: str, count: int, drawn: Path, rng: random.Random) -> int:
         died += first != 0
         said = Path("log").read_text()
         again, _ = in_process(task.again)
-        if first not in (0, -by, INTERRUPTED, TERMINATED) or again != 0:
+        if first not in (0, -by, ENDED_BY + by) or again != 0:
             failed += 1
             print(f"status {first}, then {again}", said[-2000:], Path("log").read_text()[-2000:])
         elif (state := task.state()) != undisturbed:

@@ -65,6 +65,7 @@ def train(size: str, minutes: float, goes_on: bool, flags: list[str], work: Path
     else:
         c_hidden, num_blocks = size.split("x")
         command += ["--source=folder", "--data_dir=training", "--epochs=1000000"]
+        command += ["--start_from=scratch"]
         command += [f"--run_name={size}", f"--c_hidden={c_hidden}", f"--num_blocks={num_blocks}"]
     run([*command, *flags], work)
 

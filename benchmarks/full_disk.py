@@ -1,4 +1,4 @@
-"""A disk that is full, in each phase: one sentence, the earlier files whole, and on it goes.
+"""A full disk, in each phase: one sentence, earlier files whole, and the next run succeeds.
 
     sudo python benchmarks/full_disk.py
 

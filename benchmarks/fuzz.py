@@ -107,7 +107,7 @@ def random_edits(rng: random.Random) -> list[Edit]:
 
 
 def make_targets(folder: Path) -> dict[str, Target]:
-    """Every place where a file or a text of a stranger is read; `folder` is for files."""
+    """Every place where a file or a text from elsewhere is read; `folder` is for files."""
     return {
         "picture": Target(pictures(), lambda content: cut_panels(open_strip(content))),
         "manifest": manifest_target(folder / "comic"),

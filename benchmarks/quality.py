@@ -59,8 +59,7 @@ def main() -> None:
             row, reconstructions = measure(trained, originals, figures.pop("beta"))
             rows[model], shown[model] = figures | row, reconstructions
             print_row(model, rows[model])
-        for line, reconstructions in lines_to_beat(training, originals, options.z_dim).items():
-            print_row(line, reconstruction_row(originals, reconstructions))
+        print_lines_to_beat(training, originals, options.z_dim)
     if options.pictures:
         chosen = np.linspace(0, len(originals) - 1, SHOWN).astype(int)
         pictures = np.stack([panels[chosen] for panels in shown.values()], axis=1)
@@ -159,18 +158,27 @@ def train_ours(
         "--data_dir=training",
         "--epochs=1000000",
         "--prior_minutes=0",
+        "--start_from=scratch",
         f"--run_name={name}",
     ]
     peak = run([*command, *network_flags(options), *options.ours.split()], work)
-    loaded = load_run(work / "logs" / name)
+    model, figures = trained_run(work / "logs" / name, training)
+    return model, figures | {"peak GB": peak}
+
+
+def trained_run(folder: Path, training: PanelStore) -> tuple[torch.nn.Module, dict]:
+    """The model of a run of ours, and what its training did."""
+    loaded = load_run(folder)
     with (loaded.folder / "metrics.csv").open() as file:
         epochs = list(csv.DictReader(file))
     batch = json.loads((loaded.folder / "options.json").read_text())["batch_size"]
     strips = len(training.split("train"))
     seconds = sum(strips / float(epoch["train/strips_per_second"]) for epoch in epochs)
-    figures = {"strips/s": len(epochs) * strips / seconds, "peak GB": peak}
-    seen = min(len(epochs) * strips, int(epochs[-1]["step"]) * batch)
-    return loaded.model, figures | {"seen": seen, "beta": float(epochs[-1]["train/beta"])}
+    return loaded.model, {
+        "strips/s": len(epochs) * strips / seconds,
+        "seen": min(len(epochs) * strips, int(epochs[-1]["step"]) * batch),
+        "beta": float(epochs[-1]["train/beta"]),
+    }
 
 
 # --------------------------------------------------------------------------------------- measuring
@@ -204,6 +212,11 @@ def lines_to_beat(training: PanelStore, strips: np.ndarray, z_dim: int) -> dict[
         pca, kept = pca_reconstructions(some, strips, components)
         lines[f"PCA {kept}"] = pca
     return lines
+
+
+def print_lines_to_beat(training: PanelStore, originals: np.ndarray, z_dim: int) -> None:
+    for line, reconstructions in lines_to_beat(training, originals, z_dim).items():
+        print_row(line, reconstruction_row(originals, reconstructions))
 
 
 def print_row(name: str, row: dict) -> None:

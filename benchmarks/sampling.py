@@ -26,7 +26,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.checkpoints import load_prior_sampler, load_run
+from garfield_vae.checkpoints import load_run
 from garfield_vae.data.panels import join_panels
 from garfield_vae.data.sources import present_strips
 from garfield_vae.evaluation.sample_measures import SampleMeasures
@@ -34,11 +34,20 @@ from garfield_vae.evaluation.sample_sets import FEATURES, Described, plain_figur
 from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode, reconstruct
 from garfield_vae.latent.files import encoded_strips
+from garfield_vae.model.prior import GUIDANCE
+from garfield_vae.prior_checkpoints import load_prior_sampler
 from garfield_vae.run_folder import find_run_folder
 from garfield_vae.util.pictures import save_png, sheet
 
 SHOWN = 4
 MEASURES = (("KID", 9), ("precision", 6), ("density", 6), ("recall", 6), ("coverage", 6))
+PRIOR = {  # guidance, temperature
+    "prior": (GUIDANCE, 1.0),
+    "prior, guidance 1": (1.0, 1.0),
+    "prior, guidance 2": (2.0, 1.0),
+    "prior, temperature 0.95": (GUIDANCE, 0.95),
+    "prior, temperature 0.9": (GUIDANCE, 0.9),
+}
 SAMPLERS = {
     "normal, N(0, I)": (samplers.normal, {}),
     "gaussian": (samplers.gaussian, {}),
@@ -70,9 +79,10 @@ def main() -> None:
     table.print_head()
     shown, labels = [], []
     prior = load_prior_sampler(run, space)
-    for name in [*(["prior"] if prior is not None else []), *SAMPLERS]:
-        if name == "prior":
-            latents = prior.sample(options.samples, seed=0)
+    for name in [*(PRIOR if prior is not None else []), *SAMPLERS]:
+        if name in PRIOR:
+            prior.guidance, temperature = PRIOR[name]
+            latents = prior.sample(options.samples, 0, temperature)
         else:
             sampler, settings = SAMPLERS[name]
             latents = sampler(space, options.samples, np.random.default_rng(0), **settings)

@@ -13,6 +13,7 @@ that of real strips, share of strips with a panel that is a near copy, the test 
 """
 
 import argparse
+import io
 import sys
 import tempfile
 from collections.abc import Callable
@@ -20,12 +21,15 @@ from pathlib import Path
 
 import numpy as np
 import scipy.ndimage
+from PIL import Image
+from sklearn.cluster import KMeans
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from garfield_vae.data.build import build_store
 from garfield_vae.data.drawn import draw_folder
 from garfield_vae.evaluation.copying import Control, CopyingMeasure, copies
+from garfield_vae.evaluation.metrics.memorisation import layouts
 from garfield_vae.evaluation.metrics.story import with_strange_panels
 from garfield_vae.evaluation.sample_measures import Rows, strip_groups
 from garfield_vae.evaluation.sample_sets import Describer, plain_figures
@@ -118,12 +122,14 @@ def table(real, drawn, parts) -> np.ndarray:
 def repeated(originals: np.ndarray, others: np.ndarray) -> dict[str, np.ndarray]:
     """Copies of training strips, in full or among `others`, as they are and disguised."""
     half, tenth = len(originals) // 2, max(1, len(originals) // 10)
+    twentieth = max(1, len(originals) // 20)
     rng = np.random.default_rng(2)
     mixed = np.stack([rng.permutation(originals)[:, place] for place in range(3)], axis=1)
     return {
         "all copies": originals,
         "half copies": np.concatenate([originals[:half], others[half:]]),
         "a tenth copies": np.concatenate([originals[:tenth], others[tenth:]]),
+        "a twentieth copies": np.concatenate([originals[:twentieth], others[twentieth:]]),
         "mirrored copies": originals[..., ::-1],
         "a tenth mirrored copies": np.concatenate([originals[:tenth, ..., ::-1], others[tenth:]]),
         "copies shifted by a pixel": np.roll(originals, 1, axis=-1),
@@ -131,6 +137,13 @@ def repeated(originals: np.ndarray, others: np.ndarray) -> dict[str, np.ndarray]
         "blurred copies": blurred(4)(originals, rng),
         "grey copies": grey(originals, rng),
         "brighter copies": (0.8 * originals + 51).astype(np.uint8),
+        "copies, red and blue swapped": originals[:, :, ::-1],
+        "copies turned by 2 degrees": turned(originals, rng),
+        "copies shrunk to 0.9": shrunk(originals, rng),
+        "copies as JPEG of quality 5": jpeg(originals, rng),
+        "copies with blurred text": upper_blurred(originals, rng),
+        "copies, lower halves of others": lower_of_others(originals, rng),
+        "means of two training strips": averaged(originals, rng),
         "copies of panels, mixed": mixed,
         "one panel a copy": np.concatenate([originals[:, :1], others[:, 1:]], axis=1),
     }
@@ -163,6 +176,59 @@ def of_different_strips(strips: np.ndarray, rng: np.random.Generator) -> np.ndar
     return np.stack([strips[rng.permutation(len(strips)), place] for place in range(3)], axis=1)
 
 
+def turned(strips: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    return scipy.ndimage.rotate(strips, 2, (-1, -2), reshape=False, order=1, mode="nearest")
+
+
+def shrunk(strips: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    """Panels at nine tenths of their size, on white."""
+    height, width = (round(0.9 * side) for side in strips.shape[-2:])
+    top, left = (strips.shape[-2] - height) // 2, (strips.shape[-1] - width) // 2
+    small = np.full_like(strips, 255)
+    for panel, place in zip(pictures(strips), small.reshape(-1, *strips.shape[2:]), strict=True):
+        resized = np.asarray(panel.resize((width, height), Image.Resampling.BILINEAR))
+        place[:, top : top + height, left : left + width] = resized.transpose(2, 0, 1)
+    return small
+
+
+def jpeg(strips: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    decoded = []
+    for panel in pictures(strips):
+        file = io.BytesIO()
+        panel.save(file, "JPEG", quality=5)
+        decoded.append(np.asarray(Image.open(file)).transpose(2, 0, 1))
+    return np.stack(decoded).reshape(strips.shape)
+
+
+def pictures(strips: np.ndarray) -> list[Image.Image]:
+    panels = strips.reshape(-1, *strips.shape[2:]).transpose(0, 2, 3, 1)  # [3·N, H, W, 3]
+    return [Image.fromarray(np.ascontiguousarray(panel)) for panel in panels]
+
+
+def upper_blurred(strips: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The upper two fifths of each panel, where the text stands, blurred."""
+    rows = 2 * strips.shape[-2] // 5
+    return np.concatenate([blurred(4)(strips[..., :rows, :], rng), strips[..., rows:, :]], axis=-2)
+
+
+def lower_of_others(strips: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    rows, others = strips.shape[-2] // 2, strips[rng.permutation(len(strips))]
+    return np.concatenate([strips[..., :rows, :], others[..., rows:, :]], axis=-2)
+
+
+def averaged(strips: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Each strip and another one, half and half."""
+    return strips // 2 + strips[rng.permutation(len(strips))] // 2
+
+
+def cluster_means(strips: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    """Each strip becomes the mean of its cluster, of ten strips or so (k-means of layouts)."""
+    described = layouts(strips).flatten(1).numpy()
+    cluster = KMeans(len(strips) // 10, n_init=1, random_state=0).fit_predict(described)
+    means = np.stack([strips[cluster == c].mean(axis=0) for c in range(cluster.max() + 1)])
+    return means.astype(np.uint8)[cluster]
+
+
 def collapsed(strips: np.ndarray, _: np.random.Generator) -> np.ndarray:
     """20 strips in turn: the halves that are compared see about as many of each."""
     return strips[np.linspace(0, len(strips) - 1, 20).astype(int)][np.arange(len(strips)) % 20]
@@ -175,6 +241,14 @@ DAMAGES: dict[str, Damage] = {
     "noise": noisy,
     "shifted colours": tinted,
     "grey": grey,
+    "red and blue swapped": lambda strips, _: strips[:, :, ::-1],
+    "JPEG of quality 5": jpeg,
+    "turned by 2 degrees": turned,
+    "shrunk to 0.9": shrunk,
+    "blurred text": upper_blurred,
+    "lower halves of other strips": lower_of_others,
+    "means of two strips": averaged,
+    "means of clusters": cluster_means,
     "mirrored panels": lambda strips, _: strips[..., ::-1],
     "mirrored strips": lambda strips, _: strips[:, ::-1, ..., ::-1],
     "panels of different strips": of_different_strips,

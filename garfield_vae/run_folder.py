@@ -10,18 +10,25 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from garfield_vae import __version__
 from garfield_vae.cli.options import TrainOptions, train_options
 from garfield_vae.util.commands import command
+from garfield_vae.util.console import tell
 from garfield_vae.util.errors import UserError
-from garfield_vae.util.files import read_json, replacing
+from garfield_vae.util.files import CannotWrite, read_json, replacing
 
+# The model that comes with the project, an exported one, and the word that means it.
+PRETRAINED = Path(__file__).parent / "pretrained"
+PRETRAINED_NAME = "pretrained"
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "Pillow", "scikit-learn")
 
 
@@ -30,6 +37,11 @@ def new_run_folder(log_dir: Path, run_name: str | None) -> Path:
     if run_name is not None and not re.fullmatch(r"[\w][\w.,=+-]*", run_name):
         raise UserError(
             f"--run_name {run_name!r} cannot be a folder's name: use letters, digits and .,=+-_"
+        )
+    if run_name == PRETRAINED_NAME:
+        raise UserError(
+            f"--run_name {run_name} is taken: {log_dir / run_name} is for pictures of the model "
+            f"that comes with the project"
         )
     name = run_name or datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     for attempt in range(1, 100):
@@ -53,6 +65,27 @@ def new_run_folder(log_dir: Path, run_name: str | None) -> Path:
     raise UserError(f"{log_dir} has a hundred runs of this second: give a --run_name")
 
 
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Holds a run for this process. Raises UserError while another process trains it; two would
+    write each other's checkpoints."""
+    lock = FileLock(folder / ".lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(
+            f"{folder} is being trained by another process: wait until that ends, or stop it"
+        ) from error
+    except NotImplementedError:  # a file system without locks
+        pass
+    except OSError as error:
+        raise CannotWrite(error.errno, error.strerror, str(folder)) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def is_run(folder: Path, *names: str) -> bool:
     """Whether there are options and one of `checkpoints/<name>.ckpt`."""
     files = (folder / "checkpoints" / f"{name}.ckpt" for name in names)
@@ -60,8 +93,8 @@ def is_run(folder: Path, *names: str) -> bool:
 
 
 def find_run_folder(name: str, log_dir: Path, *checkpoints: str) -> Path:
-    """The folder that --continue_from or --experiment_dir means; `last` is the newest run that has
-    one of these checkpoints (best or last, if none is named)."""
+    """The folder of a run that a flag names; `last` is the newest run that has one of these
+    checkpoints (best or last, if none is named)."""
     if name == "last":
         names = checkpoints or ("best", "last")
         runs = [path.parent for path in log_dir.glob("*/options.json")]
@@ -74,6 +107,45 @@ def find_run_folder(name: str, log_dir: Path, *checkpoints: str) -> Path:
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}: give a run's folder, such as one in logs/")
     return folder
+
+
+def find_model_folder(name: str, log_dir: Path) -> Path:
+    """The folder of a run or of an exported model that a flag names; `pretrained` is the model that
+    comes with the project. Of a folder of that name in the current one it says how it is named."""
+    if name != PRETRAINED_NAME:
+        return find_run_folder(name, log_dir)
+    folder = pretrained_folder()
+    if Path(name).is_dir():
+        tell(f"pretrained  is the model that comes with the project; the folder here is ./{name}")
+    return folder
+
+
+def pretrained_folder() -> Path:
+    """Raises UserError where the model was left out of the installation."""
+    if not is_pretrained_there():
+        raise UserError(
+            f"the pretrained model is not in {PRETRAINED}: install the project whole, or make the "
+            f"model by benchmarks/pretrained.py"
+        )
+    return PRETRAINED
+
+
+def is_pretrained_there() -> bool:
+    return (PRETRAINED / "config.json").is_file()
+
+
+def output_folder(folder: Path, log_dir: Path) -> Path:
+    """Where what is made of a model is kept: in its folder, but for the pretrained one, which may
+    be installed where nobody can write, and whose is logs/pretrained."""
+    if folder.resolve() != PRETRAINED.resolve():
+        return folder
+    output = log_dir / PRETRAINED_NAME
+    if (output / "options.json").exists():
+        raise UserError(
+            f"{output} is a run, and pictures of the pretrained model would go there: rename it, "
+            f"or give another --log_dir"
+        )
+    return output
 
 
 def choose_device(accelerator: str) -> torch.device:

@@ -6,22 +6,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from garfield_vae.util.errors import INTERRUPTED
+from garfield_vae.util.errors import ENDED_BY, stop_signals
 
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Around imports: Ctrl-C ends the process at once, since nothing is under way yet.
+    """Around imports: a signal to stop ends the process at once, since nothing is under way yet.
 
-    A KeyboardInterrupt would not do: raised inside of a library's import it may come out as any
-    other error, or leave a module that is half there.
+    An exception would not do: raised inside of a library's import it may come out as any other
+    error, or leave a module that is half there.
     """
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in stop_signals():
+            before[number] = signal.signal(number, lambda number, _: os._exit(ENDED_BY + number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -19,6 +19,7 @@ MOST_PIXELS, MOST_Z, MOST_CHANNELS, MOST_BLOCKS = 1024, 65_536, 512, 64
 MOST_STRIPS = 1_000_000
 MOST_SEED = 2**63 - 1  # torch's generators take no more
 
+SCRATCH = "scratch"  # untrained, of --start_from
 WEB = "--source web"  # what flags of the downloader need
 SAMPLERS = ("prior", "kernel", "gaussian", "normal")  # of latent/samplers.py
 
@@ -106,6 +107,17 @@ class TrainOptions:
     )
     num_blocks: int = option(
         2, MODEL, "ResNet blocks per resolution", type=whole(1, MOST_BLOCKS), metavar="N"
+    )
+
+    start_from: str = option(
+        "auto",
+        MODEL,
+        "the first weights: pretrained (those that come with the project, trained on drawn "
+        "strips), scratch (random ones), or those of a run's folder or an exported model of the "
+        "same sizes; auto is pretrained where the sizes fit and the strips are no drawn ones, "
+        "else scratch",
+        type=path,
+        metavar="NAME",
     )
 
     beta: float | str = option(
@@ -217,7 +229,7 @@ MODEL_FLAGS, SAMPLING, PICTURES, MEASURE, EXPLORE = (
     "explorer",
 )
 USUAL = "the usual pictures"  # what is drawn where no flag asks for something else
-LAST = "--experiment_dir last"
+LAST, PRETRAINED = "--experiment_dir last", "--experiment_dir pretrained"
 
 
 @dataclass(frozen=True)
@@ -227,15 +239,17 @@ class ProcessOptions:
     experiment_dir: str = option(
         "",
         MODEL_FLAGS,
-        "a run's folder under logs/, last for the newest, or an exported model",
+        "a run's folder under logs/, last for the newest, an exported model, or pretrained for the "
+        "one that comes with the project (a folder of that name is ./pretrained)",
         type=path,
         metavar="DIR",
     )
     log_dir: str = option(
         "logs",
         MODEL_FLAGS,
-        "where last looks for runs: train_torch.py's --log_dir",
-        needs=(LAST,),
+        "where last looks for runs, and pictures of the pretrained model go: train_torch.py's "
+        "--log_dir",
+        needs=(LAST, PRETRAINED),
         type=path,
         metavar="DIR",
     )
@@ -286,6 +300,15 @@ class ProcessOptions:
         needs=(USUAL, "--complete", "--explore", "--export_page", "--evaluate"),
         type=whole(1, 1000),
         metavar="N",
+    )
+    guidance: float = option(
+        1.5,
+        SAMPLING,
+        "how far the latent prior leads away from the collages that one Gaussian would draw: 1 is "
+        "what it learned, more draws more ordinary, cleaner strips",
+        needs=(USUAL, "--complete", "--explore", "--export_page", "--evaluate"),
+        type=decimal(0, 10),
+        metavar="W",
     )
     temperature: float = option(
         1.0,
@@ -394,4 +417,5 @@ def train_options(values: dict[str, Any], origin: str | Path) -> TrainOptions:
     for name, value in values.items():
         if not fits(known[name], value):
             raise UserError(f"{origin} is damaged: its {name} is nothing that --{name} takes")
-    return TrainOptions(**values)
+    # Before there was --start_from, every run began with untrained weights.
+    return TrainOptions(**{"start_from": SCRATCH} | values)

@@ -1,6 +1,6 @@
 """Strips in a .zip or .tar, read one by one without unpacking the archive into a folder.
 
-No name in an archive becomes a path on the disk. Sizes that an archive declares are not believed:
+No name in an archive becomes a path on the disk. Sizes that an archive declares are not trusted:
 each picture is read up to the limit of `images.MAX_BYTES`, and a compressed .tar is unpacked, into
 a temporary file without a name, only as far as pictures can be compressed at all.
 """

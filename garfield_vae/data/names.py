@@ -2,7 +2,7 @@
 
 Names are read as a whole folder, because one alone can mean several days: 03-04-85 is a day in
 March, April or 2003. Each way to read a name is tried on every file, and the way that makes the
-best sense of most files is believed: all its numbers are days, few of them Sundays, many of them
+best sense of most files is accepted: all its numbers are days, few of them Sundays, many of them
 follow each other.
 """
 
@@ -101,9 +101,9 @@ Reading = tuple[str, int]  # a way, and which of the places that fit it, from th
 def dates_of(paths: Sequence[str]) -> dict[str, date | None]:
     """The day of each strip, or None, from its path in the folder ("1985/ga850312.gif").
 
-    A way of reading is believed when at least nine tenths of the names that have its shape are days
+    A way of reading is accepted when at least nine tenths of the names that have its shape are days
     in it, and when it does not give many files of one folder the same day, as the date of a scan
-    or of a download would. Among the ways that read a name, the one is believed that reads most
+    or of a download would. Among the ways that read a name, the one is accepted that reads most
     of the folder and, of those, makes the fewest Sundays and the most days in a row.
     """
     dates: dict[str, date | None] = dict.fromkeys(paths)
@@ -116,9 +116,9 @@ def dates_of(paths: Sequence[str]) -> dict[str, date | None]:
                 readings.setdefault(reading, {})[path] = day
         while readings:
             best = max(readings, key=lambda reading: _sense(readings[reading], rank, reading))
-            believed = readings.pop(best)
-            if _sense(believed, rank, best)[0]:
-                for path, day in believed.items():
+            accepted = readings.pop(best)
+            if _sense(accepted, rank, best)[0]:
+                for path, day in accepted.items():
                     dates[path] = dates[path] or day
                 readings = {
                     reading: remaining
@@ -162,17 +162,17 @@ def _day(year: int, month: int, day: int) -> date | None:
 
 def _sense(days: dict[str, date | None], rank: int, reading: Reading) -> tuple:
     """How much sense a reading makes, to be compared; its first part says whether it is to be
-    believed at all. days: the day of each path that has the reading's shape."""
+    accepted at all. days: the day of each path that has the reading's shape."""
     found = [day for day in days.values() if day]
     if not found:
         return (False,)
     folders = Counter((path.rpartition("/")[0], day) for path, day in days.items() if day)
     distinct = sorted(set(found))
-    believed = len(folders) >= 0.3 * len(found)
+    accepted = len(folders) >= 0.3 * len(found)
     if rank > 0:
-        believed &= len(found) >= 0.9 * len(days)
+        accepted &= len(found) >= 0.9 * len(days)
     if rank == 2:
-        believed &= not _counts(days)
+        accepted &= not _counts(days)
     sundays = sum(day.weekday() == 6 for day in distinct) / len(distinct)
     steps = pairwise(distinct)
     in_a_row = sum((after - before).days <= 2 for before, after in steps) / len(distinct)
@@ -182,7 +182,7 @@ def _sense(days: dict[str, date | None], rank: int, reading: Reading) -> tuple:
     reads = round(10 * len(folders) / len(days)) if rank else 10
     share = len(found).bit_length()
     return (
-        believed,
+        accepted,
         reads,
         share,
         len(folders) / len(found) > 0.9,

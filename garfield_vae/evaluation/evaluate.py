@@ -2,7 +2,7 @@
 
     processed/report.html      one page with all of it, pictures inside
     processed/measures.json    the same figures for programs
-    events.out.tfevents.*      and for TensorBoard, under evaluation/
+    events.out.tfevents.*      and for TensorBoard, as one table among its texts
 
 All tables are of test strips: training saw neither them nor anything chosen by them (checkpoints
 are chosen by validation strips). Beside every distance between sets stands what real strips score
@@ -197,7 +197,7 @@ def evaluate_run(
         with replacing(folder / "measures.json", "w") as file:
             json.dump(plain(figures), file, indent=2, ensure_ascii=False)
             file.write("\n")
-        log_scalars(loaded.folder, figures, loaded.epoch + 1)
+        log_table(loaded.folder, figures, loaded.epoch + 1)
     mse = lines["this model"]["mse"]
     print(
         f"measured {len(held_out):,} test strips and {measures.count:,} samples of each sampler in "
@@ -220,21 +220,22 @@ def last_beta(loaded: LoadedModel) -> float | None:
     return None if loaded.options.beta == "auto" else float(loaded.options.beta)
 
 
-def log_scalars(folder: Path, figures: dict[str, Any], step: int) -> None:
-    """Every figure of `figures` as TensorBoard's evaluation/<group>/<…>, without spaces."""
+def log_table(folder: Path, figures: dict[str, Any], step: int) -> None:
+    """Every figure of `figures` in one table among TensorBoard's texts: hundreds of charts with a
+    point each would hide the curves of the training."""
 
-    def leaves(prefix: str, value: Any):
+    def leaves(names: list[str], value: Any):
         if isinstance(value, dict):
             for name, inner in value.items():
-                yield from leaves(f"{prefix}/{name.replace(' ', '_').replace(',', '')}", inner)
+                yield from leaves([*names, name], inner)
         elif isinstance(value, Estimate):
-            yield prefix, value.value
+            yield names, value.value
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield prefix, float(value)
+            yield names, float(value)
 
     with SummaryWriter(str(folder), filename_suffix=".evaluation") as writer:
-        for name, value in leaves("evaluation", figures):
-            writer.add_scalar(name, value, step)
+        rows = [f"| {' / '.join(names)} | {value:.4g} |" for names, value in leaves([], figures)]
+        writer.add_text("evaluation", "\n".join(["| figure | value |", "|---|---|", *rows]), step)
 
 
 def plain(value: Any) -> Any:

@@ -1,10 +1,12 @@
 """The model card: what is to be known before an exported model is used."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from garfield_vae.checkpoints import LoadedModel
+from garfield_vae.cli.options import SCRATCH
+from garfield_vae.run_folder import PRETRAINED_NAME
+from garfield_vae.util.files import read_json
 from garfield_vae.util.metrics_table import read_metrics
 
 CARD = """\
@@ -64,6 +66,10 @@ ONNX = """ The same networks are in `encoder.onnx` and `decoder.onnx`
 DRAWN = """The strips that this model learned from were drawn by that code
 itself, so nobody else has a claim on them."""
 
+STARTED = """The strips that this model learned from were drawn by
+that code itself, but it started from the weights of {start}, and whatever claim there is on the
+strips that those learned from holds for it too."""
+
 OTHERS = """The strips that this model learned from
 belong to their authors, and that licence says nothing about them. None is in this folder as a
 picture, but the weights and `latent.safetensors` (latents of up to 2,048 training strips) hold
@@ -87,8 +93,15 @@ def model_card(
         epoch=run.epoch + 1,
         figures=figures_table(run),
         options=", ".join(f"{flag} {value}" for flag, value in options.items()),
-        rights=DRAWN if run.options.source == "drawn" else OTHERS,
+        rights=rights(run),
     )
+
+
+def rights(run: LoadedModel) -> str:
+    start = run.options.start_from
+    if run.options.source != "drawn":
+        return OTHERS
+    return DRAWN if start in (SCRATCH, PRETRAINED_NAME) else STARTED.format(start=Path(start).name)
 
 
 def figures_table(run: LoadedModel) -> str:
@@ -110,7 +123,7 @@ def figures_table(run: LoadedModel) -> str:
 def read_measures(path: Path) -> dict[str, float]:
     """What `process_model.py --evaluate` found of reconstructions; empty if it was not asked."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["reconstruction"]["this model"]
+        found = read_json(path)["reconstruction"]["this model"]
         return {name.upper(): float(estimate["value"]) for name, estimate in found.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

@@ -12,19 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from garfield_vae import __version__
 from garfield_vae.checkpoints import (
     CONFIG,
     CONFIG_FORMAT,
-    PRIOR_WEIGHTS,
     WEIGHTS,
     LoadedModel,
     exported_space,
     load_exported,
-    load_prior,
-    load_prior_sampler,
 )
 from garfield_vae.cli.options import DATA, MODEL, OBJECTIVE, TRAINING, TrainOptions
 from garfield_vae.cli.outputs import check_new_folder
@@ -35,19 +34,28 @@ from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode
 from garfield_vae.latent.files import LATENT, write_space
 from garfield_vae.latent.space import LatentSpace
+from garfield_vae.prior_checkpoints import (
+    PRIOR_WEIGHTS,
+    gaussian_of,
+    load_prior,
+    load_prior_sampler,
+)
 from garfield_vae.run_folder import write_json
+from garfield_vae.util.compact import compacted
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import remedy, remove_abandoned, replacing, temporary_name
 from garfield_vae.util.pictures import save_png, sheet
 
 SAMPLES = 8  # in the card's picture
 SHARED = (DATA, MODEL, OBJECTIVE, TRAINING)  # groups of options
-WITHOUT_ONNX = "without ONNX files: for those, pip install -r requirements-export.txt first"
 
 
-def export_model(run: LoadedModel, space: LatentSpace, directory: Path) -> list[str]:
+def export_model(
+    run: LoadedModel, space: LatentSpace, directory: Path, compact: bool = False
+) -> list[str]:
     """Writes the model to `directory`, which must be empty or new; gives the names of its files.
 
+    Compact: weights in 8 and 16 bits, the latents of fewer strips, and no ONNX.
     Raises UserError when it is neither, and when it cannot be written: nothing is there then.
     """
     directory = directory.resolve()
@@ -56,7 +64,7 @@ def export_model(run: LoadedModel, space: LatentSpace, directory: Path) -> list[
     try:
         temporary.mkdir(parents=True)
         remove_abandoned(directory.parent, glob.escape(directory.name))
-        fill(run, space, temporary, directory.name)
+        fill(run, space, temporary, directory.name, compact)
         names = sorted(path.name for path in temporary.iterdir())
         if directory.exists():
             directory.rmdir()  # it is empty; Windows renames nothing over it
@@ -72,7 +80,7 @@ def export_model(run: LoadedModel, space: LatentSpace, directory: Path) -> list[
     return names
 
 
-def fill(run: LoadedModel, space: LatentSpace, folder: Path, name: str) -> None:
+def fill(run: LoadedModel, space: LatentSpace, folder: Path, name: str, compact: bool) -> None:
     """Writes everything into `folder`. Samples and ONNX are made from the files just written, read
     back as any user reads them, so that a fault in those shows here."""
     options, prior = shared_options(run.options), load_prior(run)
@@ -87,31 +95,42 @@ def fill(run: LoadedModel, space: LatentSpace, folder: Path, name: str) -> None:
             "prior": None if prior is None else {"config": prior[0].config, "loss": prior[1]},
         },
     )
-    weights = {name: value.cpu().contiguous() for name, value in run.model.state_dict().items()}
-    with replacing(folder / WEIGHTS) as file:
-        file.write(save(weights))
+    write_weights(folder / WEIGHTS, run.model.state_dict(), compact)
     if prior is not None:
-        weights = {name: value.cpu().contiguous() for name, value in prior[0].state_dict().items()}
-        with replacing(folder / PRIOR_WEIGHTS) as file:
-            file.write(save(weights))
-    write_space(folder / LATENT, space)
+        known = gaussian_of(space)  # latent.safetensors has it
+        weights = {
+            name: value
+            for name, value in prior[0].state_dict().items()
+            if name not in known or not torch.equal(value.cpu(), known[name])
+        }
+        write_weights(folder / PRIOR_WEIGHTS, weights, compact)
+    write_space(folder / LATENT, space, compact=compact)
     written = load_exported(folder)
     written_space = exported_space(written)
     drawn_from = load_prior_sampler(written, written_space)
     sampler = "kernel" if drawn_from is None else "prior"
     rng = np.random.default_rng(0)
     latents = samplers.draw(written_space, SAMPLES, rng, sampler, prior=drawn_from)
-    save_png(folder / "samples.png", sheet(join_panels(decode(written.model, latents)), columns=2))
-    if onnx := can_write_onnx():
+    picture = sheet(join_panels(decode(written.model, latents)), columns=2)
+    save_png(folder / "samples.png", picture.quantize(256) if compact else picture)
+    if onnx := can_write_onnx() and not compact:
         write_onnx(written.model, folder)
     with replacing(folder / "README.md", "w") as file:
         file.write(model_card(run, name, SAMPLES, options, __version__, onnx))
 
 
+def write_weights(path: Path, weights: dict[str, Tensor], compact: bool) -> None:
+    small = compacted(weights) if compact else weights
+    tensors = {name: value.cpu().contiguous() for name, value in small.items()}
+    with replacing(path) as file:
+        file.write(save(tensors))
+
+
 def shared_options(options: TrainOptions) -> dict[str, Any]:
     """How the model was trained, without what concerns only the machine that did it."""
-    return {
+    shared = {
         item.name: getattr(options, item.name)
         for item in fields(options)
         if item.metadata["group"] in SHARED and item.name != "data_dir"
     }
+    return shared | {"start_from": Path(options.start_from).name}

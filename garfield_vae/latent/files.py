@@ -30,6 +30,7 @@ from garfield_vae.util.tensors import metadata, read_tensor_file
 
 LATENT = "latent.safetensors"
 OLD_LATENT = "latent.npz"  # what earlier versions wrote
+FEW_KERNELS = 256  # strips that the kernel density of a compact export mixes
 
 
 class DamagedLatents(UserError):
@@ -39,9 +40,16 @@ class DamagedLatents(UserError):
 # ------------------------------------------------------------------------------ one latent space
 
 
-def write_space(path: Path, space: LatentSpace, key: str = "", names: list[str] = ()) -> None:
-    """Writes a space, for a run's folder with its key and the names of its strips."""
+def write_space(
+    path: Path, space: LatentSpace, key: str = "", names: list[str] = (), compact: bool = False
+) -> None:
+    """Writes a space, for a run's folder with its key and the names of its strips; compact, with
+    16-bit components and the coordinates of fewer strips."""
     arrays = {name: np.ascontiguousarray(array) for name, array in space.arrays().items()}
+    if compact:
+        arrays["components"] = arrays["components"].astype(np.float16)
+        rows = np.linspace(0, len(space.kernels) - 1, min(len(space.kernels), FEW_KERNELS))
+        arrays["kernels"] = arrays["kernels"][rows.astype(int)]
     if names:
         arrays["names"] = np.frombuffer(json.dumps(names).encode(), np.uint8)
     with replacing(path) as file:
@@ -51,11 +59,13 @@ def write_space(path: Path, space: LatentSpace, key: str = "", names: list[str] 
 def read_space(path: Path, z_dim: int) -> tuple[LatentSpace, str]:
     """The space of a model with `z_dim` latent dimensions, and its key.
 
-    Raises DamagedLatents. Memory is at most about twice the file's size.
+    Raises DamagedLatents. Memory is at most about three times the file's size.
     """
     try:
         content = read_tensor_file(path)
         arrays = load(content)
+        if arrays["components"].dtype == np.float16:
+            arrays["components"] = arrays["components"].astype(np.float32)
         space = LatentSpace(**{name: arrays[name] for name in LatentSpace.__dataclass_fields__})
         check_space(space, z_dim)
         return space, metadata(content).get("key", "")

@@ -11,20 +11,26 @@ import torch
 
 from garfield_vae.geometry import PANELS
 from garfield_vae.latent.space import LatentSpace
-from garfield_vae.model.prior import STEPS, LatentPrior
+from garfield_vae.model.prior import GUIDANCE, STEPS, LatentPrior
 
 
 class PriorSampler:
     """A trained LatentPrior over the latents of a LatentSpace. Latents are float32 [N, z]."""
 
-    def __init__(self, prior: LatentPrior, space: LatentSpace, steps: int = STEPS):
-        self.prior, self.steps = prior, steps
+    def __init__(
+        self,
+        prior: LatentPrior,
+        space: LatentSpace,
+        steps: int = STEPS,
+        guidance: float = GUIDANCE,
+    ):
+        self.prior, self.steps, self.guidance = prior, steps, guidance
         self.components = torch.from_numpy(np.array(space.components))  # [k, z]
 
     def sample(self, n: int, seed: int, temperature: float = 1.0) -> np.ndarray:
         """New latents [n, z]. The first of them depend on the seed alone, not on n."""
-        latents = self.prior.sample(n, self.steps, temperature=temperature, generator=seeded(seed))
-        return to_numpy(latents)
+        drawn = self.prior.sample(n, self.steps, self.guidance, temperature, seeded(seed))
+        return to_numpy(drawn)
 
     def refine(
         self, latents: np.ndarray, held: Sequence[int] = (), steps: int | None = None, seed: int = 0
@@ -36,6 +42,7 @@ class PriorSampler:
             self.tensor(latents),
             held=directions,
             steps=steps or self.steps,
+            guidance=self.guidance,
             generator=seeded(seed),
         )
         return to_numpy(refined)
@@ -45,7 +52,7 @@ class PriorSampler:
         others. Each row is a proposal of its own."""
         rows = self.tensor(np.atleast_2d(latents))
         known = torch.tensor([panel not in panels for panel in range(PANELS)]).expand(len(rows), -1)
-        drawn = self.prior.complete(rows, known, steps=self.steps, generator=seeded(seed))
+        drawn = self.prior.complete(rows, known, self.steps, self.guidance, generator=seeded(seed))
         return to_numpy(drawn).reshape(latents.shape)
 
     def morph(self, start: np.ndarray, end: np.ndarray, frames: int) -> np.ndarray:

@@ -280,7 +280,7 @@ class LatentPrior(nn.Module):
         latents: Tensor,
         known: Tensor,
         steps: int = STEPS,
-        guidance: float = 1.0,
+        guidance: float = GUIDANCE,
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:

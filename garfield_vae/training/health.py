@@ -8,9 +8,10 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from garfield_vae.data.store import PanelStore
 from garfield_vae.model.elbo import calibrated_beta
+from garfield_vae.training.module import WARMUP_STEPS
 
 MEASURED_STRIPS = 32  # for the distortion of the mean strip
-SETTLED_AFTER = 3  # epochs
+SETTLED_AFTER = 3  # epochs, and the warm-up of the learning rate
 
 
 class HealthWarnings(Checkpoint):
@@ -37,7 +38,7 @@ class HealthWarnings(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        settled = trainer.current_epoch >= SETTLED_AFTER - 1
+        settled = trainer.current_epoch >= SETTLED_AFTER - 1 and trainer.global_step >= WARMUP_STEPS
         self.judge_steps(trainer, module, figures["train/distortion"], settled)
         if settled and not self.too_long:
             self.judge_collapse(trainer, module, figures)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: noted when they come, obeyed between two batches.
+"""Ctrl-C, SIGTERM and SIGHUP: noted when they come, obeyed between two batches.
 
 A signal that raised an exception wherever it happened to come would leave half a step behind: an
 optimizer's state from after it, an average from before. So it only leaves a note, which
@@ -8,12 +8,12 @@ optimizer's state from after it, an average from before. So it only leaves a not
 import os
 import signal
 import time
+from contextlib import suppress
 from types import FrameType
 
-from garfield_vae.util.errors import INTERRUPTED, TERMINATED
+from garfield_vae.util.errors import ENDED_BY, stop_signals
 
 SAME_SECONDS = 1.0  # torchrun hands on to its processes a signal that the terminal gave them, too
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(Exception):
@@ -28,7 +28,7 @@ class StopSignals:
         self.asked: int | None = None
 
     def __enter__(self) -> "StopSignals":
-        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        self._before = {number: signal.signal(number, self._note) for number in stop_signals()}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -38,12 +38,13 @@ class StopSignals:
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.asked is None:
             self.asked, self._noted = number, time.monotonic()
-            # not print, which may be what was interrupted
-            os.write(2, b"stopping after this batch (Ctrl-C again: at once)\n")
+            with suppress(OSError):  # the terminal may be gone
+                # not print, which may be what was interrupted
+                os.write(2, b"stopping after this batch (Ctrl-C again: at once)\n")
         elif time.monotonic() - self._noted > SAME_SECONDS:
             raise KeyboardInterrupt
 
     @property
     def status(self) -> int:
         """The exit status that says which signal it was."""
-        return TERMINATED if self.asked == signal.SIGTERM else INTERRUPTED
+        return ENDED_BY + self.asked

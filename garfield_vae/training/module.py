@@ -10,12 +10,9 @@ weights as two and then two more.
 """
 
 import time
-from collections.abc import Callable
 
 import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from garfield_vae.checkpoints import OLD_FORMAT, record
 from garfield_vae.cli.options import TrainOptions
@@ -32,6 +29,7 @@ from garfield_vae.model.elbo import (
 from garfield_vae.model.networks import StripVAE
 from garfield_vae.old_formats import convert_checkpoint
 from garfield_vae.training.augment import augment, augmented_share
+from garfield_vae.training.averaged_module import AveragedModule
 from garfield_vae.training.epoch_sums import FIGURES, EpochSums, statistics
 from garfield_vae.training.optimizer import MuonAdamW
 from garfield_vae.util.errors import UserError
@@ -43,9 +41,7 @@ MUON_LEARNING_RATE = 0.014  # of the hidden convolutions, whatever the width
 DENSE_LEARNING_RATE = 0.005  # of the dense layers, as a share of AdamW's
 WARMUP_STEPS = 50
 DECAY_FROM_STEP = 1000  # the learning rate is constant up to here, and falls from here on
-AVERAGE_GAMMA = 6.94  # the average's width is a tenth of the steps so far (EDM2)
-WEIGHT_DECAY = 0.01
-CLIP_NORM = 1.0
+WEIGHT_DECAY = 0.12  # where every strip is augmented; less, as less is, where there are many
 RUNNING_SHARE = 0.01  # weight of the newest batch in the running distortion that sets auto beta
 
 
@@ -53,7 +49,7 @@ class Diverged(UserError):
     """The loss is NaN or infinite; checkpoints on disk are from before."""
 
 
-class StripModule(LightningModule):
+class StripModule(AveragedModule):
     """Trains a StripVAE by the options, on batches of strips [B, 3, 3, H, W] in [-1, 1].
 
     `vae` is what the optimizer changes; `averaged.module` is the average of its weights, which is
@@ -63,7 +59,7 @@ class StripModule(LightningModule):
     JUDGED_BY = ("validation/distortion", "validation/rate")
 
     def __init__(self, options: TrainOptions):
-        super().__init__()
+        super().__init__(options.seed)
         self.options = options
         self.vae = StripVAE(
             z_dim=options.z_dim,
@@ -72,16 +68,12 @@ class StripModule(LightningModule):
             panel_height=options.panel_height,
             panel_width=options.panel_width,
         )
-        self.averaged = AveragedModel(self.vae, multi_avg_fn=power_average, use_buffers=True)
-        self.averaged.requires_grad_(False)
+        self.average(self.vae)
         self.register_buffer("running_distortion", torch.tensor(float("nan")))
         self.dimensions = 9 * options.panel_height * options.panel_width  # pixel values of a strip
         self.train_sums, self.validation_sums = EpochSums(options.z_dim), EpochSums(options.z_dim)
         self.augmented = 0.0  # share of the training strips that are augmented
         self.keeps_optimizer = True  # false where a checkpoint's is of another kind
-        self.begun = False  # whether it trains, with all of a checkpoint that was to be read
-        # Called before each batch of training and validation: no step is under way then.
-        self.between_batches: Callable[[], None] = lambda: None
 
     @property
     def network(self) -> nn.Module:
@@ -137,7 +129,9 @@ class StripModule(LightningModule):
     # -------------------------------------------------------------------------------- the optimizer
 
     def configure_optimizers(self) -> dict:
-        groups = parameter_groups(self.vae, self.peak_learning_rate())
+        strips = len(self.trainer.datamodule.store.split("train"))
+        decay = WEIGHT_DECAY * augmented_share(strips)
+        groups = parameter_groups(self.vae, self.peak_learning_rate(), decay)
         # A fused optimizer unscales float16's gradients itself, after they were clipped.
         fused = self.options.precision != "16-mixed"
         bf16 = self.trainer.precision == "bf16-mixed"
@@ -162,16 +156,14 @@ class StripModule(LightningModule):
         """What to try where the peak was too high: half of it, and no more than auto."""
         return min(self.peak_learning_rate() / 2, LEARNING_RATE_PER_WIDTH / self.options.c_hidden)
 
-    def configure_gradient_clipping(
-        self, optimizer: torch.optim.Optimizer, **settings: object
-    ) -> None:
-        # Lightning's own clipping refuses a fused optimizer in mixed precision.
-        torch.nn.utils.clip_grad_norm_(self.vae.parameters(), CLIP_NORM)
-
     # -------------------------------------------------------------------------------- around a step
 
     def on_train_start(self) -> None:
-        self.check_optimizer()
+        if self.global_step and self.keeps_optimizer:
+            # With float16 no step is taken while the loss's scale is too high.
+            self.trainer.optimizers[0].check_state(
+                may_be_empty=self.options.precision == "16-mixed"
+            )
         self.follow_options()
         self.begun = True
         if self.options.augment == "auto":
@@ -180,23 +172,13 @@ class StripModule(LightningModule):
             self.augmented = self.options.augment
         self.start_clock()  # a run that goes on in the middle of an epoch never starts that one
 
-    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
-        # All that is random in a step follows from (seed, step, rank) alone, so that a run that
-        # was stopped anywhere goes on as if it had not been.
-        torch.manual_seed(hash((self.options.seed, self.global_step, self.global_rank)) % 2**63)
-
-    def on_before_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Tensor:
-        # Of all of Lightning's hooks the one in which its counters, too, are between two batches.
-        self.between_batches()
-        return batch
-
     def on_train_batch_end(self, outputs: dict, batch: Tensor, batch_idx: int) -> None:
         # All that a step changes, beside the weights, it changes here: a step that an error ended
         # has left nothing behind.
         running_distortion, figures, means = self.of_this_step
         self.running_distortion.copy_(running_distortion)
         self.train_sums.add(figures, means)
-        self.averaged.update_parameters(self.vae)
+        super().on_train_batch_end(outputs, batch, batch_idx)
         self.strips_seen += len(batch)
         self.last_step_ended = time.perf_counter()
 
@@ -251,22 +233,6 @@ class StripModule(LightningModule):
         if "epoch_so_far" in checkpoint and self.global_rank == 0:
             self.train_sums.load(checkpoint["epoch_so_far"])
 
-    def check_optimizer(self) -> None:
-        """Raises ValueError if a checkpoint's optimizer state has other shapes than the parameters,
-        which torch does not check."""
-        optimizer = self.trainer.optimizers[0]
-        if not self.global_step or not self.keeps_optimizer:
-            return
-        for group in optimizer.param_groups:
-            averages = ("momentum",) if group["muon"] else ("exp_avg", "exp_avg_sq")
-            for parameter in group["params"]:
-                state = optimizer.state[parameter]
-                if not state and self.options.precision == "16-mixed":
-                    continue  # no step has been taken while the loss's scale was too high
-                wanted = {"step": (), **dict.fromkeys(averages, parameter.shape)}
-                if {name: tuple(value.shape) for name, value in state.items()} != wanted:
-                    raise ValueError("the optimizer's state is of another network")
-
     def follow_options(self) -> None:
         """Puts the options' learning rate in place of the checkpoint's: all of the schedule
         follows from it and the number of steps."""
@@ -278,13 +244,14 @@ class StripModule(LightningModule):
         )
 
 
-def parameter_groups(vae: StripVAE, lr: float) -> list[dict]:
+def parameter_groups(vae: StripVAE, lr: float, decay: float) -> list[dict]:
     """Who updates which weights (see optimizer.py), which learn at which rate, which decay.
 
     Muon is for hidden layers: here the convolutions between feature maps, that is all but the first
     and the last of each network. AdamW, at the rate `lr`, has the others, and the biases, which do
-    not decay. A dense weight sees one example a strip where a convolution's sees hundreds, and
-    overfits at the same rate (see networks.py).
+    not decay. The weights' `decay` is the stronger, the fewer strips there are to overfit. A dense
+    weight sees one example a strip where a convolution's sees hundreds, and overfits at the same
+    rate (see networks.py).
     """
     encoder, decoder = vae.encoder, vae.decoder
     convolutions = [*encoder.parameters(), *decoder.parameters()]
@@ -295,8 +262,8 @@ def parameter_groups(vae: StripVAE, lr: float) -> list[dict]:
     dense = [*vae.join.parameters(), *vae.spread.parameters()]
     muon_lr = MUON_LEARNING_RATE * lr * vae.config["c_hidden"] / LEARNING_RATE_PER_WIDTH
     return [
-        {"params": hidden, "muon": True, "lr": muon_lr, "weight_decay": WEIGHT_DECAY},
-        {"params": [p for p in outer if p.ndim > 1], "lr": lr, "weight_decay": WEIGHT_DECAY},
+        {"params": hidden, "muon": True, "lr": muon_lr, "weight_decay": decay},
+        {"params": [p for p in outer if p.ndim > 1], "lr": lr, "weight_decay": decay},
         {"params": [p for p in convolutions if p.ndim == 1], "lr": lr, "weight_decay": 0.0},
         {"params": dense, "lr": lr * DENSE_LEARNING_RATE, "weight_decay": 0.0},
     ]
@@ -309,15 +276,3 @@ def learning_rate_factor(step: int) -> float:
     equation 67.
     """
     return min(1.0, (step + 1) / WARMUP_STEPS) / max(1.0, step / DECAY_FROM_STEP) ** 0.5
-
-
-def power_average(averaged: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
-    """Adds the current weights to the average of those of `steps` earlier steps, in place.
-
-    The power-function EMA of Karras et al. (2024), equation 2. Its length is a fixed share of the
-    run so far instead of a fixed number of steps: a short run forgets its first weights in time,
-    and a long one is averaged over thousands of steps.
-    """
-    newest = 1 - (1 - 1 / (steps + 1.0)) ** (AVERAGE_GAMMA + 1)  # weight of the current ones
-    for mean, value in zip(averaged, current, strict=True):
-        mean.lerp_(value, newest)

@@ -5,34 +5,31 @@ The VAE is finished by then. What is trained on are the posterior means of its t
 """
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
-from pytorch_lightning import LightningDataModule, LightningModule
+from pytorch_lightning import LightningDataModule
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
 from garfield_vae import __version__
-from garfield_vae.checkpoints import PRIOR_ENTRY, PRIOR_FORMAT
 from garfield_vae.geometry import PANELS
 from garfield_vae.model.prior import LatentPrior
+from garfield_vae.prior_checkpoints import PRIOR_ENTRY, PRIOR_FORMAT
+from garfield_vae.training.averaged_module import AveragedModule
 from garfield_vae.training.data_module import OrderedBatches, ShuffledBatches, StripLoader
-from garfield_vae.training.module import power_average
 from garfield_vae.training.optimizer import MuonAdamW
 
 BATCH = 128
 LEARNING_RATE, MUON_LEARNING_RATE = 0.003, 0.055
 WARMUP_STEPS = 50
 WEIGHT_DECAY = 0.01
-CLIP_NORM = 1.0
 MOST_STEPS = 20_000
 PACE_FROM, PACE_TO = 10, 40  # the steps whose time says how many there is time for
 LEAST_JUDGED = 512  # latents of a validation: fewer are judged several times, at other times t
 
 
-class PriorModule(LightningModule):
+class PriorModule(AveragedModule):
     """Trains a LatentPrior on batches of posterior means [B, z_dim], for about `minutes`.
 
     vae, strips: digests of the VAE's checkpoint and of the strips whose latents they are, so that
@@ -46,14 +43,12 @@ class PriorModule(LightningModule):
     JUDGED_BY = ("validation/loss",)
 
     def __init__(self, prior: LatentPrior, seed: int, minutes: float, vae: str, strips: str):
-        super().__init__()
-        self.prior, self.seed, self.minutes = prior, seed, minutes
+        super().__init__(seed)
+        self.prior, self.minutes = prior, minutes
         self.of = {"vae": vae, "strips": strips}
-        self.averaged = AveragedModel(prior, multi_avg_fn=power_average)
-        self.averaged.requires_grad_(False)
-        self.planned, self.complete, self.begun = 0, False, False
+        self.average(prior)
+        self.planned, self.complete = 0, False
         self.seconds_before = 0.0  # of training, before this process went on
-        self.between_batches: Callable[[], None] = lambda: None
 
     @property
     def network(self) -> nn.Module:
@@ -81,12 +76,8 @@ class PriorModule(LightningModule):
             errors = prior.errors(batch, t, noise, known)
             self.log(f"validation/{name}", errors.mean() / gaussian, batch_size=count)
 
-    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
-        # All that is random in a step follows from (seed, step): see StripModule.
-        torch.manual_seed(hash((self.seed, self.global_step)) % 2**63)
-
     def on_train_batch_end(self, outputs: dict, batch: Tensor, batch_idx: int) -> None:
-        self.averaged.update_parameters(self.prior)
+        super().on_train_batch_end(outputs, batch, batch_idx)
         self.plan()
         if 0 < self.planned <= self.global_step:
             self.trainer.check_val_every_n_epoch = 1  # the end is judged, whatever epoch it is in
@@ -118,11 +109,9 @@ class PriorModule(LightningModule):
         self.began = time.monotonic()
 
     def on_train_start(self) -> None:
+        if self.global_step:
+            self.trainer.optimizers[0].check_state()
         self.begun, self.first_step = True, self.global_step
-
-    def on_before_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Tensor:
-        self.between_batches()
-        return batch
 
     # -------------------------------------------------------------------------------- checkpoints
 
@@ -167,12 +156,6 @@ class PriorModule(LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
-
-    def configure_gradient_clipping(
-        self, optimizer: torch.optim.Optimizer, **settings: object
-    ) -> None:
-        # Lightning's own clipping refuses a fused optimizer.
-        torch.nn.utils.clip_grad_norm_(self.prior.parameters(), CLIP_NORM)
 
 
 def is_hidden(weight: Tensor) -> bool:

@@ -22,7 +22,8 @@ from garfield_vae.training.module import StripModule
 
 PROJECTED = 2048  # strips: embeddings are text files, and a sprite has at most 8192² pixels
 PROJECTED_DIMENSIONS = 32
-SPRITE_SIZE = (72, 22)  # 46 × 46 of them; torch lays them out in 64-bit floats, three times
+SPRITE_SIZE = 64  # pixels: square, since the projector stretches a sprite to a square and torch
+# arranges them in one
 
 
 class RunLogger(TensorBoardLogger):
@@ -66,7 +67,8 @@ def quiet_writer() -> Iterator[None]:
 
 
 class FinalRecord(Callback):
-    """The options as text at the start; the last figures and the projector at the end."""
+    """The options as text at the start; the table of options and figures and the projector at the
+    end."""
 
     def __init__(self, options: TrainOptions, store: PanelStore):
         self.options, self.store = options, store
@@ -77,21 +79,18 @@ class FinalRecord(Callback):
         trainer.logger.experiment.add_text("options", text, trainer.global_step)
 
     def on_train_end(self, trainer: Trainer, module: StripModule) -> None:
-        log_final_figures(trainer, self.options)
+        log_options_beside_figures(trainer, self.options)
         log_projector(trainer, module, self.store)
 
 
-def log_final_figures(trainer: Trainer, options: TrainOptions) -> None:
-    """The options beside the last figures, for TensorBoard's HParams table."""
+def log_options_beside_figures(trainer: Trainer, options: TrainOptions) -> None:
+    """The options beside the last figures, for TensorBoard's HParams table, which finds these as
+    the ends of the curves of the same names."""
     flags = {name: str(value) for name, value in asdict(options).items()}
-    last = trainer.callback_metrics.items()
-    figures = {f"final/{name}": float(value) for name, value in last if name != "step"}
-    writer = trainer.logger.experiment
+    figures = {n: float(v) for n, v in trainer.callback_metrics.items() if n != "step"}
     # SummaryWriter.add_hparams would open event files of its own.
     for summary in hparams(flags, figures):
-        writer.file_writer.add_summary(summary)
-    for name, value in figures.items():
-        writer.add_scalar(name, value, trainer.global_step)
+        trainer.logger.experiment.file_writer.add_summary(summary)
 
 
 def log_projector(trainer: Trainer, module: StripModule, store: PanelStore) -> None:
@@ -101,16 +100,7 @@ def log_projector(trainer: Trainer, module: StripModule, store: PanelStore) -> N
     slices = np.array_split(rows, -(-len(rows) // BATCH))  # 2,048 strips at once are a gigabyte
     means = np.concatenate([encode(model, store.panels[part])[0] for part in slices])
     coordinates = LatentSpace.fit(means).coordinates(means)[:, :PROJECTED_DIMENSIONS]
-    sprites = np.stack(
-        [
-            np.asarray(
-                Image.fromarray(join_panels(store.panels[row])).resize(
-                    SPRITE_SIZE, Image.Resampling.BOX
-                )
-            )
-            for row in rows
-        ]
-    )
+    sprites = np.stack([sprite(store.panels[row]) for row in rows])
     trainer.logger.experiment.add_embedding(
         torch.from_numpy(coordinates),
         metadata=[store.names[row] for row in rows],
@@ -118,3 +108,12 @@ def log_projector(trainer: Trainer, module: StripModule, store: PanelStore) -> N
         global_step=trainer.global_step,
         tag="strips",
     )
+
+
+def sprite(panels: np.ndarray) -> np.ndarray:
+    """A strip uint8 [3, 3, H, W] in the middle of a white square, uint8 [64, 64, 3]."""
+    strip = Image.fromarray(join_panels(panels))
+    strip.thumbnail((SPRITE_SIZE, SPRITE_SIZE), Image.Resampling.BOX)
+    square = Image.new("RGB", (SPRITE_SIZE, SPRITE_SIZE), "white")
+    square.paste(strip, ((SPRITE_SIZE - strip.width) // 2, (SPRITE_SIZE - strip.height) // 2))
+    return np.asarray(square)

@@ -1,8 +1,8 @@
 """Lines on standard output, whatever they quote and whether or not anybody reads them."""
 
-import os
+import io
 import sys
-from contextlib import suppress
+from typing import TextIO
 
 QUOTED = 300  # characters
 
@@ -28,25 +28,47 @@ def _escape(character: str) -> str:
 
 
 def tell(text: str) -> None:
-    """Prints a line above any progress bar.
-
-    When standard output was closed or its disk is full, the program goes on in silence.
-    """
+    """Prints a line above any progress bar."""
     from tqdm import tqdm
 
-    if sys.stdout is not None:
-        with suppress(OSError):
-            tqdm.write(text)
-        flush_output()
+    if sys.stdout is not None:  # None where it is closed
+        tqdm.write(text)
+        sys.stdout.flush()
 
 
-def flush_output() -> None:
-    """Flushes standard output; where that fails, what is printed from here on is dropped."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError:
-        with suppress(OSError, ValueError):  # a stream without a descriptor
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())
-            os.close(nowhere)
+class Unfailing(io.RawIOBase):
+    """Output that is dropped where it cannot be written: the pipe's reader or the terminal is gone,
+    the disk is full. A run of hours does not end for a line that nobody reads."""
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self.raw = raw
+
+    @classmethod
+    def around(cls, stream: TextIO | None) -> TextIO | None:
+        """Standard output or error in such a way, showing ? for what its encoding has not."""
+        if stream is None:  # it is closed
+            return None
+        raw = getattr(stream.buffer, "raw", stream.buffer)  # the latter with python -u
+        unfailing = cls(raw)
+        return io.TextIOWrapper(
+            unfailing if raw is stream.buffer else io.BufferedWriter(unfailing),
+            encoding=stream.encoding,
+            errors="replace",
+            line_buffering=stream.line_buffering,
+            write_through=stream.write_through,
+        )
+
+    def write(self, data: bytes | memoryview) -> int | None:
+        try:
+            return self.raw.write(data)
+        except OSError:
+            return len(data)
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return self.raw.isatty()
+
+    def fileno(self) -> int:
+        return self.raw.fileno()

@@ -6,9 +6,11 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from garfield_vae.util.console import flush_output
+from garfield_vae.util.console import Unfailing
 
-FAULT, INTERRUPTED, TERMINATED = 2, 130, 143  # the last two: the shell's for SIGINT and SIGTERM
+FAULT = 2
+ENDED_BY = 128  # and the signal's number: the shell's status of a process that a signal ended
+INTERRUPTED = ENDED_BY + signal.SIGINT
 
 # How libraries say it where they raise neither MemoryError nor OSError(ENOMEM).
 NO_MEMORY = (
@@ -56,16 +58,25 @@ def can_have(size: int) -> bool:
     return True
 
 
+def stop_signals() -> list[signal.Signals]:
+    """What asks a process to stop: Ctrl-C, SIGTERM, and SIGHUP, which comes when a terminal is
+    closed; without what the process was started to ignore, as SIGHUP under nohup."""
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [getattr(signal, name) for name in names]
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+
+
 def run_script(main: Callable[[], int]) -> NoReturn:
     """Runs a script's `main` and ends the process with its status; a UserError is one line.
 
-    SIGTERM unwinds the program as Ctrl-C does, so that no temporary file is left. A console or a
-    pipe whose encoding has no − or ×, as on Windows, shows ? in its place; output that nobody reads
-    any more is no error.
+    SIGTERM and SIGHUP unwind the program as Ctrl-C does, so that no temporary file is left. A
+    console or a pipe whose encoding has no − or ×, as on Windows, shows ? in its place; output that
+    nobody reads any more is no error.
     """
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it is closed
-        stream.reconfigure(errors="replace")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    sys.stdout, sys.stderr = Unfailing.around(sys.stdout), Unfailing.around(sys.stderr)
+    for number in stop_signals():
+        signal.signal(number, lambda number, _: sys.exit(ENDED_BY + number))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         sys.exit(main())
     except KeyboardInterrupt:
@@ -80,5 +91,3 @@ def run_script(main: Callable[[], int]) -> NoReturn:
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(FAULT)
-    finally:
-        flush_output()

@@ -28,9 +28,9 @@ from garfield_vae.evaluation import report
 from garfield_vae.explorer.export_page import export_page
 
 assert Path(garfield_vae.__file__).is_relative_to(sys.argv[1]), garfield_vae.__file__
-loaded = garfield_vae.load("model")
-loaded.reconstruct(sys.argv[2]).save("reconstruction.png")
-export_page(loaded, exported_space(loaded), Path("model"), Path("page.html"), sliders=2)
+loaded = garfield_vae.load(sys.argv[2])
+loaded.reconstruct(sys.argv[3]).save("reconstruction.png")
+export_page(loaded, exported_space(loaded), Path("kept"), Path("page.html"), sliders=2)
 """
 
 
@@ -99,15 +99,17 @@ def test_it_brings_nothing_else(installed):
     assert names == {"garfield_vae"}
 
 
+@pytest.mark.parametrize("model", ["model", "pretrained"])
 def test_the_installed_package_loads_a_model_and_makes_a_page(
-    installed, trained_run, strips, tmp_path, monkeypatch
+    installed, trained_run, strips, tmp_path, monkeypatch, model
 ):
     monkeypatch.chdir(trained_run.parent.parent)  # where its panel store is
     monkeypatch.setattr("garfield_vae.export.onnx_files.NEEDED", ("no_such_package",))  # it is slow
     flags = ["--experiment_dir", str(trained_run), "--export", str(tmp_path / "model")]
     assert process_model.main(flags) == 0
     environment = os.environ | {"PYTHONPATH": str(installed)}
-    program = [sys.executable, "-c", PROGRAM, str(installed), str(next(strips.rglob("*.gif")))]
+    strip = str(next(strips.rglob("*.gif")))
+    program = [sys.executable, "-c", PROGRAM, str(installed), model, strip]
     subprocess.run(program, cwd=tmp_path, env=environment, check=True)
     assert "<html" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert (tmp_path / "reconstruction.png").stat().st_size > 0

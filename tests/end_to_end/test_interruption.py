@@ -51,6 +51,7 @@ PLACES: list[tuple[type, str]] = [
 SEED = int(os.environ.get("INTERRUPTION_SEED", "0"))  # others in .ci/long
 # 28 and 6 strips: 6 batches an epoch, and 2 of validation
 ONCE = ("setup", "train_dataloader", "configure_optimizers", "on_train_start")  # in a process
+ASKING = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 FLAGS = ("--epochs", "30", "--batch_size", "5")
 
 
@@ -119,7 +120,7 @@ def test_a_run_that_is_stopped_at_every_hook_in_turn_is_the_undisturbed_one(trai
     places = [(*place, rng.random() < 0.5) for place in rng.sample(PLACES, len(PLACES))]
     flags = [*FLAGS, "--run_name", "stopped"]
     for owner, name, after in places:
-        number, status = rng.choice([(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+        number, status = rng.choice(ASKING)
         call = 1 if name in ONCE else rng.randint(1, 2)
         with signal_at(owner, name, call, after, number):
             assert train(*flags) == status, (owner, name, after)

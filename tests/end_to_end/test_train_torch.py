@@ -11,13 +11,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import SMALL
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train_torch
 from garfield_vae.checkpoints import load_run
+from garfield_vae.data.images import open_strip
+from garfield_vae.data.panels import cut_panels, join_panels
 from garfield_vae.training.module import Diverged, StripModule
 from garfield_vae.util.errors import UserError
 
@@ -82,7 +86,7 @@ def test_tensorboard_has_every_figure_for_both_splits_pictures_options_and_the_p
     tags = events.Tags()
     both = {"loss", "distortion", "rate", "beta", "sigma", "active_units", "strips_per_second"}
     expected = {f"{split}/{name}" for split in ("train", "validation") for name in both}
-    assert expected | {"train/learning_rate", "final/validation/loss"} <= set(tags["scalars"])
+    assert set(tags["scalars"]) == expected | {"train/learning_rate"}
     assert set(tags["images"]) == {
         "pictures/reconstructions_train",
         "pictures/reconstructions_validation",
@@ -90,6 +94,22 @@ def test_tensorboard_has_every_figure_for_both_splits_pictures_options_and_the_p
     }
     assert "options/text_summary" in tags["tensors"]
     assert (trained_run / "projector_config.pbtxt").is_file()
+
+
+def test_the_projector_shows_each_strip_in_its_shape_at_its_point(trained_run, strips):
+    (sheet,) = trained_run.glob("*/strips/sprite.png")
+    names = (sheet.parent / "metadata.tsv").read_text().split()
+    columns = math.ceil(math.sqrt(len(names)))
+    with Image.open(sheet) as picture:
+        assert picture.size == (64 * columns, 64 * columns)
+        for number in (0, 1, len(names) - 1):
+            left, top = 64 * (number % columns), 64 * (number // columns)
+            found = np.asarray(picture.crop((left, top, left + 64, top + 64))).astype(int)
+            strip = next(strips.rglob(f"{names[number]}.*"))
+            panels = join_panels(cut_panels(open_strip(strip), 32, 40))  # 36 × 128
+            drawn = np.asarray(Image.fromarray(panels).resize((64, 18), Image.Resampling.BOX))
+            assert np.abs(found[23 : 23 + 18] - drawn).max() <= 1
+            assert found[:23].min() == found[23 + 18 :].min() == 255
 
 
 def test_without_a_terminal_there_is_one_line_an_epoch_and_a_banner(train, capsys):
@@ -367,6 +387,27 @@ def test_a_value_that_cannot_be_ends_with_status_2(train, capsys, flags, sentenc
         train(*flags)
     assert ended.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_run_that_another_process_trains_is_not_gone_on_with_until_that_has_ended(train):
+    assert train("--epochs", "1", "--run_name", "run") == 0
+    run = Path("logs/run")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    code = (
+        "import sys; from pathlib import Path; from garfield_vae.run_folder import hold\n"
+        "with hold(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(run.resolve())]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout.readline() == b"held\n"
+        for name in ("logs/run", "last"):
+            with pytest.raises(UserError, match="is being trained by another process"):
+                train("--continue_from", name, "--epochs", "2")
+        assert all(path.read_bytes() == content for path, content in before.items())
+        other.kill()
+    assert train("--continue_from", "last", "--epochs", "2") == 0
 
 
 def test_a_continued_run_refuses_another_network(train):

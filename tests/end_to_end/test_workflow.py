@@ -1,4 +1,5 @@
-"""The workflow of GitHub Actions: it runs the project's checks, and leaves out what exists."""
+"""The workflows of GitHub Actions: they run the project's checks, leave out what exists, and deploy
+a page that the project can make."""
 
 import re
 import shlex
@@ -7,8 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+import process_model
+
 ROOT = Path(__file__).parents[2]
-WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
+WORKFLOWS = {
+    path.stem: yaml.safe_load(path.read_text("utf-8"))
+    for path in (ROOT / ".github/workflows").glob("*.yml")
+}
+WORKFLOW = WORKFLOWS["ci"]
 STEPS = [step.get("run", "") for job in WORKFLOW["jobs"].values() for step in job["steps"]]
 SYSTEMS = {
     row["os"]: row["without"]
@@ -34,3 +41,33 @@ def test_every_check_of_the_project_is_run():
 def test_every_test_file_that_is_named_to_the_oldest_versions_exists():
     for name in re.findall(r"tests/[\w/]+(?:\.py)?", (ROOT / ".ci/lower-bounds").read_text()):
         assert (ROOT / name).exists(), name
+
+
+def test_the_page_that_is_uploaded_is_the_pretrained_models():
+    steps = WORKFLOWS["page"]["jobs"]["page"]["steps"]
+    (make,) = (step["run"] for step in steps if "process_model.py" in step.get("run", ""))
+    (upload,) = (step for step in steps if "upload-pages-artifact" in step.get("uses", ""))
+    # tests/test_pretrained.py makes it.
+    options = process_model.read_command_line(
+        shlex.split(make.removeprefix("python process_model.py "))
+    )
+    assert options.experiment_dir == "pretrained"
+    assert Path(options.export_page) == Path(upload["with"]["path"]) / "index.html"
+
+
+def test_a_page_may_be_deployed_and_nothing_else():
+    job = WORKFLOWS["page"]["jobs"]["page"]
+    assert job["permissions"] == {"pages": "write", "id-token": "write", "contents": "read"}
+    assert job["environment"]["name"] == "github-pages"
+    assert any(step.get("uses", "").startswith("actions/deploy-pages@") for step in job["steps"])
+
+
+def test_every_workflow_uses_one_version_of_an_action():
+    used = {
+        step["uses"]
+        for workflow in WORKFLOWS.values()
+        for job in workflow["jobs"].values()
+        for step in job["steps"]
+        if "uses" in step
+    }
+    assert len({name.partition("@")[0] for name in used}) == len(used)

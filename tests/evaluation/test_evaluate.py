@@ -18,7 +18,7 @@ from garfield_vae.evaluation.compression import (
     kl_by_dimension,
 )
 from garfield_vae.evaluation.evaluate import evaluate_run
-from garfield_vae.evaluation.factors import factor_figures
+from garfield_vae.evaluation.factors import factor_figures, measure_factors
 from garfield_vae.evaluation.reconstructions import reconstruction_figures, reconstruction_values
 from garfield_vae.evaluation.sample_measures import Rows, halves, strip_groups
 from garfield_vae.evaluation.sample_sets import Describer, compare_sets, plain_figures
@@ -84,12 +84,15 @@ def test_the_mean_image_is_measured_as_numpy_measures_it(evaluated):
     assert found == pytest.approx(expected, rel=1e-4)
 
 
-def test_tensorboard_has_the_same_figures(evaluated):
+def test_tensorboard_has_the_same_figures_in_one_table(evaluated):
     run, _, _, figures = evaluated
     events = EventAccumulator(str(run.folder)).Reload()
-    scalar = events.Scalars("evaluation/reconstruction/this_model/mse")[0]
-    assert scalar.value == pytest.approx(figures["reconstruction"]["this model"]["mse"]["value"])
-    assert scalar.step == 3
+    assert not [tag for tag in events.Tags()["scalars"] if tag.startswith("evaluation")]
+    (text,) = events.Tensors("evaluation/text_summary")
+    table = text.tensor_proto.string_val[0].decode()
+    mse = figures["reconstruction"]["this model"]["mse"]["value"]
+    assert f"\n| reconstruction / this model / mse | {mse:.4g} |\n" in table
+    assert text.step == 3
 
 
 def test_the_same_seed_gives_the_same_figures(evaluated):
@@ -308,3 +311,11 @@ def test_a_component_that_is_a_factor_moves_it_and_noise_moves_nothing():
     assert figures["moves"][1, 0] > 0.7
     assert figures["moves"][0].max() < 0.1
     assert figures["moves"][1, 1] < 0.1
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "{}", '{"date": []}', "[" * 100_000, "\xff"])
+def test_a_damaged_file_of_factors_is_named(tmp_path, text):
+    run, store = small_run(tmp_path / "run"), small_store(tmp_path)
+    (tmp_path / "factors.jsonl").write_text(text, encoding="latin-1")
+    with pytest.raises(UserError, match=r"factors\.jsonl is damaged"):
+        measure_factors(run, fitted_space(run, store), store, np.random.default_rng(0))

@@ -18,8 +18,10 @@ import garfield_vae
 import process_model
 from garfield_vae.checkpoints import exported_space, load_model, load_run
 from garfield_vae.data.sources import present_strips
+from garfield_vae.export.folder import export_model
 from garfield_vae.latent.codec import decode
 from garfield_vae.latent.files import encoded_strips
+from garfield_vae.util.compact import compacted, expanded
 from garfield_vae.util.errors import UserError
 
 
@@ -190,6 +192,31 @@ def test_a_folder_that_has_something_in_it_is_refused_and_left_alone(model, tmp_
         process(model, "--export", str(taken / "diary.txt"))
 
 
+def test_a_compact_export_is_half_as_large_or_less_and_decodes_to_the_same_strips(
+    exported, model, tmp_path
+):
+    run, compact = load_model(exported), tmp_path / "compact"
+    names = export_model(run, exported_space(run), compact, compact=True)
+    assert not [name for name in names if name.endswith(".onnx")]
+    small, whole = (folder / "model.safetensors" for folder in (compact, exported))
+    assert small.stat().st_size < 0.51 * whole.stat().st_size
+    latents = np.random.default_rng(0).standard_normal((2, 16), np.float32)
+    one, other = (decode(load_model(folder).model, latents) for folder in (compact, exported))
+    assert np.abs(one.astype(int) - other).max() <= 6  # of 255
+    space, before = exported_space(load_model(compact)), exported_space(run)
+    np.testing.assert_allclose(space.components, before.components, atol=1e-3)
+    np.testing.assert_array_equal(space.std, before.std)
+
+
+def test_a_weight_in_8_bits_is_off_by_half_a_step_at_most():
+    weights = {"a": torch.tensor([[1.27, 0.006, -0.5], [0.0, 0.0, 0.0]]), "b": torch.ones(3)}
+    found = expanded(compacted(weights))
+    step = torch.tensor([[0.01], [0.0]])  # the largest of a row is 127 steps
+    assert ((found["a"] - weights["a"]).abs() <= step / 2 + 1e-7).all()
+    assert found["a"][0, 0] == pytest.approx(1.27)
+    assert torch.equal(found["b"], weights["b"])
+
+
 def test_an_empty_folder_is_filled(model, tmp_path, no_onnx):
     (tmp_path / "empty").mkdir()
     assert process(model, "--export", str(tmp_path / "empty")) == 0
@@ -246,6 +273,14 @@ def changed_weight(change):
     return rewrite
 
 
+def wrong_scale(folder: Path) -> None:
+    """One number that a scale of a million would spread to a million."""
+    weights = load_file(folder / "model.safetensors")
+    small = {"join.weight": torch.ones(1, 1, dtype=torch.int8)}
+    small["join.weight.scale"] = torch.ones(10**6)
+    save_file(weights | small, folder / "model.safetensors")
+
+
 HOSTILE = {
     "config that is no JSON": (
         written("config.json", b"{"),
@@ -292,6 +327,14 @@ HOSTILE = {
     "weights with a header of 100 MB": (long_header, "damaged or cut off"),
     "weights of another shape": (changed_weight(lambda w: w[None]), "does not hold the weights"),
     "weights of another kind": (changed_weight(torch.Tensor.double), "does not hold the weights"),
+    "8-bit weights without their scale": (
+        changed_weight(torch.Tensor.char),
+        "model.safetensors cannot be read, it is damaged",
+    ),
+    "8-bit weights with a scale of another shape": (
+        wrong_scale,
+        "model.safetensors cannot be read, it is damaged",
+    ),
     "weights that are no numbers": (
         changed_weight(lambda w: w * float("nan")),
         "does not hold the weights",

@@ -27,13 +27,16 @@ def told(capsys):
         lower_learning_rate=lambda: 0.0005,
     )
 
-    def run(*epochs: dict, beta: float | str = 0.1, mean_strip: float = 0.3) -> list[str]:
+    def run(
+        *epochs: dict, beta: float | str = 0.1, mean_strip: float = 0.3, steps: int = 100
+    ) -> list[str]:
         module.options.beta = beta
         warnings = HealthWarnings()
         warnings.mean_strip = mean_strip
         for number, figures in enumerate(epochs):
             trainer = SimpleNamespace(
                 current_epoch=number,
+                global_step=steps * (number + 1),
                 callback_metrics={k: v for k, v in (healthy | figures).items() if v is not None},
                 is_global_zero=True,
                 logger=None,
@@ -104,6 +107,12 @@ def test_worse_than_the_mean_strip_after_three_epochs_are_steps_that_are_too_lon
     (said,) = told(*[far] * 5)
     assert "is 0.4000, and 0.3000 would be that of the mean strip" in said
     assert told(*[far | {"validation/distortion": 0.4}] * 3, mean_strip=0.35)[0].count("only 0 of")
+
+
+def test_epochs_of_a_few_steps_in_the_warm_up_are_not_yet_judged(told):
+    high = {"train/distortion": 0.4, "train/active_units": 0}
+    assert told(*[high] * 5, steps=9) == []
+    assert len(told(*[high] * 6, steps=9)) == 1  # 54 steps
 
 
 def test_a_gap_in_the_first_epochs_is_not_yet_overfitting(told):

@@ -1,6 +1,7 @@
 """How a script ends, whatever it prints on."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,64 @@ def test_a_bug_keeps_its_traceback():
     ended = script("1 / 0", "utf-8")
     assert ended.returncode == 1
     assert b"ZeroDivisionError" in ended.stderr
+
+
+@pytest.mark.parametrize(("number", "status"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_what_asks_a_process_to_stop_unwinds_it(number, status):
+    ended = script(
+        f"""
+    import os, signal
+    try: os.kill(os.getpid(), signal.{number}); signal.pause()
+    finally: print('tidied')""",
+        "utf-8",
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (status, b"tidied\n", b"")
+
+
+def test_under_nohup_a_closed_terminal_is_no_reason_to_stop():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which processes inherit
+    try:
+        ended = script("import os, signal; os.kill(os.getpid(), signal.SIGHUP); return 0", "utf-8")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("out", ["| true", "> /dev/full", ">&-", "2> /dev/full", "2>&-"])
+@pytest.mark.parametrize("python", ["python", "python -u"])
+def test_output_that_nobody_reads_ends_no_script(tmp_path, out, python):
+    """Thousands of lines, so that more than a buffer is lost."""
+    done = tmp_path / "done"
+    code = (
+        "from garfield_vae.util.errors import run_script; import sys, pathlib\n"
+        "def main():\n"
+        "    for _ in range(3000): print('a line', flush=True); print('a fault', file=sys.stderr)\n"
+        f"    pathlib.Path({str(done)!r}).touch(); return 0\n"
+        "run_script(main)"
+    )
+    (tmp_path / "script.py").write_text(code)
+    shell = f"{python.replace('python', sys.executable)} {tmp_path / 'script.py'} {out}"
+    ended = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", shell],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=False,
+    )
+    assert (ended.returncode, done.exists()) == (0, True)
+    assert b"Traceback" not in ended.stderr
+
+
+SCRIPTS = ["train_torch.py", "process_model.py"]
+
+
+@pytest.mark.parametrize("script_name", SCRIPTS)
+def test_ctrl_c_is_quiet_in_a_scripts_own_first_imports(tmp_path, script_name):
+    """The signal comes in the first module that the script imports for itself."""
+    (tmp_path / "typing.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    (tmp_path / script_name).write_bytes((ROOT / script_name).read_bytes())
+    ended = subprocess.run(
+        [sys.executable, "-S", str(tmp_path / script_name), "--help"],
+        capture_output=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")

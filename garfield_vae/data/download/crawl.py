@@ -123,7 +123,7 @@ def _complete(
         report.read_only = True
     elif todo:
         # First the days that most sites will soon have no longer. Then days never asked for, so
-        # that a stretch that always fails stands in nobody's way.
+        # that a stretch that always fails does not keep the others waiting.
         todo.sort(key=lambda day: (day <= today - RECENT, day in manifest.entries))
         _fetch(manifest, todo, options, clock, report)
 
@@ -256,7 +256,7 @@ class Crawl:
             return "blocked" if site.name in self.ended else "missing", str(problem)
 
     def _count(self, site: Site, day: date, problem: Exception) -> None:
-        """Leaves a site alone that was asked in vain for many days in a row."""
+        """Leaves a site alone that had no strip for many days in a row."""
         name = site.name
         self._in_vain[name].append(day)
         self._unanswered[name] = self._unanswered[name] + 1 if isinstance(problem, NoAnswer) else 0
@@ -265,7 +265,7 @@ class Crawl:
             self._end(site, f"no answer for {WITHOUT_ANSWER} days in a row; {problem}")
         elif len(self._in_vain[name]) == patience:
             self._end(site, f"no strip for {patience} days in a row, the last time: {problem}")
-            if name not in self._fruitful:  # that it has none of them is not to be believed
+            if name not in self._fruitful:  # then its "missing" says nothing about these days
                 for earlier in self._in_vain[name]:
                     self._manifest.withdraw_missing(earlier, f"{name} had no strip at all")
 

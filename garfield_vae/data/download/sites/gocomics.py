@@ -54,7 +54,7 @@ class GoComics(Site):
     def _picture(self, page: "Answer", day: date, card: str, confirmed: bool) -> str:
         """Of several strips' ImageObjects the one whose name says the comic and the day.
 
-        card: the page's og:image, believed where no ImageObject says a day (the page lost them for
+        card: the page's og:image, used where no ImageObject says a day (the page lost them for
         a while in 2025) and the page is `confirmed` to be the day's.
         """
         named = [(*spoken_date(name), url) for name, url in _image_objects(page)]

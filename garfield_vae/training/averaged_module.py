@@ -1,0 +1,62 @@
+"""What training the VAE and training its prior have in common."""
+
+from collections.abc import Callable
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+AVERAGE_GAMMA = 6.94  # the average's width is a tenth of the steps so far (EDM2)
+CLIP_NORM = 1.0
+
+
+class AveragedModule(LightningModule):
+    """Trains `network`, and keeps an average of its weights in `averaged.module`, which is what is
+    validated, shown and kept. All that is random in a step follows from its number and the seed."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self.seed = seed
+        self.begun = False  # whether it trains, with all of a checkpoint that was to be read
+        # Called before each batch of training and validation: no step is under way then.
+        self.between_batches: Callable[[], None] = lambda: None
+
+    def average(self, network: nn.Module) -> None:
+        self.averaged = AveragedModel(network, multi_avg_fn=power_average)
+        self.averaged.requires_grad_(False)
+
+    @property
+    def network(self) -> nn.Module:
+        """What the optimizer changes."""
+        raise NotImplementedError
+
+    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
+        # A run that was stopped anywhere goes on as if it had not been.
+        torch.manual_seed(hash((self.seed, self.global_step, self.global_rank)) % 2**63)
+
+    def on_before_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Tensor:
+        # Of all of Lightning's hooks the one in which its counters, too, are between two batches.
+        self.between_batches()
+        return batch
+
+    def on_train_batch_end(self, outputs: dict, batch: Tensor, batch_idx: int) -> None:
+        self.averaged.update_parameters(self.network)
+
+    def configure_gradient_clipping(
+        self, optimizer: torch.optim.Optimizer, **settings: object
+    ) -> None:
+        # Lightning's own clipping refuses a fused optimizer in mixed precision.
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
+
+
+def power_average(averaged: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
+    """Adds the current weights to the average of those of `steps` earlier steps, in place.
+
+    The power-function EMA of Karras et al. (2024), equation 2. Its length is a fixed share of the
+    run so far instead of a fixed number of steps: a short run forgets its first weights in time,
+    and a long one is averaged over thousands of steps.
+    """
+    newest = 1 - (1 - 1 / (steps + 1.0)) ** (AVERAGE_GAMMA + 1)  # weight of the current ones
+    for mean, value in zip(averaged, current, strict=True):
+        mean.lerp_(value, newest)

@@ -1,0 +1,79 @@
+"""Where a run's first weights come from: --start_from.
+
+A network that has learned to draw any strips learns a new comic's in a fraction of the steps. The
+weights that come with the project were trained on drawn strips; those of a run or of an exported
+model on whatever that was trained on. Where both runs see the same strips, a validation or test
+strip of this one was none that the other trained on: the split follows from the strips.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from garfield_vae.checkpoints import CONFIG, load_model, read_config
+from garfield_vae.cli.options import SCRATCH, TrainOptions
+from garfield_vae.run_folder import (
+    PRETRAINED,
+    PRETRAINED_NAME,
+    find_model_folder,
+    is_pretrained_there,
+)
+from garfield_vae.training.module import StripModule
+from garfield_vae.util.errors import UserError
+
+SIZES = ("z_dim", "c_hidden", "num_blocks", "panel_height", "panel_width")
+
+
+def with_start(options: TrainOptions) -> TrainOptions:
+    """The options with `auto` decided, and `last` as the folder that it names now.
+
+    `auto` is the pretrained weights where the network has their sizes, unless the strips are drawn
+    ones: those the weights have seen, and figures of held-out strips would be too good.
+    """
+    start = options.start_from
+    if start == "auto":
+        fits = options.source != "drawn" and is_pretrained_there() and not differences(options)
+        start = PRETRAINED_NAME if fits else SCRATCH
+    elif start == "last":
+        start = str(find_model_folder(start, Path(options.log_dir)))
+    return replace(options, start_from=start)
+
+
+def differences(options: TrainOptions) -> list[str]:
+    """The sizes in which the network of these options is not the pretrained one."""
+    network = read_config(PRETRAINED / CONFIG)["network"]
+    return [size for size in SIZES if network[size] != getattr(options, size)]
+
+
+def start(module: StripModule, options: TrainOptions) -> None:
+    """Puts the weights that a new run starts from into its module, and into the average of them.
+
+    Raises UserError where there are none, or of a network of other sizes.
+    """
+    if options.start_from == SCRATCH:
+        return
+    loaded = load_model(find_model_folder(options.start_from, Path(options.log_dir)))
+    theirs = loaded.model.config
+    for size in SIZES:
+        if theirs[size] != getattr(options, size):
+            raise UserError(
+                f"--start_from {options.start_from} has --{size} {theirs[size]}, and this run "
+                f"{getattr(options, size)}: give the same, or --start_from {SCRATCH}"
+            )
+    weights = loaded.model.state_dict()
+    with torch.no_grad():
+        module.vae.load_state_dict(weights)
+        module.averaged.module.load_state_dict(weights)
+
+
+def described(options: TrainOptions) -> str:
+    """Where the weights come from, for the banner."""
+    if options.start_from == SCRATCH:
+        return "random weights"
+    if options.start_from != PRETRAINED_NAME:
+        return f"weights of {options.start_from}"
+    seen = options.source == "drawn"
+    return "pretrained weights, trained on drawn strips" + (
+        ", these among them: figures of held-out strips will be too good" if seen else ""
+    )

@@ -1,0 +1,125 @@
+"""The model that comes with the project: what it is, and that it can be used at once."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import garfield_vae
+import process_model
+import train_torch
+from garfield_vae.checkpoints import exported_space
+from garfield_vae.cli.options import TrainOptions
+from garfield_vae.latent.codec import decode
+from garfield_vae.prior_checkpoints import load_prior_sampler
+from garfield_vae.run_folder import PRETRAINED
+from garfield_vae.util.errors import UserError
+
+MOST_BYTES = 20e6
+
+
+def process(*flags: str) -> int:
+    return process_model.main(["--experiment_dir", "pretrained", "--accelerator", "cpu", *flags])
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch) -> Path:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_it_is_small_and_holds_weights_a_latent_space_a_prior_and_a_card():
+    assert {path.name for path in PRETRAINED.iterdir()} == {
+        *("config.json", "model.safetensors", "latent.safetensors", "prior.safetensors"),
+        *("README.md", "samples.png"),
+    }
+    assert sum(path.stat().st_size for path in PRETRAINED.iterdir()) < MOST_BYTES
+
+
+def test_it_was_trained_on_drawn_strips_alone_and_its_card_says_so_and_how():
+    config = json.loads((PRETRAINED / "config.json").read_text())
+    assert config["training"]["source"] == "drawn"
+    assert config["training"]["start_from"] == "scratch"
+    card = " ".join((PRETRAINED / "README.md").read_text().split())
+    for sentence in ("nobody else has a claim on them", "MIT licence", "benchmarks/pretrained.py"):
+        assert sentence in card
+    mse = float(re.search(r"\| MSE \(values in \[−1, 1\]\) \| ([\d.]+) \|", card)[1])
+    assert 0.03 < mse < 0.1  # of held-out strips; a 0.17 mosaic is what it has to beat
+
+
+def test_it_has_the_sizes_of_the_defaults_so_that_a_run_starts_from_it():
+    network = json.loads((PRETRAINED / "config.json").read_text())["network"]
+    assert network == {name: getattr(TrainOptions(), name) for name in network}
+    options, _, _ = train_torch.read_command_line(["--source", "folder", "--data_dir", "strips"])
+    assert options.start_from == "pretrained"
+
+
+def test_what_it_draws_are_strips_in_colour_with_ink_and_paper():
+    """A trained decoder's samples: white balloons, black lines, and no two alike."""
+    loaded = garfield_vae.load("pretrained")
+    prior = load_prior_sampler(loaded, exported_space(loaded))
+    strips = decode(loaded.model, prior.sample(4, seed=3))  # uint8 [4, 3, 3, H, W]
+    assert (strips.min(axis=2) > 240).mean() > 0.02  # paper
+    assert (strips.max(axis=2) < 60).mean() > 0.02  # ink
+    assert strips.astype(float).std(axis=2).mean() > 10  # colour
+    panels = strips.reshape(4, -1).astype(float)
+    assert np.abs(panels[0] - panels[1]).mean() > 20
+
+
+def test_pictures_go_into_logs_and_nothing_into_the_package(elsewhere, capsys):
+    before = {path: path.stat().st_mtime_ns for path in PRETRAINED.rglob("*")}
+    assert process("--num_samples", "2", "--components", "1") == 0
+    written = {path.name for path in (elsewhere / "logs/pretrained/processed").iterdir()}
+    assert {"samples.png", "walks.png", "walk_01.gif"} <= written
+    assert {path: path.stat().st_mtime_ns for path in PRETRAINED.rglob("*")} == before
+    assert "the folder here" not in capsys.readouterr().out
+
+
+def test_it_finishes_and_reconstructs_strips(elsewhere, strips):
+    strip = str(next(strips.rglob("*.gif")))
+    assert process("--complete", strip, "--panels", "1", "--reconstruct", strip) == 0
+    written = {path.name.partition("_")[0] for path in Path("logs/pretrained/processed").iterdir()}
+    assert {"complete", "reconstruction"} <= written
+
+
+def test_its_page_is_small_and_has_hundreds_of_whole_samples(elsewhere):
+    assert process("--export_page", "page.html", "--steps", "1") == 0  # more cost only time
+    page = Path("page.html").read_text()
+    model = json.loads(re.search(r'id="model">(.*?)</script>', page)[1])
+    assert model["info"]["seeds"] >= 300
+    assert len(model["residuals"]) * 3 // 4 == model["info"]["seeds"] * TrainOptions().z_dim
+    assert Path("page.html").stat().st_size < 10e6
+
+
+def test_the_word_means_the_model_of_the_project_and_of_a_folder_of_that_name_that_is_said(
+    elsewhere, trained_run, capsys
+):
+    Path("pretrained").symlink_to(trained_run, target_is_directory=True)
+    assert process("--num_samples", "0", "--components", "1") == 0
+    assert "the folder here is ./pretrained" in capsys.readouterr().out
+    flags = ["--experiment_dir", "./pretrained", "--reconstruct", "strip.png", "--z_dim", "17"]
+    with pytest.raises(UserError, match="was trained with 16"):
+        process_model.main(flags)
+    assert garfield_vae.load(Path("pretrained")).model.config["z_dim"] == 16
+    assert garfield_vae.load("pretrained").model.config["z_dim"] == TrainOptions().z_dim
+
+
+def test_pictures_of_it_never_replace_those_of_a_run_of_the_same_name(elsewhere, train):
+    with pytest.raises(UserError, match="--run_name pretrained is taken"):
+        train("--epochs", "1", "--run_name", "pretrained")
+    (elsewhere / "logs/pretrained").mkdir(parents=True)
+    (elsewhere / "logs/pretrained/options.json").write_text("{}")
+    with pytest.raises(UserError, match=r"logs/pretrained is a run.*give another --log_dir"):
+        process("--num_samples", "1", "--components", "1")
+    assert process("--log_dir", "other", "--num_samples", "0", "--components", "1") == 0
+    assert (elsewhere / "other/pretrained/processed/walks.png").is_file()
+
+
+@pytest.mark.parametrize("flags", [["--evaluate"], ["--data_dir", "data"]])
+def test_what_needs_its_strips_says_that_it_has_none(elsewhere, flags):
+    with pytest.raises(UserError, match="is an exported model, which has no strips"):
+        process(*flags)
+    assert not list(elsewhere.iterdir())

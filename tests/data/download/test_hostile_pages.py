@@ -4,18 +4,13 @@ from datetime import date
 
 import pytest
 from comic_site import ComicSite
+from downloading import given
 
-from garfield_vae.data.download.client import Answer
 from garfield_vae.data.download.errors import BadAnswer, Missing
-from garfield_vae.data.download.sites import GARFIELD, SITES
+from garfield_vae.data.download.sites import SITES
 from garfield_vae.data.download.sites.jikos import Jikos
 
 DAY = date(1985, 3, 12)
-
-
-def given(kind, html: str):
-    """A site whose every page is this."""
-    return kind(GARFIELD, lambda address: Answer(address, html.encode()))
 
 
 @pytest.mark.parametrize(

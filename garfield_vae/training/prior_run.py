@@ -175,8 +175,8 @@ class PriorProgress(Checkpoint):
 
 
 class PriorPictures(Callback):
-    """Samples in pictures/ and TensorBoard, ever more rarely: after validations 1, 2, 4, 8 … and at
-    the end, from the same noise each time."""
+    """Samples in pictures/ and TensorBoard, after validations 1, 2, 4, 8 … and at the end, from the
+    same noise each time."""
 
     def __init__(self, folder: Path, loaded: LoadedModel):
         self.folder, self.loaded = folder / "pictures", loaded

@@ -47,15 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import numpy as np
 
         from garfield_vae import gallery
-        from garfield_vae.checkpoints import (
-            exported_space,
-            is_exported,
-            load_model,
-            load_prior_sampler,
-        )
+        from garfield_vae.checkpoints import exported_space, is_exported, load_model
         from garfield_vae.data.sources import present_strips
         from garfield_vae.latent import samplers
         from garfield_vae.latent.files import encoded_strips
+        from garfield_vae.prior_checkpoints import load_prior_sampler
         from garfield_vae.run_folder import choose_device, find_model_folder, output_folder
         from garfield_vae.util.charts import as_picture, explained_variance
         from garfield_vae.util.pictures import save_png

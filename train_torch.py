@@ -15,6 +15,7 @@ if __name__ == "__main__":  # from here on Ctrl-C is quiet: Python would print a
 
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from garfield_vae.util.errors import UserError, run_script
@@ -43,6 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # -------------------------------------------------------------- 1. what was asked for
     options, wanted, folder = read_command_line(arguments)
 
+    with ExitStack() as held:
+        return train(options, wanted, folder, held)
+
+
+def train(
+    options: TrainOptions, wanted: DownloadOptions | None, folder: Path | None, held: ExitStack
+) -> int:
+    """Everything after the command line; gives the exit status. `held` lets the run go."""
     from garfield_vae.cli.loading import loading
 
     with loading():
@@ -50,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from pathlib import Path
 
         from garfield_vae.data.sources import gather_strips, store_path
-        from garfield_vae.run_folder import find_checkpoint, new_run_folder
+        from garfield_vae.run_folder import find_checkpoint, hold, new_run_folder
         from garfield_vae.training import trainer as training
         from garfield_vae.training.data_module import StripData
         from garfield_vae.training.interruption import Stopped, StopSignals
@@ -63,6 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     training.quieten_lightning()
 
     # -------------------------------------------------------------- 2. network and objective
+    first = is_first()
+    if first and folder is not None:
+        held.enter_context(hold(folder))
     resumed, done = find_checkpoint(folder, "last") if folder else None, training.NOT_BEGUN
     if resumed is not None:
         done = training.check_checkpoint(resumed, options)
@@ -73,7 +85,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # -------------------------------------------------------------- 3. strips
     # The first process gathers strips and builds the store at once. In `fit`, one process of every
     # other machine does the same there, and then all open what was built.
-    first = is_first()
     store = gather_strips(options, wanted) if first else None
     data = StripData(
         store or store_path(options),
@@ -86,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # -------------------------------------------------------------- 4. the run's folder
     if new := first and folder is None:
         folder = new_run_folder(Path(options.log_dir), options.run_name)
+        held.enter_context(hold(folder))
 
     signals = StopSignals()
     try:
@@ -121,6 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError(f"{error}: {training.what_to_try(options, module, folder)}") from error
     finally:
         if new and not module.begun:
+            held.close()
             shutil.rmtree(folder)
     if not first:
         return 0

@@ -26,7 +26,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.checkpoints import load_prior_sampler, load_run
+from garfield_vae.checkpoints import load_run
 from garfield_vae.data.panels import join_panels
 from garfield_vae.data.sources import present_strips
 from garfield_vae.evaluation.sample_measures import SampleMeasures
@@ -35,6 +35,7 @@ from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode, reconstruct
 from garfield_vae.latent.files import encoded_strips
 from garfield_vae.model.prior import GUIDANCE
+from garfield_vae.prior_checkpoints import load_prior_sampler
 from garfield_vae.run_folder import find_run_folder
 from garfield_vae.util.pictures import save_png, sheet
 

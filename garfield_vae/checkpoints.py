@@ -9,7 +9,7 @@ A run's folder has checkpoints/best.ckpt and last.ckpt. An exported model has
                         starts from where that is not the latent space's own
 
 Numbers are float32. In a compact export those of convolutions are float16, and a dense layer is
-int8 with a scale for each row beside it (`compacted`).
+int8 with a scale for each row beside it (util/compact.py).
 
 There are no strips in it, and none are needed. Nothing in either can run, whoever made it.
 """
@@ -23,7 +23,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 import torch
 from PIL import Image
 from safetensors import SafetensorError
@@ -34,13 +33,12 @@ from garfield_vae.cli.options import TrainOptions, train_options
 from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels, join_panels
 from garfield_vae.latent.codec import reconstruct
-from garfield_vae.latent.files import LATENT, file_digest, read_space
-from garfield_vae.latent.prior_sampler import PriorSampler
+from garfield_vae.latent.files import LATENT, read_space
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
-from garfield_vae.model.prior import GUIDANCE, STEPS, LatentPrior, worth_using
 from garfield_vae.old_formats import convert_checkpoint, convert_weights
 from garfield_vae.run_folder import find_checkpoint
+from garfield_vae.util.compact import expanded
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import open_regular, read_json
 from garfield_vae.util.tensors import read_tensor_file
@@ -49,8 +47,7 @@ CHECKPOINT_FORMAT = 3  # of a checkpoint's entry "garfield_vae"; 2 is converted,
 CONFIG_FORMAT = 3  # of config.json; the same
 OLD_FORMAT = 2  # of both
 LARGEST_CONFIG = 2**20  # bytes; one that is written here has a thousand
-WEIGHTS, CONFIG, PRIOR_WEIGHTS = "model.safetensors", "config.json", "prior.safetensors"
-PRIOR_ENTRY, PRIOR_FORMAT = "garfield_vae_prior", 1  # of prior.ckpt
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
 @dataclass(frozen=True)
@@ -129,99 +126,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{CHECKPOINT_FORMAT}: use the version that wrote it ({record.get('version')})"
         )
     return checkpoint
-
-
-def read_prior_checkpoint(path: Path) -> dict[str, Any]:
-    """A latent prior's checkpoint. Raises UserError if it is no good."""
-    checkpoint = read_archive(path, PRIOR_ENTRY)
-    record = checkpoint[PRIOR_ENTRY]
-    if record.get("format") != PRIOR_FORMAT:
-        raise UserError(
-            f"{path} was written in another format than this version reads ({PRIOR_FORMAT}): use "
-            f"the version that wrote it"
-        )
-    kinds = {"config": dict, "vae": str, "strips": str, "loss": float}
-    kinds |= {"minutes": float, "planned": int, "complete": bool, "seconds": float}
-    if not all(type(record.get(name)) is kind for name, kind in kinds.items()):
-        raise UserError(f"{path} is damaged: it does not say which prior it holds")
-    return checkpoint
-
-
-def load_prior(run: "LoadedModel") -> tuple[LatentPrior, float] | None:
-    """The latent prior of a run or of an exported model, in eval mode, and its validation loss.
-
-    None where there is none, or one of another VAE. Raises UserError where it is damaged.
-    """
-    if run.checkpoint.name == WEIGHTS:
-        return load_exported_prior(run)
-    path = run.folder / "checkpoints" / "prior.ckpt"
-    if not path.is_file():
-        return None
-    checkpoint = read_prior_checkpoint(path)
-    record, prefix = checkpoint[PRIOR_ENTRY], "averaged.module."
-    if record["vae"] != file_digest(run.checkpoint):
-        return None
-    state = checkpoint.get("state_dict")
-    if not isinstance(state, dict):
-        raise UserError(f"{path} is damaged: it holds no weights")
-    weights = {
-        str(n).removeprefix(prefix): v for n, v in state.items() if str(n).startswith(prefix)
-    }
-    return build_prior(record["config"], weights, path, run), record["loss"]
-
-
-def load_prior_sampler(
-    run: "LoadedModel", space: LatentSpace, steps: int = STEPS, guidance: float = GUIDANCE
-) -> PriorSampler | None:
-    """The latent prior of a model, ready to draw from; None where there is none, or one that
-    did not learn enough that holds for strips outside the training set."""
-    found = load_prior(run)
-    if found is None or not worth_using(found[1]):
-        return None
-    return PriorSampler(found[0], space, steps, guidance)
-
-
-def load_exported_prior(run: "LoadedModel") -> tuple[LatentPrior, float] | None:
-    path = run.folder / PRIOR_WEIGHTS
-    if not path.exists():
-        return None
-    described = read_config(run.folder / CONFIG).get("prior")
-    if not (isinstance(described, dict) and isinstance(described.get("loss"), float)):
-        raise UserError(f"{run.folder / CONFIG} does not describe the prior in {path.name}")
-    gaussian = gaussian_of(exported_space(run))
-    return build_prior(
-        described.get("config"), gaussian | read_weights(path), path, run
-    ), described["loss"]
-
-
-def gaussian_of(space: LatentSpace) -> dict[str, torch.Tensor]:
-    """The buffers of a LatentPrior that the Gaussian of a latent space fills."""
-    arrays = {"mean": space.mean, "directions": space.components, "std": space.std}
-    return {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
-
-
-def build_prior(
-    config: Any, weights: dict[str, torch.Tensor], origin: Path, run: "LoadedModel"
-) -> LatentPrior:
-    """The prior that `config` describes with `weights` in it, as `build` does it for the VAE."""
-    _, channels, height, width = run.model.code_shape
-    fits = {
-        "z_dim": run.model.config["z_dim"],
-        "code_channels": channels,
-        "code_height": height,
-        "code_width": width,
-    }
-    try:
-        if {name: config[name] for name in fits} != fits:
-            raise ValueError("it is of another model")
-        with torch.device("meta"):
-            described = LatentPrior(**config)
-        check_weights(described, weights)
-        prior = LatentPrior(**config)  # with the buffers that no file holds
-        prior.load_state_dict(weights)
-    except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
-        raise UserError(f"{origin} does not hold the prior that it describes") from error
-    return prior.eval().requires_grad_(False).to(next(run.model.parameters()).device)
 
 
 @dataclass(frozen=True)
@@ -367,35 +271,3 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise UserError(f"{path} cannot be read, it is damaged or cut off") from error
-
-
-SCALE = ".scale"  # behind the name of an 8-bit tensor: what its rows are multiplied by
-
-
-def compacted(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights in a third of the bytes: dense ones, of which there are most, in 8 bits with a scale
-    for each row, those of convolutions in 16. Biases stay."""
-    small = {}
-    for name, value in weights.items():
-        if value.ndim == 2:
-            scale = (value.abs().amax(dim=1) / 127).clamp(min=1e-12)
-            small[name] = (value / scale[:, None]).round().to(torch.int8)
-            small[name + SCALE] = scale
-        else:
-            small[name] = value.half() if value.ndim > 2 else value
-    return small
-
-
-def expanded(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The way back from `compacted`, as float32. Raises KeyError where a scale is missing, and
-    ValueError where it is not that of a dense layer's rows."""
-    large = {}
-    for name, value in weights.items():
-        if value.dtype == torch.int8:
-            scale = weights[name + SCALE]
-            if value.ndim != 2 or scale.shape != value.shape[:1]:
-                raise ValueError(f"the scale of {name} does not fit it")
-            large[name] = value.float() * scale.float()[:, None]
-        elif not name.endswith(SCALE):
-            large[name] = value.float() if value.dtype == torch.float16 else value
-    return large

@@ -10,9 +10,10 @@ import pytest
 import garfield_vae
 import process_model
 import train_torch
-from garfield_vae.checkpoints import exported_space, load_prior_sampler
+from garfield_vae.checkpoints import exported_space
 from garfield_vae.cli.options import TrainOptions
 from garfield_vae.latent.codec import decode
+from garfield_vae.prior_checkpoints import load_prior_sampler
 from garfield_vae.run_folder import PRETRAINED
 from garfield_vae.util.errors import UserError
 

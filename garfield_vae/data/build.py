@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from garfield_vae.data.duplicates import fingerprint, same_pictures
-from garfield_vae.data.found import left_out, summary
+from garfield_vae.data.found import left_out, passed_over, summary
 from garfield_vae.data.images import BrokenImage, open_strip
 from garfield_vae.data.library import Library
 from garfield_vae.data.names import dates_of
@@ -151,6 +151,7 @@ class _Build:
                 raise UserError(
                     f"{printable(str(self.library.place))} holds {len(self.names)} usable strips, "
                     f"of {FEWEST_STRIPS} that training needs at least{left_out(found)}"
+                    f"{passed_over(self.library.passed_over)}"
                 )
             npy.flush()
             with Path(npy.name).open("rb") as written:

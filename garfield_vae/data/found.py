@@ -1,19 +1,20 @@
 """What was found in a folder of strips, in sentences."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from garfield_vae.data.library import counted
+from garfield_vae.data.library import LOCKED, READABLE, counted
 from garfield_vae.data.store import PanelStore
 from garfield_vae.util.console import printable
 
 NAMED = 3  # files that are named as examples
 
 
-def summary(place: Path, store: PanelStore, files: list[dict], passed_over: dict[str, int]) -> str:
-    """Three lines: the strips, what else there is, and how they are split.
+def summary(place: Path, store: PanelStore, files: list[dict], others: dict[str, int]) -> str:
+    """Two or three lines: the strips and what else there is, and how they are split.
 
-    files: the index's; passed_over: numbers of files by kind.
+    files: the index's; others: numbers of files that are no pictures, by kind.
     """
     count, days = len(store), [file["date"] for file in files if file.get("date") and _used(file)]
     dated = f"{len(days):,} dated ({min(days)} to {max(days)})" if days else "none dated"
@@ -21,10 +22,11 @@ def summary(place: Path, store: PanelStore, files: list[dict], passed_over: dict
     lines[0] += left_out([file for file in files if "same_as" not in file])
     if same := sum("same_as" in file for file in files):
         lines[0] += (
-            f"; {same:,} {_files(same)} the same {_pictures(same)} under other names, used once"
+            "; 1 file is the same picture as another, used once"
+            if same == 1
+            else f"; {same:,} files are the same pictures under other names, used once"
         )
-    if kinds := list(counted(passed_over)):
-        lines[0] += f"; passed over: {', '.join(kinds)}"
+    lines[0] += passed_over(others)
     if again := count - len(set(store.pictures)):
         show = "strip shows" if again == 1 else "strips show"
         lines.append(
@@ -55,18 +57,30 @@ def left_out(files: Iterable[dict]) -> str:
     files = [file for file in files if "left_out" in file]
     if not files:
         return ""
-    layouts: dict[str, list[str]] = {}
-    others = []
+    layouts, others = defaultdict(list), defaultdict(list)
     for file in files:
         if kind := file.get("layout"):
-            layouts.setdefault(kind, []).append(printable(file["path"]))
+            layouts[kind].append(printable(file["path"]))
         else:
-            others.append(f"{printable(file['path'])} ({file['left_out']})")
+            others[file["left_out"]].append(printable(file["path"]))
     said = [f"{len(paths)} of {kind} ({_some(paths)})" for kind, paths in layouts.items()]
-    if others:
-        said.append(_some(others))
-    keep = " (--keep_all would keep them)" if layouts and not others else ""
-    return f"; {len(files):,} left out: {', '.join(said)}{keep}"
+    if said:
+        said[-1] += " (--keep_all would keep these)"
+    ordered = sorted(others.items(), key=lambda group: -len(group[1]))
+    said += [f"{_some(paths)} ({reason})" for reason, paths in ordered[:NAMED]]
+    if more := sum(len(paths) for _, paths in ordered[NAMED:]):
+        said.append(f"and {more:,} more")
+    return f"; {len(files):,} left out: {', '.join(said)}"
+
+
+def passed_over(kinds: dict[str, int]) -> str:
+    """The end of a sentence: how many files are no pictures, by kind."""
+    said = list(counted(kinds))
+    if not said:
+        return ""
+    unpack = any(kind in LOCKED for kind in kinds)
+    hint = f" (of archives, {READABLE} can be read: unpack the others)" * unpack
+    return f"; passed over: {', '.join(said)}{hint}"
 
 
 def _used(file: dict) -> bool:
@@ -76,11 +90,3 @@ def _used(file: dict) -> bool:
 def _some(parts: list[str]) -> str:
     more = f" and {len(parts) - NAMED} more" if len(parts) > NAMED else ""
     return ", ".join(parts[:NAMED]) + more
-
-
-def _files(count: int) -> str:
-    return "file is" if count == 1 else "files are"
-
-
-def _pictures(count: int) -> str:
-    return "picture" if count == 1 else "pictures"

@@ -22,6 +22,7 @@ FORMATS = {
     "TIFF": (".tif", ".tiff"),
 }
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+SIGNATURES = (b"GIF8", b"\xff\xd8\xff", b"\x89PNG\r\n", b"BM", b"II*\0", b"MM\0*")
 
 # What is accepted as a strip at all. The largest strips sold are 2,800 pixels wide.
 MAX_BYTES = 64 * 2**20
@@ -63,6 +64,20 @@ def read_strip(path: Path) -> bytes:
     if len(content) > MAX_BYTES:
         raise BrokenImage(path.name, f"it is larger than {MAX_BYTES // 2**20} MiB")
     return content
+
+
+def read_start(path: Path) -> bytes:
+    """A file's first bytes. Raises BrokenImage when it cannot be read."""
+    try:
+        with open_regular(path) as file:
+            return file.read(32)
+    except (OSError, ValueError) as error:
+        raise BrokenImage(path.name, f"it cannot be read ({error})") from error
+
+
+def seems_a_picture(start: bytes) -> bool:
+    """Whether a file that begins so may be a picture of one of FORMATS."""
+    return start.startswith(SIGNATURES) or start[4:12] == b"ftypavif" or start[8:12] == b"WEBP"
 
 
 def open_strip(source: Path | bytes) -> Image.Image:

@@ -1,18 +1,27 @@
 """Finds every picture below a folder or in an archive, and counts what it passes over."""
 
 import os
+import re
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import Lock
 
 from garfield_vae.data.archives import Archive, BrokenArchive, is_archive
-from garfield_vae.data.images import SUFFIXES, read_strip
+from garfield_vae.data.images import SUFFIXES, BrokenImage, read_start, read_strip, seems_a_picture
+from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
+
+# Archives that nothing here can read.
+LOCKED = frozenset((".rar", ".cbr", ".7z", ".cb7", ".ace", ".cba"))
+READABLE = ".zip, .cbz and .tar"
 
 # What systems and programs put into folders on their own account is not worth a word.
 UNSAID = {"thumbs.db", "desktop.ini", "__macosx"}
+KIND = re.compile(r"\.(?=.*[a-z])[a-z0-9]{1,8}")  # an extension that says what a file is
 
 
 class Library:
@@ -38,9 +47,12 @@ class Library:
         elif place.is_dir():
             self._walk()
         else:
+            name = printable(str(place))
+            if place.is_file() and place.suffix.lower() in LOCKED:
+                raise UserError(f"{name} cannot be read (of archives, {READABLE} can): unpack it")
             raise UserError(
-                f"{place} is not a folder; give the folder, or the .zip, .cbz or .tar archive, "
-                f"that holds the strips"
+                f"{name} is not a folder; give the folder, or the .zip, .cbz or .tar archive, that "
+                f"holds the strips"
             )
 
     def read(self, file: dict) -> bytes:
@@ -57,8 +69,12 @@ class Library:
             self._open.popitem()[1].close()
 
     def _walk(self) -> None:
-        def fail(error: OSError):
-            raise UserError(f"{error.filename} cannot be read ({error.strerror})") from error
+        def fail(error: OSError) -> None:
+            if Path(error.filename) == self.place:
+                raise UserError(
+                    f"{printable(str(self.place))} cannot be read ({error.strerror})"
+                ) from error
+            self.passed_over["folder that cannot be read"] += 1
 
         for parent, folders, names in os.walk(self.place, onerror=fail):
             folders[:] = [name for name in folders if not _unsaid(name)]
@@ -77,7 +93,7 @@ class Library:
                     self.passed_over["pipe or device"] += 1
                 elif is_archive(name):
                     self._add_archive(path, relative)
-                elif kind := _other_kind(name):
+                elif kind := _other_kind(name, partial(read_start, path)):
                     self.passed_over[kind] += 1
                 else:
                     # One that may not be read is looked at again when it may: its time is 0 so far.
@@ -114,7 +130,9 @@ class Library:
             *folders, last = PurePosixPath(name).parts
             if any(_unsaid(part) for part in (*folders, last)):
                 continue
-            if kind := _other_kind(last):
+            if is_archive(last):
+                passed_over[f"{PurePosixPath(last).suffix} within an archive"] += 1
+            elif kind := _other_kind(last, partial(archive.read, name)):
                 passed_over[kind] += 1
             else:
                 members[name] = size
@@ -125,10 +143,21 @@ def _unsaid(name: str) -> bool:
     return name.startswith(".") or name.lower() in UNSAID
 
 
-def _other_kind(name: str) -> str | None:
-    """What kind of file a name says it is, or None for a picture."""
+def _other_kind(name: str, start: Callable[[], bytes]) -> str | None:
+    """What kind of file it is by its name, or None for a picture.
+
+    Where the name says nothing, as that of many a download does ("ga850312.gif?w=900", or only
+    the day), its first bytes decide. Raises nothing.
+    """
     suffix = PurePosixPath(name).suffix.lower()
-    return None if suffix in SUFFIXES else suffix or "file without an extension"
+    if suffix in SUFFIXES:
+        return None
+    if KIND.fullmatch(suffix):
+        return suffix
+    with suppress(BrokenImage):
+        if seems_a_picture(start()):
+            return None
+    return "file without an extension"
 
 
 def counted(kinds: dict[str, int], most: int = 6) -> Iterator[str]:

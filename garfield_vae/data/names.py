@@ -18,17 +18,30 @@ from pathlib import PurePosixPath
 EARLIEST = date(1890, 1, 1)  # before the first comic strips
 AHEAD = timedelta(366)  # archives hold strips that are printed later
 
+# In English, German, French, Spanish, Italian, Portuguese and Dutch, without accents.
 MONTHS = {
     name: number
-    for number, name in enumerate(
-        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
+    for number, names in enumerate(
+        (
+            "january jan januar janvier enero gennaio janeiro januari",
+            "february feb februar fevrier febrero febbraio fevereiro februari",
+            "march mar marz maerz mars marzo marco maart",
+            "april apr avril abril aprile",
+            "may mai mayo maggio maio mei",
+            "june jun juni juin junio giugno junho",
+            "july jul juli juillet julio luglio julho",
+            "august aug aout agosto augustus",
+            "september sept sep septembre septiembre settembre setembro",
+            "october oct oktober octobre octubre ottobre outubro",
+            "november nov novembre noviembre novembro",
+            "december dec dezember decembre diciembre dicembre dezembro",
+        ),
+        1,
     )
+    for name in names.split()
 }
-MONTH = (
-    r"(?P<M>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
-    r"sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
-)
-GAP = r"[\s._,/年月-]{1,3}"  # between the parts of a date
+MONTH = f"(?P<M>{'|'.join(sorted(MONTHS, key=len, reverse=True))})"
+GAP = r"(?:[\s._,/年月-]{1,3}|[\s_]de[\s_]|[\s_]of[\s_])"  # between the parts of a date
 WORDS = r"[^\d/]*"
 YEAR, YY = r"(?<!\d)(?P<y>(?:18|19|20)\d\d)", r"(?P<y>\d\d)"
 END = r"(?!\d)"
@@ -116,8 +129,9 @@ def dates_of(paths: Sequence[str]) -> dict[str, date | None]:
 
 
 def _plain(path: str) -> str:
-    """A path in lower case without its extension, every kind of dash a hyphen, hashes cut out."""
-    pure = PurePosixPath(unicodedata.normalize("NFKC", path).lower())
+    """A path in lower case without accents or its extension, dashes hyphens, hashes cut out."""
+    plain = unicodedata.normalize("NFKD", path).lower()
+    pure = PurePosixPath("".join(c for c in plain if not unicodedata.combining(c)))
     text = (pure.with_suffix("") if re.fullmatch(r"\.[a-z]+", pure.suffix) else pure).as_posix()
     text = "".join("-" if unicodedata.category(c) == "Pd" or c == "−" else c for c in text)
     return HASH.sub("#", text)
@@ -130,7 +144,7 @@ def _readings(text: str, rank: int) -> Iterator[tuple[Reading, date | None]]:
             continue
         for place, match in enumerate(pattern.finditer(text)):
             parts = match.groupdict()
-            month = int(parts["m"]) if parts.get("m") else MONTHS[parts["M"][:3]]
+            month = int(parts["m"]) if parts.get("m") else MONTHS[parts["M"]]
             yield (way, place), _day(int(parts["y"]), month, int(parts["d"]))
 
 

@@ -18,6 +18,8 @@ from garfield_vae.evaluation.metrics.disentanglement import (
 )
 from garfield_vae.latent.codec import encode
 from garfield_vae.latent.space import LatentSpace
+from garfield_vae.util.errors import UserError
+from garfield_vae.util.files import read_text
 
 FEWEST_STRIPS, MOST_STRIPS = 100, 1000  # forests on fewer find what is not there
 FACTOR_LATENTS = 64  # the latents that know most of the factors; forests on all take minutes
@@ -26,14 +28,21 @@ FACTOR_LATENTS = 64  # the latents that know most of the factors; forests on all
 def measure_factors(
     loaded: LoadedModel, space: LatentSpace, store: PanelStore, rng: np.random.Generator
 ) -> dict[str, Any] | None:
-    """MIG, DCI and SAP where enough strips were drawn with known factors, else None."""
+    """MIG, DCI and SAP where enough strips were drawn with known factors, else None.
+
+    Raises UserError where the file of factors is damaged.
+    """
     path = store.path.parent / "factors.jsonl"
     if not path.is_file():
         return None
-    records = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        record = json.loads(line)
-        records[record["date"]] = record
+    try:
+        lines = [json.loads(line) for line in read_text(path).splitlines()]
+        records = {record["date"]: record for record in lines}
+    except (OSError, ValueError, RecursionError, TypeError, KeyError) as error:
+        raise UserError(
+            f"{path} is damaged: it does not hold the factors of a strip a line; without that file "
+            f"everything else is measured"
+        ) from error
     rows = np.arange(len(store))
     if len(rows) > MOST_STRIPS:
         rows = np.sort(rng.choice(rows, MOST_STRIPS, replace=False))

@@ -1,12 +1,12 @@
 """The model card: what is to be known before an exported model is used."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from garfield_vae.checkpoints import LoadedModel
 from garfield_vae.cli.options import SCRATCH
 from garfield_vae.run_folder import PRETRAINED_NAME
+from garfield_vae.util.files import read_json
 from garfield_vae.util.metrics_table import read_metrics
 
 CARD = """\
@@ -123,7 +123,7 @@ def figures_table(run: LoadedModel) -> str:
 def read_measures(path: Path) -> dict[str, float]:
     """What `process_model.py --evaluate` found of reconstructions; empty if it was not asked."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["reconstruction"]["this model"]
+        found = read_json(path)["reconstruction"]["this model"]
         return {name.upper(): float(estimate["value"]) for name, estimate in found.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

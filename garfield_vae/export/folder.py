@@ -20,15 +20,10 @@ from garfield_vae import __version__
 from garfield_vae.checkpoints import (
     CONFIG,
     CONFIG_FORMAT,
-    PRIOR_WEIGHTS,
     WEIGHTS,
     LoadedModel,
-    compacted,
     exported_space,
-    gaussian_of,
     load_exported,
-    load_prior,
-    load_prior_sampler,
 )
 from garfield_vae.cli.options import DATA, MODEL, OBJECTIVE, TRAINING, TrainOptions
 from garfield_vae.cli.outputs import check_new_folder
@@ -39,7 +34,14 @@ from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode
 from garfield_vae.latent.files import LATENT, write_space
 from garfield_vae.latent.space import LatentSpace
+from garfield_vae.prior_checkpoints import (
+    PRIOR_WEIGHTS,
+    gaussian_of,
+    load_prior,
+    load_prior_sampler,
+)
 from garfield_vae.run_folder import write_json
+from garfield_vae.util.compact import compacted
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import remedy, remove_abandoned, replacing, temporary_name
 from garfield_vae.util.pictures import save_png, sheet

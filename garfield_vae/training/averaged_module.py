@@ -23,7 +23,7 @@ class AveragedModule(LightningModule):
         self.between_batches: Callable[[], None] = lambda: None
 
     def average(self, network: nn.Module) -> None:
-        self.averaged = AveragedModel(network, multi_avg_fn=power_average, use_buffers=True)
+        self.averaged = AveragedModel(network, multi_avg_fn=power_average)
         self.averaged.requires_grad_(False)
 
     @property

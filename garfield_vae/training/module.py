@@ -159,7 +159,11 @@ class StripModule(AveragedModule):
     # -------------------------------------------------------------------------------- around a step
 
     def on_train_start(self) -> None:
-        self.check_optimizer()
+        if self.global_step and self.keeps_optimizer:
+            # With float16 no step is taken while the loss's scale is too high.
+            self.trainer.optimizers[0].check_state(
+                may_be_empty=self.options.precision == "16-mixed"
+            )
         self.follow_options()
         self.begun = True
         if self.options.augment == "auto":
@@ -228,22 +232,6 @@ class StripModule(AveragedModule):
         # Only one process goes on with the sums of all.
         if "epoch_so_far" in checkpoint and self.global_rank == 0:
             self.train_sums.load(checkpoint["epoch_so_far"])
-
-    def check_optimizer(self) -> None:
-        """Raises ValueError if a checkpoint's optimizer state has other shapes than the parameters,
-        which torch does not check."""
-        optimizer = self.trainer.optimizers[0]
-        if not self.global_step or not self.keeps_optimizer:
-            return
-        for group in optimizer.param_groups:
-            averages = ("momentum",) if group["muon"] else ("exp_avg", "exp_avg_sq")
-            for parameter in group["params"]:
-                state = optimizer.state[parameter]
-                if not state and self.options.precision == "16-mixed":
-                    continue  # no step has been taken while the loss's scale was too high
-                wanted = {"step": (), **dict.fromkeys(averages, parameter.shape)}
-                if {name: tuple(value.shape) for name, value in state.items()} != wanted:
-                    raise ValueError("the optimizer's state is of another network")
 
     def follow_options(self) -> None:
         """Puts the options' learning rate in place of the checkpoint's: all of the schedule

@@ -46,6 +46,19 @@ class MuonAdamW(torch.optim.AdamW):
         super().step()
         return loss
 
+    def check_state(self, may_be_empty: bool = False) -> None:
+        """Raises ValueError unless there is a state of every parameter's shape, which torch does
+        not check when it reads one; `may_be_empty`: or none, where no step was taken yet."""
+        for group in self.param_groups:
+            averages = ("momentum",) if group["muon"] else ("exp_avg", "exp_avg_sq")
+            for parameter in group["params"]:
+                state = self.state[parameter]
+                if not state and may_be_empty:
+                    continue
+                wanted = {"step": (), **dict.fromkeys(averages, parameter.shape)}
+                if {name: tuple(value.shape) for name, value in state.items()} != wanted:
+                    raise ValueError("the optimizer's state is of another network")
+
     def muon(self, weight: Tensor, lr: float, decay: float) -> None:
         state = self.state[weight]
         if not state:

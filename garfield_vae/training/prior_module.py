@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from garfield_vae import __version__
-from garfield_vae.checkpoints import PRIOR_ENTRY, PRIOR_FORMAT
 from garfield_vae.geometry import PANELS
 from garfield_vae.model.prior import LatentPrior
+from garfield_vae.prior_checkpoints import PRIOR_ENTRY, PRIOR_FORMAT
 from garfield_vae.training.averaged_module import AveragedModule
 from garfield_vae.training.data_module import OrderedBatches, ShuffledBatches, StripLoader
 from garfield_vae.training.optimizer import MuonAdamW
@@ -109,6 +109,8 @@ class PriorModule(AveragedModule):
         self.began = time.monotonic()
 
     def on_train_start(self) -> None:
+        if self.global_step:
+            self.trainer.optimizers[0].check_state()
         self.begun, self.first_step = True, self.global_step
 
     # -------------------------------------------------------------------------------- checkpoints

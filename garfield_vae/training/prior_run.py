@@ -16,7 +16,7 @@ from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from tqdm import tqdm
 
-from garfield_vae.checkpoints import PRIOR_ENTRY, LoadedModel, load_run, read_prior_checkpoint
+from garfield_vae.checkpoints import LoadedModel, load_run, read_progress
 from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.panels import join_panels
 from garfield_vae.data.store import PanelStore
@@ -24,13 +24,14 @@ from garfield_vae.latent.codec import decode
 from garfield_vae.latent.files import encoded_strips, file_digest
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.prior import LatentPrior, worth_using
+from garfield_vae.prior_checkpoints import PRIOR_ENTRY, read_prior_checkpoint
 from garfield_vae.run_folder import choose_device
 from garfield_vae.training.callbacks import RunCheckpoints
 from garfield_vae.training.checkpoint_io import WholeCheckpoints
 from garfield_vae.training.interruption import StopSignals
 from garfield_vae.training.prior_module import BATCH, MOST_STEPS, LatentData, PriorModule
-from garfield_vae.training.tensorboard import RunLogger, quiet_writer
-from garfield_vae.training.trainer import choose_precision
+from garfield_vae.training.tensorboard import RunLogger
+from garfield_vae.training.trainer import choose_precision, fit
 from garfield_vae.util.pictures import save_png, sheet
 from garfield_vae.util.progress import clock
 
@@ -81,8 +82,7 @@ def train_prior(
         log_every_n_steps=10,
     )
     trainer._signal_connector.register_signal_handlers = lambda: None  # see make_trainer
-    with signals, quiet_writer():
-        trainer.fit(module, data, ckpt_path=begun.path, weights_only=True)
+    fit(trainer, module, data, begun.path, signals)
     print(f"prior       {verdict(folder)}", flush=True)
     return True
 
@@ -123,7 +123,7 @@ def begun_prior(folder: Path, of: dict[str, str]) -> Begun:
     if {name: record[name] for name in of} != of:
         return Begun()
     said = {name: record[name] for name in ("seconds", "minutes", "complete")}
-    return Begun(path, checkpoint["global_step"], **said)
+    return Begun(path, read_progress(checkpoint, path).steps, **said)
 
 
 def verdict(folder: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from garfield_vae.checkpoints import Progress, read_checkpoint, read_progress
@@ -23,7 +23,6 @@ from garfield_vae.training.callbacks import (
     RunProgressBar,
 )
 from garfield_vae.training.checkpoint_io import WholeCheckpoints
-from garfield_vae.training.data_module import StripData
 from garfield_vae.training.health import HealthWarnings
 from garfield_vae.training.interruption import Stopped, StopSignals
 from garfield_vae.training.module import StripModule
@@ -150,12 +149,15 @@ def choose_precision(options: TrainOptions) -> str:
 
 def fit(
     trainer: Trainer,
-    module: StripModule,
-    data: StripData,
+    module: LightningModule,
+    data: LightningDataModule,
     resumed: Path | None,
     signals: StopSignals,
 ) -> None:
-    """Trains to the end, or raises Stopped or Diverged. Checkpoints are in place."""
+    """Trains a StripModule or a PriorModule to the end, or raises Stopped or Diverged.
+
+    Checkpoints are in place then.
+    """
     try:
         with signals, quiet_writer(), told_of_waiting(trainer.world_size):
             trainer.fit(module, data, ckpt_path=resumed, weights_only=True)

@@ -116,7 +116,7 @@ def test_damaged_archives_are_named_and_the_rest_is_used(tmp_path, pictures, cap
     for _ in range(2):
         assert build_store(folder, tmp_path / "work", 16, 16).names == DATES
         printed = capsys.readouterr().out
-        assert "3 left out: empty.tar.xz (it cannot be read" in printed
+        assert "3 left out: empty.tar.xz, half.tar.gz (it cannot be read" in printed
         assert "page.zip (it cannot be read (File is not a zip file))" in printed
 
 

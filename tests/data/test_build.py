@@ -120,9 +120,9 @@ def test_broken_pictures_are_named_counted_and_left_out(strips, folder, cut, cap
         store = build_store(strips, folder)
         printed = capsys.readouterr().out
         assert len(store) == 22
-        assert "5 left out: 1 of another shape (2002-01-06.png), 2002-01-01.gif (it is" in printed
-        assert "2002-01-02.gif (it is not a GIF, JPEG, PNG, WebP" in printed
-        assert "and 1 more" in printed
+        assert "5 left out: 1 of another shape (2002-01-06.png)" in printed
+        assert r"2002-01-02.gif, empty.jpg, evil\x1b[2J.gif (it is not a GIF, JPEG, PNG" in printed
+        assert "2002-01-01.gif (it is damaged" in printed
         assert "\x1b" not in printed
     assert len(cut) == 23
 

@@ -35,3 +35,13 @@ def test_different_strips_and_flat_ones_are_not_the_same():
     for picture in flat:
         picture.paste((0, 0, 0), (195, 0, 205, 175))
     assert pairs_of([*map(drawn, range(30)), *flat]) == []
+
+
+def test_one_joke_in_the_same_poses_but_other_colours_is_another_strip():
+    days = [date(1994, 5, 11), date(2009, 2, 23), date(1990, 9, 1), date(1998, 5, 14)]
+    assert pairs_of([draw_strip(0, day)[0].convert("RGB") for day in days]) == []
+
+
+def test_a_picture_in_grey_is_the_same():
+    strip = drawn(7)
+    assert pairs_of([strip, strip.convert("L").convert("RGB")]) == [(0, 1)]

@@ -44,6 +44,7 @@ DATED = [
     "2019-04-02 {d:%Y-%m-%d}",
     "2019-04-02/ga{d:%y%m%d}",
     "{i:04d} - {d:%Y-%m-%d}-600x175",
+    "ga{d:%y%m%d}.gif?w=900",
     "Garfield (1978-2020)/{d:%Y}/Garfield - {d:%Y-%m-%d}",
 ]
 
@@ -92,3 +93,20 @@ def test_a_folder_that_several_tools_filled_is_dated_by_all_their_names():
 def test_a_copy_is_of_the_same_day():
     for name in ("1985-03-12 (1).gif", "1985-03-12 copy.gif", "1985-03-12b.GIF"):
         assert dates_of([name]) == {name: date(1985, 3, 12)}
+
+
+@pytest.mark.parametrize(
+    ("name", "day"),
+    [
+        ("Garfield 12. März 1985.gif", date(1985, 3, 12)),
+        ("Garfield 12. Ma\u0308rz 1985.gif", date(1985, 3, 12)),  # as a Mac writes it
+        ("12 février 1985.gif", date(1985, 2, 12)),
+        ("1 de mayo de 1985.gif", date(1985, 5, 1)),
+        ("1985/ottobre/garfield 7.gif", date(1985, 10, 7)),
+        ("7 de outubro de 1985.gif", date(1985, 10, 7)),
+        ("3rd of June 1985.gif", date(1985, 6, 3)),
+        ("5 maart 1985.gif", date(1985, 3, 5)),
+    ],
+)
+def test_months_are_read_in_seven_languages_with_and_without_accents(name, day):
+    assert dates_of([name]) == {name: day}

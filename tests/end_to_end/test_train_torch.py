@@ -389,6 +389,27 @@ def test_a_value_that_cannot_be_ends_with_status_2(train, capsys, flags, sentenc
     assert sentence in capsys.readouterr().err
 
 
+def test_a_run_that_another_process_trains_is_not_gone_on_with_until_that_has_ended(train):
+    assert train("--epochs", "1", "--run_name", "run") == 0
+    run = Path("logs/run")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    code = (
+        "import sys; from pathlib import Path; from garfield_vae.run_folder import hold\n"
+        "with hold(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(run.resolve())]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout.readline() == b"held\n"
+        for name in ("logs/run", "last"):
+            with pytest.raises(UserError, match="is being trained by another process"):
+                train("--continue_from", name, "--epochs", "2")
+        assert all(path.read_bytes() == content for path, content in before.items())
+        other.kill()
+    assert train("--continue_from", "last", "--epochs", "2") == 0
+
+
 def test_a_continued_run_refuses_another_network(train):
     assert train("--epochs", "1", "--run_name", "run") == 0
     with pytest.raises(UserError, match=r"--z_dim 17 does not fit logs/run.* begun with 16"):

@@ -18,7 +18,7 @@ from garfield_vae.evaluation.compression import (
     kl_by_dimension,
 )
 from garfield_vae.evaluation.evaluate import evaluate_run
-from garfield_vae.evaluation.factors import factor_figures
+from garfield_vae.evaluation.factors import factor_figures, measure_factors
 from garfield_vae.evaluation.reconstructions import reconstruction_figures, reconstruction_values
 from garfield_vae.evaluation.sample_measures import Rows, halves, strip_groups
 from garfield_vae.evaluation.sample_sets import Describer, compare_sets, plain_figures
@@ -311,3 +311,11 @@ def test_a_component_that_is_a_factor_moves_it_and_noise_moves_nothing():
     assert figures["moves"][1, 0] > 0.7
     assert figures["moves"][0].max() < 0.1
     assert figures["moves"][1, 1] < 0.1
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "{}", '{"date": []}', "[" * 100_000, "\xff"])
+def test_a_damaged_file_of_factors_is_named(tmp_path, text):
+    run, store = small_run(tmp_path / "run"), small_store(tmp_path)
+    (tmp_path / "factors.jsonl").write_text(text, encoding="latin-1")
+    with pytest.raises(UserError, match=r"factors\.jsonl is damaged"):
+        measure_factors(run, fitted_space(run, store), store, np.random.default_rng(0))

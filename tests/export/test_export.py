@@ -16,11 +16,12 @@ from safetensors.torch import load_file, save_file
 
 import garfield_vae
 import process_model
-from garfield_vae.checkpoints import compacted, expanded, exported_space, load_model, load_run
+from garfield_vae.checkpoints import exported_space, load_model, load_run
 from garfield_vae.data.sources import present_strips
 from garfield_vae.export.folder import export_model
 from garfield_vae.latent.codec import decode
 from garfield_vae.latent.files import encoded_strips
+from garfield_vae.util.compact import compacted, expanded
 from garfield_vae.util.errors import UserError
 
 

@@ -1,7 +1,9 @@
 """The latent prior's part of a run: what it leaves, that it is stopped and continued exactly, and
 what is drawn from it."""
 
+import math
 import shutil
+import signal
 from functools import partial
 from pathlib import Path
 
@@ -12,16 +14,16 @@ from safetensors.torch import load_file
 
 import process_model
 import train_torch
-from garfield_vae.checkpoints import (
-    exported_space,
-    load_model,
-    load_prior,
-    load_prior_sampler,
-)
+from garfield_vae.checkpoints import exported_space, load_model
 from garfield_vae.latent.files import read_space
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.prior import LatentPrior
-from garfield_vae.training import prior_module, prior_run
+from garfield_vae.prior_checkpoints import (
+    PRIOR_ENTRY,
+    load_prior,
+    load_prior_sampler,
+)
+from garfield_vae.training import interruption, prior_module, prior_run
 from garfield_vae.training.interruption import StopSignals
 from garfield_vae.training.prior_module import LatentData, PriorModule
 from garfield_vae.util.errors import UserError
@@ -127,6 +129,48 @@ def test_a_prior_of_another_vae_is_trained_anew_and_not_drawn_from(run):
     assert not torch.equal(weights(run)["prior.mean"], before["prior.mean"])
 
 
+def other_shapes(checkpoint: dict) -> None:
+    states = checkpoint["optimizer_states"][0]["state"]
+    for state in states.values():
+        state |= {name: torch.zeros(2) for name in state if name != "step"}
+
+
+DAMAGE = {
+    "no counters": lambda checkpoint: checkpoint.pop("loops"),
+    "no weights": lambda checkpoint: checkpoint.pop("state_dict"),
+    "no optimizer": lambda checkpoint: checkpoint.pop("optimizer_states"),
+    "an optimizer of other shapes": other_shapes,
+    "an endless time": lambda checkpoint: checkpoint[PRIOR_ENTRY].update(seconds=math.inf),
+    "less than no steps": lambda checkpoint: checkpoint[PRIOR_ENTRY].update(planned=-1),
+}
+
+
+def test_a_damaged_checkpoint_of_a_prior_is_named(run):
+    with_prior(run)
+    path = run / "checkpoints" / "prior-last.ckpt"
+    whole = torch.load(path, weights_only=True)
+    whole[PRIOR_ENTRY]["complete"] = False
+    for damage in DAMAGE.values():
+        torch.save(whole, path)
+        damaged = torch.load(path, weights_only=True)
+        damage(damaged)
+        torch.save(damaged, path)
+        with pytest.raises(UserError, match=r"prior-last\.ckpt is damaged"):
+            with_prior(run)
+
+
+def test_a_second_signal_ends_a_priors_training_at_once(run, monkeypatch):
+    monkeypatch.setattr(interruption, "SAME_SECONDS", 0.0)
+
+    def impatient(module: PriorModule) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(PriorModule, "plan", impatient)
+    with pytest.raises(KeyboardInterrupt):
+        with_prior(run)
+
+
 def test_a_few_steps_learn_what_two_clusters_have_and_one_gaussian_has_not(monkeypatch, tmp_path):
     """Between two clusters lies nothing, and the fitted Gaussian has its middle there."""
     monkeypatch.setattr(prior_module, "BATCH", 64)
@@ -149,7 +193,7 @@ def test_a_few_steps_learn_what_two_clusters_have_and_one_gaussian_has_not(monke
     )
     prior.fit_gaussian(*(torch.from_numpy(a) for a in (space.mean, space.components, space.std)))
     module = PriorModule(prior, 0, 5.0, "vae", "strips")
-    module.planned = 150
+    module.planned = 200
     data = LatentData(means, np.arange(500), np.arange(500, 600), 0)
     trainer = prior_run.Trainer(
         accelerator="cpu",
@@ -168,7 +212,7 @@ def test_a_few_steps_learn_what_two_clusters_have_and_one_gaussian_has_not(monke
 
 def test_samples_walks_morphs_and_finished_strips_come_from_it(run, monkeypatch, strips, capsys):
     with_prior(run)
-    monkeypatch.setattr("garfield_vae.checkpoints.worth_using", lambda loss: True)
+    monkeypatch.setattr("garfield_vae.prior_checkpoints.worth_using", lambda loss: True)
     small = ["--num_samples", "2", "--components", "2"]
     assert process_model.main(["--experiment_dir", str(run), *small]) == 0
     samples = (run / "processed" / "samples.png").read_bytes()
@@ -196,7 +240,7 @@ def test_without_a_prior_the_kernel_density_draws_and_what_needs_one_says_so(run
 
 def test_guidance_is_a_flag_and_without_it_samples_are_the_gaussians(run, monkeypatch):
     assert with_prior(run) == 0
-    monkeypatch.setattr("garfield_vae.checkpoints.worth_using", lambda loss: True)
+    monkeypatch.setattr("garfield_vae.prior_checkpoints.worth_using", lambda loss: True)
     loaded = load_model(run)
     space = read_space(run / "latent.safetensors", 16)[0]
     unguided = load_prior_sampler(loaded, space, 200, guidance=0.0).sample(4, seed=1)
@@ -215,7 +259,7 @@ def test_guidance_is_a_flag_and_without_it_samples_are_the_gaussians(run, monkey
 
 def test_an_exported_model_carries_its_prior(run, monkeypatch, tmp_path):
     with_prior(run)
-    monkeypatch.setattr("garfield_vae.checkpoints.worth_using", lambda loss: True)
+    monkeypatch.setattr("garfield_vae.prior_checkpoints.worth_using", lambda loss: True)
     process_model.main(["--experiment_dir", str(run), "--export", "shared"])
     shared, own = load_model(Path("shared")), load_model(run)
     for loaded in (shared, own):

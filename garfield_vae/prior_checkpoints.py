@@ -1,0 +1,125 @@
+"""Reads the latent prior of a run (checkpoints/prior.ckpt) or of an exported model
+(prior.safetensors), believing nothing before it is checked; see checkpoints.py."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from garfield_vae.checkpoints import (
+    CONFIG,
+    WEIGHTS,
+    LoadedModel,
+    check_weights,
+    exported_space,
+    read_archive,
+    read_config,
+    read_weights,
+)
+from garfield_vae.latent.files import file_digest
+from garfield_vae.latent.prior_sampler import PriorSampler
+from garfield_vae.latent.space import LatentSpace
+from garfield_vae.model.prior import GUIDANCE, STEPS, LatentPrior, worth_using
+from garfield_vae.util.errors import UserError
+
+PRIOR_WEIGHTS = "prior.safetensors"
+PRIOR_ENTRY, PRIOR_FORMAT = "garfield_vae_prior", 1  # of prior.ckpt
+
+
+def read_prior_checkpoint(path: Path) -> dict[str, Any]:
+    """A latent prior's checkpoint. Raises UserError if it is no good."""
+    checkpoint = read_archive(path, PRIOR_ENTRY)
+    record = checkpoint[PRIOR_ENTRY]
+    if record.get("format") != PRIOR_FORMAT:
+        raise UserError(
+            f"{path} was written in another format than this version reads ({PRIOR_FORMAT}): use "
+            f"the version that wrote it"
+        )
+    kinds = {"config": dict, "vae": str, "strips": str, "loss": float}
+    kinds |= {"minutes": float, "planned": int, "complete": bool, "seconds": float}
+    if not (
+        all(type(record.get(name)) is kind for name, kind in kinds.items())
+        and 0 <= record["seconds"] < math.inf
+        and record["planned"] >= 0
+    ):
+        raise UserError(f"{path} is damaged: it does not say which prior it holds")
+    return checkpoint
+
+
+def load_prior(run: LoadedModel) -> tuple[LatentPrior, float] | None:
+    """The latent prior of a run or of an exported model, in eval mode, and its validation loss.
+
+    None where there is none, or one of another VAE. Raises UserError where it is damaged.
+    """
+    if run.checkpoint.name == WEIGHTS:
+        return load_exported_prior(run)
+    path = run.folder / "checkpoints" / "prior.ckpt"
+    if not path.is_file():
+        return None
+    checkpoint = read_prior_checkpoint(path)
+    record, prefix = checkpoint[PRIOR_ENTRY], "averaged.module."
+    if record["vae"] != file_digest(run.checkpoint):
+        return None
+    state = checkpoint.get("state_dict")
+    if not isinstance(state, dict):
+        raise UserError(f"{path} is damaged: it holds no weights")
+    weights = {
+        str(n).removeprefix(prefix): v for n, v in state.items() if str(n).startswith(prefix)
+    }
+    return build_prior(record["config"], weights, path, run), record["loss"]
+
+
+def load_prior_sampler(
+    run: LoadedModel, space: LatentSpace, steps: int = STEPS, guidance: float = GUIDANCE
+) -> PriorSampler | None:
+    """The latent prior of a model, ready to draw from; None where there is none, or one that
+    did not learn enough that holds for strips outside the training set."""
+    found = load_prior(run)
+    if found is None or not worth_using(found[1]):
+        return None
+    return PriorSampler(found[0], space, steps, guidance)
+
+
+def load_exported_prior(run: LoadedModel) -> tuple[LatentPrior, float] | None:
+    path = run.folder / PRIOR_WEIGHTS
+    if not path.exists():
+        return None
+    described = read_config(run.folder / CONFIG).get("prior")
+    if not (isinstance(described, dict) and isinstance(described.get("loss"), float)):
+        raise UserError(f"{run.folder / CONFIG} does not describe the prior in {path.name}")
+    gaussian = gaussian_of(exported_space(run))
+    return build_prior(
+        described.get("config"), gaussian | read_weights(path), path, run
+    ), described["loss"]
+
+
+def gaussian_of(space: LatentSpace) -> dict[str, torch.Tensor]:
+    """The buffers of a LatentPrior that the Gaussian of a latent space fills."""
+    arrays = {"mean": space.mean, "directions": space.components, "std": space.std}
+    return {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+
+
+def build_prior(
+    config: Any, weights: dict[str, torch.Tensor], origin: Path, run: LoadedModel
+) -> LatentPrior:
+    """The prior that `config` describes with `weights` in it, as `build` does it for the VAE."""
+    _, channels, height, width = run.model.code_shape
+    fits = {
+        "z_dim": run.model.config["z_dim"],
+        "code_channels": channels,
+        "code_height": height,
+        "code_width": width,
+    }
+    try:
+        if {name: config[name] for name in fits} != fits:
+            raise ValueError("it is of another model")
+        with torch.device("meta"):
+            described = LatentPrior(**config)
+        check_weights(described, weights)
+        prior = LatentPrior(**config)  # with the buffers that no file holds
+        prior.load_state_dict(weights)
+    except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise UserError(f"{origin} does not hold the prior that it describes") from error
+    return prior.eval().requires_grad_(False).to(next(run.model.parameters()).device)

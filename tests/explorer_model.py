@@ -69,6 +69,9 @@ class SmallPrior:
     def sample(self, n: int, seed: int) -> np.ndarray:
         return samplers.gaussian(self.space, n, np.random.default_rng(seed))
 
+    def of_seeds(self, seeds) -> np.ndarray:
+        return np.concatenate([self.sample(1, seed) for seed in seeds])
+
     def refine(self, latents: np.ndarray, held, steps=None) -> np.ndarray:
         coordinates = self.space.coordinates(latents)
         likelier = coordinates / 2

@@ -163,7 +163,7 @@ def samples(positions: Positions) -> dict[str, str]:
     """The samples of the seeds 1 to SAMPLES, whole: their first k coordinates, and what these leave
     out, as 8-bit numbers with a scale a sample."""
     space, k = positions.space, positions.sliders
-    latents = np.stack([positions.sampled(seed) for seed in range(1, SAMPLES + 1)])
+    latents = np.concatenate(list(positions.samples(range(1, SAMPLES + 1))))
     residuals = space.residual(latents, k)
     scales = np.maximum(np.abs(residuals).max(1, keepdims=True) / 127, 1e-4)
     small = (residuals / scales.astype("<f2")).round().clip(-127, 127).astype(np.int8)

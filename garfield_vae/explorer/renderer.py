@@ -15,7 +15,7 @@ import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -34,6 +34,10 @@ class Superseded(Exception):
     """The page that asked has asked for something newer since."""
 
 
+class Ended(Exception):
+    """The explorer has ended, and what was asked of it will not be painted."""
+
+
 class Painter:
     """Owns a StripVAE in eval mode."""
 
@@ -42,13 +46,21 @@ class Painter:
         self._thread = ThreadPoolExecutor(1, "painter", initializer=use_half_of_the_cores)
         self._newest: OrderedDict[str, int] = OrderedDict()  # page → its newest turn
         self._lock = threading.Lock()
+        self._closed = False
 
     def close(self) -> None:
+        self._closed = True
         self._thread.shutdown(cancel_futures=True)
 
     def run(self, work: Callable, *arguments):
-        """What `work(*arguments)` gives, computed on the thread that owns the network."""
-        return self._thread.submit(work, *arguments).result()
+        """What `work(*arguments)` gives, computed on the thread that owns the network. Raises Ended
+        once it was closed."""
+        try:
+            return self._thread.submit(work, *arguments).result()
+        except (CancelledError, RuntimeError):
+            if self._closed:
+                raise Ended from None
+            raise
 
     def strip(self, latents: np.ndarray, page: str = "", turn: int = 0) -> np.ndarray:
         """[3, z], the latent of each panel → a strip image, uint8 [h, w, 3].

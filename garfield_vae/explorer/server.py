@@ -37,7 +37,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from garfield_vae.data.panels import join_panels
 from garfield_vae.data.store import PanelStore
 from garfield_vae.explorer import security
-from garfield_vae.explorer.renderer import Superseded, bmp_bytes, enlarged
+from garfield_vae.explorer.renderer import Ended, Superseded, bmp_bytes, enlarged
 from garfield_vae.explorer.request_fields import body, number, numbers_below, text, whole
 from garfield_vae.explorer.service import QUICK_STEPS, Explorer
 from garfield_vae.explorer.states import MAX_TEMPERATURE, BadRequest, Prior, State, as_json
@@ -87,6 +87,10 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
     @app.errorhandler(Superseded)
     def superseded(error: Superseded) -> Response:
         return Response(status=204)  # not an error, which a browser's console would show
+
+    @app.errorhandler(Ended)
+    def ended(error: Ended) -> tuple[Response, int]:
+        return jsonify(error="the explorer has ended"), 503
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> tuple[Response, int]:
@@ -294,6 +298,14 @@ def explore(
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a full queue is no news here
     explorer = Explorer(loaded, space, store, latents, folder, sliders, prior)
     server, address = make_server(explorer, host, port)
+    # What is being painted ends before the threads that wait for it are told to.
+    end_threads = server.task_dispatcher.shutdown
+
+    def end(*arguments, **settings):
+        explorer.painter.close()
+        return end_threads(*arguments, **settings)
+
+    server.task_dispatcher.shutdown = end
     print(f"The explorer is at {address}\nCtrl-C ends it.", flush=True)
     threading.Thread(target=explorer.prepare, daemon=True).start()
     if open_browser:

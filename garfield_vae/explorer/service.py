@@ -5,7 +5,6 @@ import base64
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -19,7 +18,7 @@ from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels, is_empty, join_panels
 from garfield_vae.data.store import PanelStore
 from garfield_vae.explorer.component_names import ComponentNames, suggested_name
-from garfield_vae.explorer.renderer import OnPaintersThread, Painter
+from garfield_vae.explorer.renderer import Ended, OnPaintersThread, Painter
 from garfield_vae.explorer.states import (
     LIMIT,
     MAX_TEMPERATURE,
@@ -41,7 +40,7 @@ ENDS = 3.0  # standard deviations that the small pictures show
 SMALL = 160  # their width in pixels
 QUICK_STEPS = 2  # of the prior, while a slider is dragged: hardly to be told from all of them
 CANDIDATES = 6  # samples of which the sharpest is the strip that the page opens on
-SAMPLES_ON_MAP = 300  # where there are no strips
+SAMPLES_ON_MAP = 100  # where there are no strips
 HOLD = 0.8  # seconds that an animation rests at its ends
 JOBS_REMEMBERED = 64
 
@@ -107,7 +106,7 @@ class Explorer:
 
     def prepare(self) -> None:
         """Finds that strip before the first page asks."""
-        with suppress(CancelledError, RuntimeError):  # the explorer has ended meanwhile
+        with suppress(Ended):
             self.start()
 
     @cached_property
@@ -130,6 +129,11 @@ class Explorer:
         }
 
     def map(self) -> dict:
+        """See `_map`."""
+        return self._map
+
+    @cached_property
+    def _map(self) -> dict:
         """Every strip (or, where there are none, samples) by its first two coordinates, in
         standard deviations: names [N] and points, a flat list [2·N]."""
         if self.store is not None:
@@ -138,7 +142,7 @@ class Explorer:
             latents = (self.positions.means[part] for part in slices)
         else:
             names = list(range(1, SAMPLES_ON_MAP + 1))
-            latents = [np.stack([self.positions.sampled(seed) for seed in names])]
+            latents = self.positions.samples(names)
         space = self.positions.space
         points = np.concatenate([space.coordinates(part)[:, :2] for part in latents])
         if points.shape[1] == 1:  # a space of one component

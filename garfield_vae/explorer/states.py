@@ -26,7 +26,7 @@ import binascii
 import hashlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -44,6 +44,7 @@ SHIFT_LIMIT = 2 * LIMIT  # a panel may stand at one end while the others stand a
 MAX_SOURCES = 8
 MAX_TEMPERATURE = 3.0
 LONGEST_LABEL = 80  # letters
+SAMPLES_AT_ONCE = 5  # a third of a second, for which a page that drags has to wait
 DIGITS = 3  # of a knob in a link; what rounding takes away stays in the base
 
 
@@ -52,6 +53,9 @@ class Prior(Protocol):
 
     def sample(self, n: int, seed: int) -> np.ndarray:
         """New latents [n, z]."""
+
+    def of_seeds(self, seeds: Sequence[int]) -> np.ndarray:
+        """The first sample of each seed, [len(seeds), z], but for rounding."""
 
     def refine(
         self, latents: np.ndarray, held: Sequence[int], steps: int | None = None
@@ -104,6 +108,15 @@ class Positions:
         self._residual = lru_cache(maxsize=64)(self._find_residual)
         self.sampled = lru_cache(maxsize=64)(lambda seed: self._sample(1, seed)[0])
         self._squared_norms: np.ndarray | None = None
+
+    def samples(self, seeds: Sequence[int]) -> Iterator[np.ndarray]:
+        """The samples of these seeds, [n, z] a few at a time: other pages are served between."""
+        for start in range(0, len(seeds), SAMPLES_AT_ONCE):
+            some = seeds[start : start + SAMPLES_AT_ONCE]
+            if self.prior:
+                yield self.prior.of_seeds(some)
+            else:
+                yield np.stack([self.sampled(seed) for seed in some])
 
     def parse(self, value: object) -> State:
         """A state from decoded JSON; numbers out of range are clamped, anything else that is

@@ -32,6 +32,12 @@ class PriorSampler:
         drawn = self.prior.sample(n, self.steps, self.guidance, temperature, seeded(seed))
         return to_numpy(drawn)
 
+    def of_seeds(self, seeds: Sequence[int]) -> np.ndarray:
+        """The first sample of each seed, [len(seeds), z], but for rounding: together they are drawn
+        in a fraction of the time."""
+        noise = torch.cat([self.prior.noise(1, seeded(seed)) for seed in seeds])
+        return to_numpy(self.prior.from_noise(noise, self.steps, self.guidance))
+
     def refine(
         self, latents: np.ndarray, held: Sequence[int] = (), steps: int | None = None, seed: int = 0
     ) -> np.ndarray:

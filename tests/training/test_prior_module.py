@@ -267,6 +267,9 @@ def test_an_exported_model_carries_its_prior(run, monkeypatch, tmp_path):
     space = exported_space(shared)
     # Its Gaussian is the latent space's, which is there already.
     assert not {"mean", "directions", "std"} & set(load_file(Path("shared") / "prior.safetensors"))
+    drawn = load_prior_sampler(shared, space)
+    singly = np.concatenate([drawn.sample(1, seed) for seed in (3, 8)])
+    np.testing.assert_allclose(drawn.of_seeds([3, 8]), singly, atol=1e-4)
     one, other = (load_prior_sampler(loaded, space).sample(3, seed=5) for loaded in (shared, own))
     np.testing.assert_array_equal(one, other)
 

@@ -47,9 +47,10 @@ from garfield_vae.checkpoints import LoadedModel, load_exported, load_run
 from garfield_vae.data.sources import present_strips
 from garfield_vae.data.store import PanelStore
 from garfield_vae.export.folder import export_model
+from garfield_vae.geometry import PANELS
 from garfield_vae.latent.codec import encode, reconstruct
 from garfield_vae.latent.files import encoded_strips
-from garfield_vae.model.prior import LatentPrior, random_panels
+from garfield_vae.model.prior import LatentPrior
 from garfield_vae.prior_checkpoints import load_prior, read_prior_checkpoint
 from garfield_vae.run_folder import PRETRAINED, is_run
 from garfield_vae.training.interruption import Stopped, StopSignals
@@ -186,12 +187,12 @@ def minutes_done(folder: Path, training: PanelStore) -> float:
 @torch.no_grad()
 def prior_loss(prior: LatentPrior, vae: LoadedModel, strips: np.ndarray) -> float:
     """The prior's flow-matching loss on the latents that this VAE gives these strips, as a share of
-    its Gaussian's own; the same times, noise and known panels each time."""
+    its Gaussian's own; no panel is known, and times and noise are the same each time."""
     latents = torch.from_numpy(encode(vae.model, strips)[0])
     generator = torch.Generator().manual_seed(0)
     times = prior.draw_times(len(latents), generator)
     noise = prior.noise(len(latents), generator)
-    known = random_panels(len(latents), generator)
+    known = torch.zeros(len(latents), PANELS)
     learned = prior.errors(latents, times, noise, known).mean()
     return float(learned / prior.gaussian_errors(latents, times, noise).mean())
 

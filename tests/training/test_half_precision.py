@@ -12,7 +12,8 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.plugins.precision import MixedPrecision
 
 from garfield_vae.training import trainer
-from garfield_vae.training.module import CLIP_NORM, StripModule
+from garfield_vae.training.averaged_module import CLIP_NORM
+from garfield_vae.training.module import StripModule
 
 FLAGS = ("--precision", "16-mixed", "--augment", "0")
 

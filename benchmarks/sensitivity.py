@@ -31,7 +31,7 @@ from garfield_vae.data.drawn import draw_folder
 from garfield_vae.evaluation.copying import Control, CopyingMeasure, copies
 from garfield_vae.evaluation.metrics.memorisation import layouts
 from garfield_vae.evaluation.metrics.story import with_strange_panels
-from garfield_vae.evaluation.sample_measures import Rows, strip_groups
+from garfield_vae.evaluation.sample_measures import Rows
 from garfield_vae.evaluation.sample_sets import Describer, plain_figures
 
 MOST_FITTED = 1000
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def measure(store, splits: int, copied: int) -> None:
-    rng, groups = np.random.default_rng(0), strip_groups(store)
+    rng, groups = np.random.default_rng(0), np.array(store.weeks)
     train = store.split("train")
     held_out = np.concatenate([store.split("validation"), store.split("test")])
     strips = store.panels[held_out]

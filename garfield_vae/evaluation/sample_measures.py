@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from garfield_vae.data.store import PanelStore, iso_date
+from garfield_vae.data.store import PanelStore
 from garfield_vae.evaluation.copying import Control, CopyingMeasure, copies
 from garfield_vae.evaluation.metrics.memorisation import (
     Nearest,
@@ -68,7 +68,7 @@ class SampleMeasures:
         """means [len(store), z] are the posterior means of all strips; a memory map will do."""
         self._model, self._space, self._store = model, space, store
         self._means, self._rng = means, rng
-        self._groups, self._train = strip_groups(store), store.split("train")
+        self._groups, self._train = np.array(store.weeks), store.split("train")
         self.test = some(store.split("test"), most_test, rng)
         self._fitted, unfitted = halves(self._train, self._groups[self._train], MOST_FITTED, rng)
         self._others = some(unfitted, max(samples, 2), rng)
@@ -136,16 +136,6 @@ class SampleMeasures:
             "verdict": copies(figures),
         }
         return figures, nearest, new
-
-
-def strip_groups(store: PanelStore) -> np.ndarray:
-    """What each strip was drawn together with, [len(store)]: its ISO week, or its name."""
-
-    def group(name: str) -> str:
-        day = iso_date(name)
-        return name if day is None else f"{day.isocalendar().year}-W{day.isocalendar().week:02}"
-
-    return np.array([group(name) for name in store.names])
 
 
 def halves(

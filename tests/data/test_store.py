@@ -105,3 +105,8 @@ def test_a_store_goes_to_another_process_as_its_path(tmp_path):
     build_store(tmp_path / "strips", tmp_path)
     with pytest.raises(UserError, match="rebuilt while it was in use"):
         pickle.loads(packed)
+
+
+def test_a_strip_is_of_its_iso_week_and_one_without_a_date_of_its_own():
+    names = ["1985-01-06", "1985-01-07", "1985-01-08", "a strip"]  # a Sunday, Monday, Tuesday
+    assert [week_of(name) for name in names] == ["1985-W01", "1985-W02", "1985-W02", "a strip"]

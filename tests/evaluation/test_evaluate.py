@@ -20,7 +20,7 @@ from garfield_vae.evaluation.compression import (
 from garfield_vae.evaluation.evaluate import evaluate_run
 from garfield_vae.evaluation.factors import factor_figures, measure_factors
 from garfield_vae.evaluation.reconstructions import reconstruction_figures, reconstruction_values
-from garfield_vae.evaluation.sample_measures import Rows, halves, strip_groups
+from garfield_vae.evaluation.sample_measures import Rows, halves
 from garfield_vae.evaluation.sample_sets import Describer, compare_sets, plain_figures
 from garfield_vae.latent.codec import encode
 from garfield_vae.util.errors import UserError
@@ -161,13 +161,6 @@ def test_strips_without_known_factors_have_no_figures_of_them(evaluated, tmp_pat
     store = small_store(tmp_path, with_factors=False)
     evaluate(run, store, tmp_path, num_samples=4)
     assert "factors" not in json.loads((tmp_path / "measures.json").read_text(encoding="utf-8"))
-
-
-def test_weeks_are_groups_and_a_name_that_is_no_date_is_its_own(tmp_path):
-    names = ["1985-01-06", "1985-01-07", "1985-01-08", "a strip"]
-    strips, _ = coloured_strips(4)
-    groups = strip_groups(PanelStore(tmp_path / "panels.npy", strips, names, [""] * 4))
-    assert groups.tolist() == ["1985-W01", "1985-W02", "1985-W02", "a strip"]
 
 
 def test_halves_have_no_week_in_common_and_the_first_is_no_larger_than_asked():

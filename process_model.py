@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from garfield_vae.checkpoints import LoadedModel
-    from garfield_vae.cli.options import ProcessOptions
+    from garfield_vae.cli.process_options import ProcessOptions
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -154,8 +154,8 @@ def read_command_line(arguments: Sequence[str] | None) -> ProcessOptions:
         from pathlib import Path
 
         from garfield_vae.cli.flags import add_options, refuse_idle_flags, typed
-        from garfield_vae.cli.options import LAST, PRETRAINED, USUAL, ProcessOptions
         from garfield_vae.cli.outputs import check_new_folder, check_page
+        from garfield_vae.cli.process_options import LAST, PRETRAINED, USUAL, ProcessOptions
 
     parser = argparse.ArgumentParser(
         prog="process_model.py",

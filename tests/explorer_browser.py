@@ -1,12 +1,16 @@
 """A real Chromium for the explorer's tests, and a person's hands and eyes in it."""
 
 import base64
+import datetime
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 from explorer_model import SLIDERS
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from garfield_vae.data.drawn import draw_strip
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
@@ -105,3 +109,10 @@ def drag(page: Page, number: int, to: float) -> None:
 
 def blur(page: Page) -> None:
     page.locator("h1").click()
+
+
+def strip_file(day: int, kind: str = "PNG") -> bytes:
+    """A drawn strip of January 1990 as the bytes of a picture file."""
+    buffer = io.BytesIO()
+    draw_strip(0, datetime.date(1990, 1, day))[0].convert("RGB").save(buffer, kind)
+    return buffer.getvalue()

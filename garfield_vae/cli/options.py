@@ -1,7 +1,7 @@
-"""The flags of both scripts: their defaults, their groups, and the help that a person reads.
+"""What train_torch.py can be told: defaults, groups, and the help that a person reads.
 
 Each script's options are a frozen dataclass; a field's `option(...)` says everything about its
-flag.
+flag. process_model.py's are in process_options.py, the downloader's in download_options.py.
 """
 
 import argparse
@@ -14,14 +14,13 @@ from garfield_vae.data.download.sites import SITES
 from garfield_vae.geometry import PANEL_HEIGHT, PANEL_WIDTH
 from garfield_vae.util.errors import UserError
 
-# Beyond these a machine has no room or a run no end: a slip of the keyboard, refused at once.
+# Larger values are taken for typing errors: no machine has room for them, or no run an end.
 MOST_PIXELS, MOST_Z, MOST_CHANNELS, MOST_BLOCKS = 1024, 65_536, 512, 64
 MOST_STRIPS = 1_000_000
 MOST_SEED = 2**63 - 1  # torch's generators take no more
 
 SCRATCH = "scratch"  # untrained, of --start_from
 WEB = "--source web"  # what flags of the downloader need
-SAMPLERS = ("prior", "kernel", "gaussian", "normal")  # of latent/samplers.py
 
 DATA, MODEL, OBJECTIVE, TRAINING, MACHINE, RUN = (
     "strips",
@@ -44,13 +43,6 @@ def strip_source(text: str) -> str:
         f"{text[:40]!r} is not known: choose web, drawn, folder, or one or more of "
         f"{', '.join(SITES)}, with commas, each once"
     )
-
-
-def kept_panels(text: str) -> str:
-    """Reads which of the three panels are kept: one or two of them, with a comma between."""
-    if text not in {"1", "2", "3", "1,2", "1,3", "2,3"}:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} are no one or two of the panels 1,2,3")
-    return text
 
 
 def source_flag(source: str) -> str:
@@ -219,188 +211,6 @@ class TrainOptions:
         False, RUN, "two minutes on a thousand drawn strips: pictures at once, without a network"
     )
     progress_bar: bool = option(False, RUN, "show a progress bar instead of a line an epoch")
-
-
-MODEL_FLAGS, SAMPLING, PICTURES, MEASURE, EXPLORE = (
-    "model",
-    "sampling",
-    "pictures",
-    "measures and export",
-    "explorer",
-)
-USUAL = "the usual pictures"  # what is drawn where no flag asks for something else
-LAST, PRETRAINED = "--experiment_dir last", "--experiment_dir pretrained"
-
-
-@dataclass(frozen=True)
-class ProcessOptions:
-    """What `process_model.py` can be told."""
-
-    experiment_dir: str = option(
-        "",
-        MODEL_FLAGS,
-        "a run's folder under logs/, last for the newest, an exported model, or pretrained for the "
-        "one that comes with the project (a folder of that name is ./pretrained)",
-        type=path,
-        metavar="DIR",
-    )
-    log_dir: str = option(
-        "logs",
-        MODEL_FLAGS,
-        "where last looks for runs, and pictures of the pretrained model go: train_torch.py's "
-        "--log_dir",
-        needs=(LAST, PRETRAINED),
-        type=path,
-        metavar="DIR",
-    )
-    z_dim: int | None = option(
-        None, MODEL_FLAGS, "checked against the checkpoint's", type=whole(1, MOST_Z), metavar="N"
-    )
-    c_hidden: int | None = option(
-        None,
-        MODEL_FLAGS,
-        "checked against the checkpoint's",
-        type=whole(1, MOST_CHANNELS),
-        metavar="N",
-    )
-    num_blocks: int | None = option(
-        None,
-        MODEL_FLAGS,
-        "checked against the checkpoint's",
-        type=whole(1, MOST_BLOCKS),
-        metavar="N",
-    )
-    data_dir: str | None = option(
-        None, MODEL_FLAGS, "where the run's strips are now, if they moved", type=path, metavar="DIR"
-    )
-    accelerator: str = option(
-        "auto", MODEL_FLAGS, "what computes", choices=("auto", "cpu", "gpu", "mps")
-    )
-    progress_bar: bool = option(
-        False, MODEL_FLAGS, "accepted as train_torch.py's: on a terminal, bars are always shown"
-    )
-
-    num_samples: int = option(
-        24, SAMPLING, "new strips in samples.png", needs=(USUAL,), type=whole(0, 1000), metavar="N"
-    )
-    sampler: str | None = option(
-        None,
-        SAMPLING,
-        "how latents of new strips are drawn: prior (the latent prior, the default where a run has "
-        "one), kernel (a kernel density estimate of the aggregate posterior, the default where it "
-        "has none; its samples stay close to training strips), gaussian (one Gaussian with its "
-        "mean and covariance), normal (N(0, I), the prior of the loss)",
-        needs=(USUAL,),
-        choices=SAMPLERS,
-    )
-    steps: int = option(
-        12,
-        SAMPLING,
-        "steps from noise to a strip with the latent prior",
-        needs=(USUAL, "--complete", "--explore", "--export_page", "--evaluate"),
-        type=whole(1, 1000),
-        metavar="N",
-    )
-    guidance: float = option(
-        1.5,
-        SAMPLING,
-        "how far the latent prior leads away from the collages that one Gaussian would draw: 1 is "
-        "what it learned, more draws more ordinary, cleaner strips",
-        needs=(USUAL, "--complete", "--explore", "--export_page", "--evaluate"),
-        type=decimal(0, 10),
-        metavar="W",
-    )
-    temperature: float = option(
-        1.0,
-        SAMPLING,
-        "factor on the samples' distance from the mean strip: 0 gives the mean strip, above 1 is "
-        "more unusual",
-        needs=(USUAL,),
-        type=decimal(0, 10),
-        metavar="T",
-    )
-    seed: int = option(
-        0,
-        SAMPLING,
-        "seed of everything random",
-        needs=(USUAL, "--evaluate", "--complete"),
-        type=whole(0, MOST_SEED),
-        metavar="N",
-    )
-
-    components: int = option(
-        20,
-        PICTURES,
-        "principal components that become latent traversals and sliders",
-        type=whole(1, 1000),
-        metavar="K",
-    )
-    interpolate: tuple[str, str] | None = option(
-        None,
-        PICTURES,
-        "a morph between two strips, each a date (1985-03-12) or a picture file",
-        nargs=2,
-        type=path,
-        metavar=("A", "B"),
-    )
-    complete: str | None = option(
-        None,
-        PICTURES,
-        "finish a strip, given by its date or a picture file: its other panels are drawn anew by "
-        "the latent prior, in several ways",
-        type=path,
-        metavar="STRIP",
-    )
-    panels: str | None = option(
-        None,
-        PICTURES,
-        "the panels that are kept, such as 1,2; those that are not blank if not given",
-        needs=("--complete",),
-        type=kept_panels,
-        metavar="1,2",
-    )
-    reconstruct: str | None = option(
-        None, PICTURES, "encode and decode this picture of a strip", type=path, metavar="FILE"
-    )
-
-    evaluate: bool = option(
-        False, MEASURE, "measure the run on its test strips and write processed/report.html"
-    )
-    export: str | None = option(
-        None,
-        MEASURE,
-        "write the model to a new folder to share (safetensors, ONNX, a model card); that folder "
-        "can be an --experiment_dir, without any strips",
-        type=path,
-        metavar="DIR",
-    )
-
-    explore: bool = option(False, EXPLORE, "serve the page on which sliders change the strip")
-    port: int = option(
-        8176,
-        EXPLORE,
-        "port of that page; 0 picks a free one",
-        needs=("--explore",),
-        type=whole(0, 65_535),
-        metavar="N",
-    )
-    open: bool = option(False, EXPLORE, "open the browser too", needs=("--explore",))
-    export_page: str | None = option(
-        None,
-        EXPLORE,
-        "write the page with the decoder inside as one HTML file, which needs no server",
-        type=path,
-        metavar="FILE",
-    )
-
-    @property
-    def asked(self) -> list[str]:
-        """The flags given that replace the usual pictures, as they are typed."""
-        flags = (
-            *("interpolate", "reconstruct", "complete"),
-            *("evaluate", "export", "export_page", "explore"),
-        )
-        return [f"--{flag}" for flag in flags if getattr(self, flag)]
 
 
 def train_options(values: dict[str, Any], origin: str | Path) -> TrainOptions:

@@ -12,21 +12,22 @@ NAMED = 3  # files that are named as examples
 
 
 def summary(place: Path, store: PanelStore, files: list[dict], others: dict[str, int]) -> str:
-    """Two or three lines: the strips and what else there is, and how they are split.
+    """Some lines: the strips, what else there is, and how they are split.
 
     files: the index's; others: numbers of files that are no pictures, by kind.
     """
     count, days = len(store), [file["date"] for file in files if file.get("date") and _used(file)]
     dated = f"{len(days):,} dated ({min(days)} to {max(days)})" if days else "none dated"
     lines = [f"Strips: {count:,} in {printable(str(place))}, {dated}; panels in {store.path}"]
-    lines[0] += left_out([file for file in files if "same_as" not in file])
+    ends = [left_out(file for file in files if "same_as" not in file), passed_over(others)]
     if same := sum("same_as" in file for file in files):
-        lines[0] += (
+        ends.insert(
+            1,
             "; 1 file is the same picture as another, used once"
             if same == 1
-            else f"; {same:,} files are the same pictures under other names, used once"
+            else f"; {same:,} files are the same pictures under other names, used once",
         )
-    lines[0] += passed_over(others)
+    lines += [f"Also: {end.removeprefix('; ')}" for end in ends if end]
     if again := count - len(set(store.pictures)):
         show = "strip shows" if again == 1 else "strips show"
         lines.append(

@@ -165,7 +165,9 @@ def tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
                 number(sets[name]["lines and layout"]["KID"].value),
                 f"kernel distance (KID) of samples of the {name} sampler from test strips",
                 "as many real strips: "
-                f"{number(sets['real strips']['lines and layout']['KID'].value)}",
+                f"{number(sets['real strips']['lines and layout']['KID'].value)}; reconstructions, "
+                f"which are as blurred: "
+                f"{number(sets['reconstructions']['lines and layout']['KID'].value)}",
             )
         )
     return found

@@ -1,7 +1,7 @@
 """How latents of new strips are drawn: the samplers that --sampler names.
 
-The decoder knows only latents near those of strips, and the aggregate posterior, where those lie,
-does not fill N(0, I): a sample from the loss's own prior falls into its holes. So the usual
+The decoder was trained only on latents near those of strips. These are the aggregate posterior,
+which does not fill N(0, I): a sample from the loss's own prior falls into its holes. So the usual
 samplers are densities fitted to the posterior means after training (Ghosh et al. 2020, "From
 Variational to Deterministic Autoencoders").
 

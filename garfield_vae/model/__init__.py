@@ -1,1 +1,7 @@
-"""The VAE in plain torch, without files and without Lightning: networks.py, then elbo.py."""
+"""The VAE and its latent prior in plain torch, without files and without Lightning.
+
+networks.py   the encoder and the decoder; init.py has their first weights
+elbo.py       the objective: reparameterisation, distortion, rate, ELBO, beta
+prior.py      the latent prior, by flow matching; flow.py is that without a network
+velocity.py   the prior's network
+"""

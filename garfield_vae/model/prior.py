@@ -23,8 +23,8 @@ component, v would be linear:
 
     v_G = (t s² − (1 − t)) / (t² s² + (1 − t)²) · x_t.
 
-c(t) is the size of the error that v_G makes. So the untrained prior is the fitted Gaussian, its
-loss is 1 at every t, and a loss of 0.7 says that 30 % of what a Gaussian cannot know was learned.
+c(t) is the root mean square error of v_G. So the untrained prior is the fitted Gaussian, its loss
+is 1 at every t, and a loss of 0.7 says that the network removed 30 % of v_G's squared error.
 """
 
 from collections.abc import Callable
@@ -41,9 +41,9 @@ from garfield_vae.model.velocity import PatchTransformer
 
 STEPS = 12  # of Heun's method, from noise to a strip
 GUIDANCE = 1.5
-REFINE_FROM = 0.3  # time: later, fog stays; earlier, more is drawn anew than has to be
+REFINE_FROM = 0.3  # time: later, samples stay blurred; earlier, more changes than has to
 KNOWN_SHARE = 0.5  # of the training examples have a known panel
-WORTH_USING = 0.85  # held-out loss; above it, samples are still collages to the eye
+WORTH_USING = 0.85  # validation loss; above it, samples still look like collages
 LARGEST = {  # sizes far beyond what anybody trains: a file from elsewhere may ask for any
     "z_dim": 65_536,
     "components": 65_536,
@@ -59,7 +59,7 @@ LARGEST = {  # sizes far beyond what anybody trains: a file from elsewhere may a
 
 
 class Given(NamedTuple):
-    """What the network is told of a strip: its code maps and which panels of them it may see."""
+    """What the network is conditioned on: a strip's code maps, and which panels are known."""
 
     maps: Tensor  # [B, 3·C·h·w]
     known: Tensor  # [B, 3], 1 or 0
@@ -70,9 +70,10 @@ def nothing_given(batch: int, maps: Tensor) -> Given:
 
 
 class LatentPrior(nn.Module):
-    """Latents in, latents out: [N, z_dim], in the units of the VAE's posterior means.
+    """A distribution over latents [N, z_dim], which are in the units of the VAE's posterior means.
 
-    `components` are the principal components it moves along; what lies outside stays at the mean.
+    The flow is in the space of the first `components` principal components; along all others,
+    latents stay at the mean.
     The code's channels, height and width are the VAE's `code_shape`; the network reads it in
     patches. Call `fit_gaussian` once before anything else. Raises ValueError for sizes that no
     network can be built with.
@@ -145,8 +146,8 @@ class LatentPrior(nn.Module):
     def correction(self, x: Tensor, t: Tensor, view: Tensor, given: Given) -> Tensor:
         """x_t [B, k] at t [B] → the network's part of the velocity, over c(t), [B, k].
 
-        The network sees the linear estimate of the strip, whose features stand out of the noise at
-        every t, as code maps, and answers in code maps.
+        The network's input is the linear estimate of the strip, in which the noise is suppressed
+        at every t, as code maps; its output is code maps too.
         """
         maps = view * x @ self.directions @ self.maps
         with torch.autocast(x.device.type, torch.bfloat16) if self.bf16 else nullcontext():
@@ -156,10 +157,9 @@ class LatentPrior(nn.Module):
     def velocity(self, x: Tensor, t: float, guidance: float, given: Given) -> Tensor:
         """v(x, t) [B, k], with the network's part times `guidance`.
 
-        0 is the Gaussian, 1 what was learned. More leads away from the Gaussian's collages: the
-        Gaussian is the bad version of autoguidance (Karras et al. 2024, "Guiding a Diffusion Model
-        with a Bad Version of Itself"), which here costs nothing, since the network learns the
-        difference between the two.
+        0 is the fitted Gaussian, 1 the learned prior, and above 1 is autoguidance (Karras et al.
+        2024, "Guiding a Diffusion Model with a Bad Version of Itself"): away from a worse model,
+        here the Gaussian. It costs nothing, since the network learns the difference of the two.
         """
         times = x.new_full((len(x),), t)
         gaussian = GaussianFlow.at(times[:, None], self.std / self.scale)
@@ -187,7 +187,7 @@ class LatentPrior(nn.Module):
         return (self.correction(x, t, view, given) - wanted).square().mean(dim=1)
 
     def gaussian_errors(self, latents: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """What `errors` would be without the network, [B]: the fitted Gaussian's own loss.
+        """The fitted Gaussian's loss [B]: what `errors` are when the network's output is 0.
 
         It is 1 on the latents that the Gaussian was fitted to, and more on others: the fewer those
         are, the more they differ from the rest along the components of small variance.
@@ -198,8 +198,8 @@ class LatentPrior(nn.Module):
     def beyond_gaussian(
         self, latents: Tensor, t: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """x_t, the view of it that the network gets, and what the network is to answer there: the
-        velocity that the Gaussian's leaves over, over c(t); [B, k] each."""
+        """x_t, the scale of the network's view of it, and the network's target: what the Gaussian's
+        velocity leaves of x₁ − x₀, over c(t); [B, k] each."""
         end = self.coordinates(latents)
         x = path(noise, end, t[:, None])
         gaussian = GaussianFlow.at(t[:, None], self.std / self.scale)
@@ -215,7 +215,7 @@ class LatentPrior(nn.Module):
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Draws latents [n, z_dim]. `temperature` scales the noise: below 1, more ordinary strips.
+        """Draws latents [n, z_dim]. `temperature` scales the noise: below 1, more average strips.
 
         The noise is drawn on the CPU, so a seed gives the same strips on every device.
         """
@@ -236,14 +236,15 @@ class LatentPrior(nn.Module):
     def morph(self, start: Tensor, end: Tensor, frames: int, steps: int = 2 * STEPS) -> Tensor:
         """From latents [z_dim] to others in `frames` strips [frames, z_dim], ends included.
 
-        On a straight line between two strips both are half there. Between their noises, on an arc
-        (spherical interpolation, Shoemake 1985), lies noise, and all noise flows to strips.
+        On a straight line between two latents, the decoder shows both strips at once. On an arc
+        between their noises (spherical interpolation, Shoemake 1985) all is noise of the usual
+        length, and flows to a strip.
         """
         ends = torch.stack([start, end])
         noise = self.to_noise(ends, steps)
         share = torch.linspace(0, 1, frames, device=noise.device)[:, None]
         strips = self.from_noise(slerp(noise[0], noise[1], share), steps, 1.0)
-        missed = ends - self.from_noise(noise, steps, 1.0)  # by steps, and what has no component
+        missed = ends - self.from_noise(noise, steps, 1.0)  # error of the steps, other components
         return strips + path(missed[0], missed[1], share)
 
     @torch.no_grad()
@@ -256,12 +257,12 @@ class LatentPrior(nn.Module):
         guidance: float = GUIDANCE,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Pulls latents [N, z_dim], a foggy slider position or a collage, onto what is a strip.
+        """Moves latents [N, z_dim] that are no strip's, such as sliders', to likely ones near them.
 
         They are mixed with noise as at time t and flow on from there (SDEdit, Meng et al. 2022):
-        t near 1 changes little, near 0 everything. `held` [h, z_dim] are orthonormal directions,
-        such as those of the sliders that were moved: along them the latents keep their value. All
-        rows get the same noise, so that neighbouring latents become neighbouring strips.
+        t near 1 changes little, t near 0 almost everything. `held` [h, z_dim] are orthonormal
+        directions, such as those of the sliders that were moved: along them the latents keep their
+        value. All rows get the same noise, so that neighbouring latents become neighbouring strips.
         """
         x = self.coordinates(latents)
         noise = self.noise(1, generator).expand_as(x)
@@ -284,11 +285,11 @@ class LatentPrior(nn.Module):
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Draws the panels that are not known of latents [N, z_dim]; the known ones stay.
+        """Inpainting: draws the panels of latents [N, z_dim] that are not known; the others stay.
 
         `known` [N, 3] is true for a known panel. Every latent belongs to one panel (see
-        `panel_of`), so whatever the others' latents are, they play no part: a strip with blank
-        panels can be encoded as it is.
+        `panel_of`), and latents of panels that are not known are ignored: a strip with blank panels
+        can be encoded as it is.
         """
         known = known.to(self.mean)
         given = Given(self.code_maps(latents), known)
@@ -309,7 +310,7 @@ class LatentPrior(nn.Module):
         return integrate(lambda x, t: self.velocity(x, t, guidance, given), x, times, hold)
 
     def draw_times(self, n: int, generator: torch.Generator | None) -> Tensor:
-        """[n] times t as training draws them, spread evenly: every batch asks about every time."""
+        """[n] times t of training, stratified: one from each n-th of their distribution."""
         return times_at((torch.arange(n) + torch.rand(n, generator=generator)) / n).to(self.mean)
 
     def noise(self, n: int, generator: torch.Generator | None) -> Tensor:
@@ -318,12 +319,12 @@ class LatentPrior(nn.Module):
 
 
 def worth_using(held_out_loss: float) -> bool:
-    """Whether a prior knows so much more of strips that it has not seen than the Gaussian does
-    that its samples look like strips.
+    """Whether a prior is so much better on held-out strips than the Gaussian that its samples look
+    like strips.
 
     `held_out_loss` is the mean of `LatentPrior.errors` over held-out latents, as a share of the
-    Gaussian's own (`gaussian_errors`).
-    Where this is false (too few strips, or too little training), draw from the kernel density.
+    Gaussian's own (`gaussian_errors`). Where this is false (too few strips, or too little
+    training), draw from the kernel density.
     """
     return held_out_loss < WORTH_USING
 

@@ -6,10 +6,11 @@
       blocks                   every token sees all others, in all three panels
     maps      [B, 3·C·h·w]     what has to be added to the Gaussian's velocity
 
-A convolution would see the neighbourhood and a dense layer needs an example of everything at every
-place; attention learns once that the figure on the left is the same in the next panel, wherever it
-has gone. The design is a diffusion transformer's (Peebles and Xie 2023, "Scalable Diffusion Models
-with Transformers"), with one modulation for all blocks (Chen et al. 2024, "PixArt-α").
+A convolution sees only a neighbourhood, and a dense layer needs examples of every figure at every
+position. Attention relates distant patches, in all three panels, by the same weights: what it
+learns of a figure in one place holds in all. The design is a diffusion transformer's (Peebles and
+Xie 2023, "Scalable Diffusion Models with Transformers"), with one modulation for all blocks (Chen
+et al. 2024, "PixArt-α").
 """
 
 import math
@@ -19,8 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 MLP_RATIO = 4  # hidden units of a block's two-layer network, in parts of the width
-WAVES = 32  # frequencies in which the network reads the time
-TIME_RANGE = 0.0025  # times this close to 0 and 1 look the same
+WAVES = 32  # frequencies of the time embedding
+TIME_RANGE = 0.0025  # times closer than this to 0 or 1 have the embedding of this one
 
 
 class PatchTransformer(nn.Module):
@@ -83,7 +84,7 @@ class PatchTransformer(nn.Module):
         return x.reshape(len(maps), panels * rows * columns, -1)
 
     def to_maps(self, patches: Tensor) -> Tensor:
-        """The way back from `to_patches`."""
+        """The inverse of `to_patches`: [B, T, C·patch] → [B, 3·C·h·w]."""
         panels, channels, height, width = self.shape
         rows, columns = self.grid
         x = patches.reshape(-1, panels, rows, columns, channels, *self.patch)
@@ -95,9 +96,10 @@ class PatchTransformer(nn.Module):
 class Block(nn.Module):
     """Attention between all tokens, then a two-layer network on each; starts as the identity.
 
-    The time scales and shifts what either reads, and scales what it adds (adaptive layer norm);
-    queries and keys are normalised, so that attention stays soft at any learning rate (Henry et
-    al. 2020); the activation is a squared ReLU (So et al. 2021, "Primer").
+    Adaptive layer norm: the time embedding scales and shifts the input of each, and scales its
+    output. Queries and keys are normalised, so that attention does not saturate at a high learning
+    rate (Henry et al. 2020, "Query-Key Normalization for Transformers"). The activation is a
+    squared ReLU (So et al. 2021, "Primer").
     """
 
     def __init__(self, width: int, heads: int, dropout: float):
@@ -124,8 +126,8 @@ class Block(nn.Module):
         return tokens + (1 + gate_b) * self.narrow(x)
 
     def attend(self, qkv: Tensor) -> Tensor:
-        """[B, T, 3·width] → [B, T, width]. Written out: for so few tokens on a processor two
-        plain products train several times as fast as torch's fused attention."""
+        """[B, T, 3·width] → [B, T, width]. Written out, since for so few tokens on a CPU two
+        matrix products train several times as fast as torch's fused attention."""
         batch, count, _ = qkv.shape
         qkv = qkv.reshape(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         query, key, value = qkv.flatten(1, 2).unbind(0)  # [B·heads, T, width/heads] each
@@ -137,7 +139,8 @@ class Block(nn.Module):
 
 
 def waves(t: Tensor) -> Tensor:
-    """Times [B] in 0…1 → [B, 2·WAVES] sines and cosines of logit t, in which the ends are wide."""
+    """The time embedding: times [B] in 0…1 → sines and cosines [B, 2·WAVES] of logit t, which tells
+    times near 0 and near 1 apart."""
     frequencies = torch.linspace(math.log(0.15), math.log(15.0), WAVES, device=t.device).exp()
     angle = torch.logit(t.clamp(TIME_RANGE, 1 - TIME_RANGE))[:, None] * frequencies
     return torch.cat([angle.sin(), angle.cos()], dim=1)

@@ -156,16 +156,16 @@ class RunCheckpoints(Checkpoint):
         best = state.get("best")  # earlier versions kept a loss of another beta
         if best is not None:
             if not all(isinstance(figure, float) for figure in best):
-                raise TypeError("best holds what are no figures")
+                raise TypeError("best holds values that are no floats")
             self.best = tuple(best)
 
 
 class RunPictures(Callback):
-    """Reconstructions and samples in pictures/ and TensorBoard, ever more rarely: after epochs
-    1, 2, 4, 8 … and the last.
+    """Reconstructions and samples in pictures/ and TensorBoard, after epochs 1, 2, 4, 8 … and the
+    last.
 
-    Samples come from noise that is the same each time, through a density fitted to the latents
-    that the strips have by then: the same strip can be watched growing.
+    Samples are of a kernel density that is fitted anew to the strips' latents, with the same seed
+    each time, so that pictures of successive epochs can be compared.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class RunPictures(Callback):
 
 
 class Deadline(Callback):
-    """Ends the training, tidily, after so many minutes of this invocation."""
+    """Ends the training after a whole step, `minutes` after this process began it."""
 
     def __init__(self, minutes: float):
         self.seconds = 60 * minutes

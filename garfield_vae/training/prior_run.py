@@ -87,8 +87,9 @@ def train_prior(
     return True
 
 
-def make_prior(loaded: LoadedModel, space: LatentSpace) -> LatentPrior:
-    """An untrained prior for a VAE's latents: the Gaussian with their mean and covariance."""
+def make_prior(loaded: LoadedModel, space: LatentSpace, **sizes: int | float) -> LatentPrior:
+    """An untrained prior for a VAE's latents: the Gaussian with their mean and covariance. `sizes`
+    of the network are LatentPrior's own where they are not given."""
     _, channels, height, width = loaded.model.code_shape
     prior = LatentPrior(
         z_dim=loaded.model.config["z_dim"],
@@ -96,6 +97,7 @@ def make_prior(loaded: LoadedModel, space: LatentSpace) -> LatentPrior:
         code_channels=channels,
         code_height=height,
         code_width=width,
+        **sizes,
     )
     arrays = (space.mean, space.components, space.std)
     prior.fit_gaussian(*(torch.from_numpy(np.array(array)) for array in arrays))
@@ -173,8 +175,8 @@ class PriorProgress(Checkpoint):
 
 
 class PriorPictures(Callback):
-    """Samples in pictures/ and TensorBoard, ever more rarely: after validations 1, 2, 4, 8 … and at
-    the end, from the same noise each time."""
+    """Samples in pictures/ and TensorBoard, after validations 1, 2, 4, 8 … and at the end, from the
+    same noise each time."""
 
     def __init__(self, folder: Path, loaded: LoadedModel):
         self.folder, self.loaded = folder / "pictures", loaded

@@ -5,12 +5,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+from torchvision.utils import make_grid
 
 from garfield_vae.util.files import replacing
 
-PAPER, INK = "white", "#333333"
+PAPER, INK = 255, "#333333"  # white, dark grey
 MARGIN = 10  # pixels of paper around and between the strips of a sheet
+LINE = 18  # pixels of a label's height
 
 
 def sheet(
@@ -26,24 +30,14 @@ def sheet(
     `margin`: pixels of paper around and between the strips.
     """
     images = [shrink(strip, width) for strip in strips]
-    cell_width, cell_height = images[0].size
-    line = 18 if labels is not None else 0
-    rows = -(-len(images) // columns)
-    page = Image.new(
-        "RGB",
-        (
-            columns * (cell_width + margin) + margin,
-            rows * (cell_height + line + margin) + margin,
-        ),
-        PAPER,
-    )
-    for i, image in enumerate(images):
-        x = margin + i % columns * (cell_width + margin)
-        y = margin + i // columns * (cell_height + line + margin)
-        if labels is not None:
-            write(page, (x, y), labels[i])
-        page.paste(image, (x, y + line))
-    return page
+    if labels is not None:
+        images = [labelled(image, text) for image, text in zip(images, labels, strict=True)]
+    cells = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)  # [N, 3, h, w]
+    # The margin is not make_grid's padding, which a page of one strip does not get.
+    cells = F.pad(cells, (margin, 0, margin, 0), value=PAPER)
+    page = make_grid(cells, columns, padding=0, pad_value=PAPER)
+    page = F.pad(page, (0, margin, 0, margin), value=PAPER)
+    return Image.fromarray(page.permute(1, 2, 0).numpy())
 
 
 def shrink(strip: np.ndarray, width: int | None) -> Image.Image:
@@ -55,8 +49,11 @@ def shrink(strip: np.ndarray, width: int | None) -> Image.Image:
     return image.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def write(page: Image.Image, position: tuple[int, int], text: str) -> None:
-    ImageDraw.Draw(page).text(position, text, fill=INK, font=ImageFont.load_default(13))
+def labelled(image: Image.Image, text: str) -> Image.Image:
+    """A picture below a line of text."""
+    whole = ImageOps.expand(image, (0, LINE, 0, 0), fill=(PAPER, PAPER, PAPER))
+    ImageDraw.Draw(whole).text((0, 0), text, fill=INK, font=ImageFont.load_default(13))
+    return whole
 
 
 def pairs(originals: np.ndarray, reconstructions: np.ndarray, labels: Sequence[str]) -> Image.Image:

@@ -21,7 +21,8 @@ from garfield_vae.cli.flags import (
     whole,
 )
 from garfield_vae.cli.loading import loading
-from garfield_vae.cli.options import ProcessOptions, TrainOptions, strip_source
+from garfield_vae.cli.options import TrainOptions, strip_source
+from garfield_vae.cli.process_options import ProcessOptions
 from garfield_vae.data.download.sites import SITES
 from garfield_vae.util.errors import UserError
 

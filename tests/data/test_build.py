@@ -42,7 +42,7 @@ def cut(monkeypatch) -> list:
         pictures.append(image)
         return cut_panels(image, *arguments)
 
-    monkeypatch.setattr("garfield_vae.data.build.cut_panels", counting)
+    monkeypatch.setattr("garfield_vae.data.cutting.cut_panels", counting)
     return pictures
 
 
@@ -372,15 +372,15 @@ def test_a_reader_keeps_the_strips_it_opened_while_the_store_is_replaced(strips,
 KILLED = """
 import sys, os, signal
 from pathlib import Path
-from garfield_vae.data import build
-cut, count = build.cut_panels, 0
+from garfield_vae.data import build, cutting
+cut, count = cutting.cut_panels, 0
 def dying(*arguments):
     global count
     count += 1
     if count == 8:
         os.kill(os.getpid(), signal.SIGKILL)
     return cut(*arguments)
-build.cut_panels = dying
+cutting.cut_panels = dying
 build.build_store(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 

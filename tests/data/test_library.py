@@ -85,6 +85,6 @@ def test_files_that_are_left_out_for_one_reason_are_named_together(strips, tmp_p
     assert (
         "6 left out: 1 of another shape (sunday.png) (--keep_all would keep these), "
         "a.gif, b.gif, c.gif and 1 more (it is not a GIF, JPEG, PNG, WebP, AVIF, BMP or TIFF "
-        "picture), huge.png (10001×100 pixels are more than a strip has); "
-        "1 file is the same picture as another, used once" in capsys.readouterr().out
+        "picture), huge.png (10001×100 pixels are more than a strip has)\n"
+        "Also: 1 file is the same picture as another, used once" in capsys.readouterr().out
     )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from garfield_vae.cli.options import SAMPLERS
+from garfield_vae.cli.process_options import SAMPLERS
 from garfield_vae.latent import samplers
 from garfield_vae.latent.samplers import draw, kernel
 from garfield_vae.latent.space import LatentSpace

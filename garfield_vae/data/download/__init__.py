@@ -9,7 +9,7 @@ the next run goes on where this one was. The files, in the order in which a stri
     client.py      asks, politely: one request at a time, seldom, where robots.txt allows it
     connection.py  one question and its answer, bounded in time and in size
     errors.py      what asking can come to when it is no answer
-    crawl.py       completes a folder, day by day, site by site: `download`
+    complete.py    completes a folder: `download`; crawl.py asks for a day, site by site
     manifest.py    what the folder holds, on disk and on record; record.py is a line of the record
     report.py      what it came to
 
@@ -22,7 +22,7 @@ from typing import Any
 _HOMES = {
     "Comic": "sites",
     "DownloadReport": "report",
-    "download": "crawl",
+    "download": "complete",
 }
 __all__ = list(_HOMES)
 

@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     options = DownloadOptions(**typed(arguments, DownloadOptions))
 
     # Only now, so that --help and a wrong flag are answered at once.
-    from garfield_vae.data.download.crawl import download
+    from garfield_vae.data.download.complete import download
     from garfield_vae.util.console import tell
 
     report = download(arguments.data_dir / Comic.parse(options.comic).slug, options)

@@ -9,7 +9,8 @@ from PIL import Image
 
 from garfield_vae.cli.download_options import DownloadOptions
 from garfield_vae.data.download import DownloadReport, download
-from garfield_vae.data.download.client import Clock
+from garfield_vae.data.download.client import Answer, Clock
+from garfield_vae.data.download.sites import GARFIELD, Site
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 START, END = date(1985, 3, 11), date(1985, 3, 16)  # Monday to Saturday
@@ -69,3 +70,8 @@ def record(folder: Path) -> dict[str, dict]:
     """The manifest's lines by date."""
     lines = map(json.loads, (folder / "manifest.jsonl").read_text().splitlines())
     return {line["date"]: line for line in lines}
+
+
+def given(kind: type[Site], html: str) -> Site:
+    """A source whose every page is this."""
+    return kind(GARFIELD, lambda address: Answer(address, html.encode()))

@@ -1,8 +1,7 @@
 """Where the client goes: to the hosts of its site, by https where they have it, nowhere else."""
 
 import pytest
-from comic_site import ComicSite, body, redirect
-from downloading import FakeClock
+from comic_site import body, redirect
 
 from garfield_vae.data.download.client import Client
 from garfield_vae.data.download.errors import BadAnswer, Forbidden, Missing
@@ -13,22 +12,9 @@ ORIGINS = (f"https://{HOST}", "http://old.example")
 
 
 @pytest.fixture
-def site():
-    with ComicSite() as site:
-        site.fail("/page", body(b"hello", "text/html"))
-        yield site
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def client(site, clock):
-    client = Client(site.url, delay=0, timeout=20, clock=clock, say=print)
-    yield client
-    client.close()
+def site(site):
+    site.fail("/page", body(b"hello", "text/html"))
+    return site
 
 
 def get(client, address=PAGE):

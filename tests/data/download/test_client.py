@@ -10,7 +10,6 @@ from email.utils import format_datetime
 import pytest
 from comic_site import (
     CHALLENGE,
-    ComicSite,
     body,
     challenge,
     drip,
@@ -41,15 +40,9 @@ PAGE = f"{ORIGIN}/page"
 
 
 @pytest.fixture
-def site():
-    with ComicSite() as site:
-        site.fail("/page", body(b"hello", "text/html"))
-        yield site
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
+def site(site):
+    site.fail("/page", body(b"hello", "text/html"))
+    return site
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sys
 from datetime import date
 
 import pytest
-from comic_site import ComicSite, asset, challenge, forbidden, html, picture, status
+from comic_site import asset, challenge, forbidden, html, picture, status
 from downloading import (
     BAD,
     BAD_PATH,
@@ -25,12 +25,6 @@ from downloading import (
 from garfield_vae.cli.download_options import DownloadOptions
 from garfield_vae.data.download import download
 from garfield_vae.util.errors import UserError
-
-
-@pytest.fixture
-def site():
-    with ComicSite() as site:
-        yield site
 
 
 def test_a_second_run_asks_the_network_nothing(site, tmp_path):
@@ -210,7 +204,7 @@ def test_a_second_run_on_the_same_folder_says_so(site, tmp_path):
 def test_a_killed_run_holds_the_folder_no_longer(site, tmp_path):
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from garfield_vae.data.download.crawl import one_run\n"
+        "from garfield_vae.data.download.complete import one_run\n"
         "with one_run(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)

@@ -4,7 +4,6 @@ from datetime import date
 
 import pytest
 from comic_site import (
-    ComicSite,
     asset,
     body,
     cmyk_jpeg,
@@ -25,12 +24,6 @@ from comic_site import (
 )
 from downloading import BAD, BAD_PATH, NAMES, WITHOUT_BAD, FakeClock, record, run, there
 from strip_pictures import encoded, strip_picture
-
-
-@pytest.fixture
-def site():
-    with ComicSite() as site:
-        yield site
 
 
 @pytest.mark.parametrize("source", ["uclick", "jikos", "gocomics"])

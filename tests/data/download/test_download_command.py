@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from comic_site import ComicSite, html, status
+from comic_site import html, status
 from downloading import BAD_PATH, NAMES, WITHOUT_BAD, FakeClock, command, run, there
 
 import train_torch
@@ -23,12 +23,6 @@ def ended(arguments: list[str]) -> int:
     with pytest.raises(SystemExit) as end:
         run_script(lambda: main(arguments))
     return end.value.code
-
-
-@pytest.fixture
-def site():
-    with ComicSite() as site:
-        yield site
 
 
 def test_the_report_counts_a_source_and_a_year_and_says_how_to_go_on(site, tmp_path):

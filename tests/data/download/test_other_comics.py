@@ -5,7 +5,7 @@ import json
 from datetime import date
 
 import pytest
-from comic_site import ComicSite, body
+from comic_site import body
 from downloading import BAD, BAD_PATH, WITHOUT_BAD, record, run, there
 from PIL import Image
 
@@ -13,12 +13,6 @@ from garfield_vae.data.download.sites import Comic
 from garfield_vae.data.drawn import draw_strip
 
 MISSING_ONE = {f"{BAD}": "missing"}
-
-
-@pytest.fixture
-def site():
-    with ComicSite() as site:
-        yield site
 
 
 def encoded(image: Image.Image, form: str = "GIF") -> bytes:

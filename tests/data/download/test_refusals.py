@@ -12,12 +12,6 @@ from garfield_vae.data.download import download
 LONG = {"end": date(1995, 3, 11)}  # ten years
 
 
-@pytest.fixture
-def site():
-    with ComicSite() as site:
-        yield site
-
-
 @pytest.mark.parametrize(
     ("source", "path", "fault"),
     [

@@ -1,17 +1,10 @@
 """One picture under two days: both are in doubt, a later run mends it, true reruns can be had."""
 
-import pytest
-from comic_site import ComicSite, asset, body, picture
+from comic_site import asset, body, picture
 from downloading import BAD, BAD_PATH, NAMES, START, WEEK, WITHOUT_BAD, record, run, there
 
 NEXT = WEEK[3]
 LATER = "/comics/ga/1985/ga850315.gif"
-
-
-@pytest.fixture
-def site():
-    with ComicSite() as site:
-        yield site
 
 
 def statuses(folder) -> dict[str, str]:

@@ -4,10 +4,10 @@ import json
 from datetime import date
 
 import pytest
-from comic_site import ComicSite, asset, body, challenge, redirect, status
-from downloading import FakeClock
+from comic_site import asset, body, challenge, redirect, status
+from downloading import given
 
-from garfield_vae.data.download.client import Answer, Client
+from garfield_vae.data.download.client import Answer
 from garfield_vae.data.download.errors import BadAnswer, Blocked, Missing, NoAnswer
 from garfield_vae.data.download.sites import GARFIELD, SITES, Comic
 from garfield_vae.data.download.sites.arcamax import ArcaMax
@@ -19,29 +19,6 @@ from garfield_vae.util.errors import UserError
 DAY = date(1985, 3, 12)
 OTHER = date(1985, 3, 13)
 DAY_PAGE = "/garfield/1985/03/12"
-
-
-@pytest.fixture
-def site():
-    with ComicSite() as site:
-        yield site
-
-
-@pytest.fixture
-def source(site):
-    """Makes a source that asks the test site."""
-    client = Client(site.url, delay=0, timeout=20, clock=FakeClock(), say=print)
-
-    def make(kind, comic=GARFIELD):
-        return kind(comic, lambda address: client.get(address, kind.origins, 1_000_000))
-
-    yield make
-    client.close()
-
-
-def given(kind, html: str):
-    """A source whose every page is this."""
-    return kind(GARFIELD, lambda address: Answer(address, html.encode()))
 
 
 # ---------------------------------------------------------------------------------------------

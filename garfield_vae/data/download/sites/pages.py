@@ -42,11 +42,12 @@ def read_html(page: "Answer", *names: str) -> "BeautifulSoup":
 
 def json_scripts(page: "Answer") -> Iterator[Any]:
     """The values of the page's JSON-LD scripts; what is no JSON is passed over."""
-    for part in _text(page).split("</script"):
-        opening = re.search(rf"<script\b[^<>]{{0,{MAX_TAG}}}ld\+json[^<>]{{0,{MAX_TAG}}}>", part)
-        if opening:
+    opening = re.compile(rf"<script\b([^<>]{{0,{MAX_TAG}}})>", re.IGNORECASE)
+    for part in re.split("</script", _text(page), flags=re.IGNORECASE):
+        start = next((tag for tag in opening.finditer(part) if "ld+json" in tag[1]), None)
+        if start:
             try:
-                yield parse_json(part[opening.end() :])
+                yield parse_json(part[start.end() :])
             except ValueError:
                 continue
 

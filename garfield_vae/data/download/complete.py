@@ -1,0 +1,164 @@
+"""Completes a comic's folder: one run of the downloader, from its lock to its report."""
+
+import errno
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from garfield_vae.data.download.client import Client, Clock
+from garfield_vae.data.download.crawl import Crawl
+from garfield_vae.data.download.manifest import Manifest
+from garfield_vae.data.download.record import new_york_day
+from garfield_vae.data.download.report import DownloadReport
+from garfield_vae.data.download.sites import SITES, Comic
+from garfield_vae.util.console import printable, tell
+from garfield_vae.util.errors import UserError
+
+if TYPE_CHECKING:
+    from garfield_vae.cli.download_options import DownloadOptions
+
+# What most sites have is asked for first; fewer days than crawl.NEVER_FOUND, so that an archive
+# that lags behind has its turn.
+RECENT = timedelta(days=28)
+QUIET = 600.0  # seconds without a line where no progress bar is shown
+
+
+def download(
+    folder: Path, options: "DownloadOptions", clock: Clock | None = None
+) -> DownloadReport:
+    """Completes `folder` (data/<comic>) and says what it came to; the caller prints the report.
+
+    Ctrl-C ends it early, with `interrupted` in the report. Raises UserError when it cannot work at
+    all: another run is at it, the disk refuses, the options are wrong.
+    """
+    clock = clock or Clock()
+    started = clock.monotonic()
+    today = new_york_day(clock.utc())
+    days = options.days(today)
+    report = DownloadReport(folder, len(days), options.min_share)
+    try:
+        with one_run(folder) as writable, Manifest(folder, writable) as manifest:
+            try:
+                _complete(manifest, days, today, options, clock, report)
+            except KeyboardInterrupt:
+                report.interrupted = True
+            report.count(days, manifest.entries)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or folder} cannot be used: {error.strerror or error}."
+        ) from error
+    report.seconds = clock.monotonic() - started
+    if report.read_only and not report.enough:
+        raise UserError(
+            f"{folder} cannot be written, and {report.wanted - report.there} of its days are not "
+            f"there: make it writable, or give another --data_dir."
+        )
+    return report
+
+
+@contextmanager
+def one_run(folder: Path) -> Iterator[bool]:
+    """Holds `folder` for this process; whether it can be written in. Raises UserError when another
+    process holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(
+            f"Another download is at work in {folder}: wait until it has ended."
+        ) from error
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        yield False
+    else:
+        try:
+            yield True
+        finally:
+            lock.release()
+
+
+def _complete(
+    manifest: Manifest,
+    days: list[date],
+    today: date,
+    options: "DownloadOptions",
+    clock: Clock,
+    report: DownloadReport,
+) -> None:
+    """Looks at what is there, asks for the rest."""
+    todo = []
+    with tqdm(days, "looking at what is there", unit="day", disable=None, leave=False) as bar:
+        for day in bar:
+            if not manifest.is_there(day, options.verify) and _worth_asking(manifest, day, options):
+                todo.append(day)
+    if manifest.strays:
+        more = len(manifest.strays) - 3
+        names = printable(", ".join(manifest.strays[:3])) + (
+            f" and {more} more" if more > 0 else ""
+        )
+        tell(f"Passed over, being no strip in its year's folder: {names}.")
+    if todo and not manifest.writable:
+        report.read_only = True
+    elif todo:
+        # First the days that most sites will soon have no longer. Then days never asked for, so
+        # that a stretch that always fails does not keep the others waiting.
+        todo.sort(key=lambda day: (day <= today - RECENT, day in manifest.entries))
+        _fetch(manifest, todo, options, clock, report)
+
+
+def _worth_asking(manifest: Manifest, day: date, options: "DownloadOptions") -> bool:
+    entry = manifest.entries.get(day)
+    if entry is None or entry.status != "missing" or options.retry_missing:
+        return True
+    return entry.asked <= day  # today's strip may have been asked for before it was out
+
+
+def _fetch(
+    manifest: Manifest,
+    todo: list[date],
+    options: "DownloadOptions",
+    clock: Clock,
+    report: DownloadReport,
+) -> None:
+    """Asks for the days of `todo`, with a progress bar and its estimate, or a line at times."""
+    minutes = len(todo) * options.delay / 60
+    if minutes >= 2:
+        tell(
+            f"Asking for {len(todo):,} days, which takes {_duration(60 * minutes)} or more: slowly "
+            f"is polite. Ctrl-C stops at any moment, and the same command goes on."
+        )
+    comic = Comic.parse(options.comic)
+    names = [name for name in options.sources if SITES[name].has(comic)]
+    client = Client(options.base_url, options.delay, options.timeout, clock, tell)
+    crawl = Crawl(manifest, client, comic, names, tell)
+    counts: Counter[str] = Counter()
+    began = said = clock.monotonic()
+    try:
+        with tqdm(todo, unit="day", disable=None, dynamic_ncols=True, leave=False) as bar:
+            for number, day in enumerate(bar):
+                bar.set_description(str(day))
+                if bar.disable and clock.monotonic() - said > QUIET:
+                    said = clock.monotonic()
+                    left = (said - began) / number * (len(todo) - number) if number else 0.0
+                    tell(f"{number:,} of {len(todo):,} days; {_duration(left)} to go.")
+                counts[crawl.fetch(day)] += 1
+                bar.set_postfix(counts, refresh=False)
+                if crawl.at_an_end:
+                    break
+    finally:
+        client.close()
+        report.fetched = sum(manifest.has(day) for day in todo)
+        report.requests = client.requests
+        report.ended, report.problems = crawl.ended, crawl.problems
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 5400 else f"{seconds / 60:.0f} min"

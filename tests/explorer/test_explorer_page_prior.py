@@ -1,0 +1,92 @@
+"""What the explorer's page offers where a run has a latent prior."""
+
+import io
+
+import numpy as np
+import pytest
+from explorer_browser import drag, knobs, opened, settle, shown, strip_file
+from explorer_model import SLIDERS, assert_same_picture, make_explorer, rendered, served, start_of
+from PIL import Image
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def with_prior(tmp_path_factory):
+    return make_explorer(tmp_path_factory.mktemp("prior"), with_prior=True)
+
+
+@pytest.fixture(scope="module")
+def prior_address(with_prior):
+    with served(with_prior) as address:
+        yield address
+
+
+def test_without_a_prior_nothing_offers_to_clear_up_or_to_draw_anew(page):
+    expect(page.locator("#refine")).to_be_hidden()
+    expect(page.locator("#follow")).to_be_hidden()
+    expect(page.locator("#redraw")).to_be_hidden()
+
+
+def test_the_rest_of_a_strip_follows_a_slider_unless_it_is_told_not_to(
+    context, prior_address, with_prior
+):
+    page = opened(context, prior_address)
+    start, before = start_of(with_prior), shown(page)
+    drag(page, 2, 2.5)
+    turned = start | {"knobs": knobs(page)}
+    follows, alone = (rendered(with_prior, turned | {"held": held}) for held in ([1], []))
+    assert np.abs(follows.astype(int) - alone).max() > 10
+    assert_same_picture(shown(page), follows)
+    page.reload()  # the address holds what is held
+    settle(page)
+    assert_same_picture(shown(page), follows)
+    page.uncheck("#follow")
+    assert_same_picture(shown(page), alone)
+    page.keyboard.press("z")
+    assert_same_picture(shown(page), follows)
+    page.keyboard.press("0")
+    assert_same_picture(shown(page), before)
+    assert page.complaints == []
+
+
+def test_a_strip_is_cleared_up_and_what_was_turned_stays(context, prior_address):
+    page = opened(context, prior_address)
+    drag(page, 2, 2.5)
+    before = knobs(page)
+    page.click("#refine")
+    expect(page.locator("#caption")).to_have_text("cleared up")
+    after = knobs(page)
+    assert after[1] == pytest.approx(before[1], abs=0.01)
+    others = [i for i in range(SLIDERS) if i != 1]
+    assert [after[i] for i in others] == pytest.approx([before[i] / 2 for i in others], abs=0.011)
+    assert page.complaints == []
+
+
+def test_a_panel_is_drawn_anew(context, prior_address):
+    page = opened(context, prior_address)
+    before = knobs(page)
+    page.locator("[data-redraw='2']").click()
+    expect(page.locator("#caption")).to_have_text("panel 3 drawn anew")
+    after = knobs(page)
+    assert after[2] != before[2]
+    assert after[:2] == pytest.approx(before[:2], abs=0.01)
+    assert page.complaints == []
+
+
+def test_a_dropped_strip_with_an_empty_panel_is_finished(context, prior_address):
+    page = opened(context, prior_address)
+    strip = Image.open(io.BytesIO(strip_file(4))).convert("RGB")
+    width, height = strip.size
+    strip.paste("white", (round(0.675 * width), round(0.05 * height), width - 9, height - 9))
+    buffer = io.BytesIO()
+    strip.save(buffer, "PNG")
+    file = {"name": "mine.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
+    page.set_input_files("#file", file)
+    page.click("#finish")
+    expect(page.locator("#caption")).to_have_text("panel 3 drawn anew")
+    whole = {**file, "buffer": strip_file(4)}
+    page.set_input_files("#file", whole)
+    expect(page.locator("#caption")).to_have_text("your own strip")
+    expect(page.locator("#finish")).to_be_hidden()

@@ -87,7 +87,8 @@ def serve(experiment_dir: str, folder: str, pipe, library: bool = True) -> None:
     loaded, space, prior, store, means = parts(experiment_dir)
     if not library:
         store = means = None
-    explorer = Explorer(loaded, space, store, means, Path(folder), prior=prior)
+    kept = Path(folder) / loaded.folder.name  # whose name the page shows
+    explorer = Explorer(loaded, space, store, means, kept, prior=prior)
     server, address = make_server(explorer, "127.0.0.1", 0)
     pipe.send(address)
     server.run()

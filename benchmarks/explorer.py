@@ -1,6 +1,7 @@
 """How fast does the explorer's page come, and how fast does its strip follow a drag?
 
     python benchmarks/explorer.py [--experiment_dir pretrained] [--seconds 8]
+    python benchmarks/explorer.py --picture .github/pictures/explorer.png    the README's, instead
 
 Drives the real page in a real Chromium against the real server, in a process of its own, on one
 machine. Prints, for a desktop window, a phone-sized one with the processor slowed four times, and
@@ -12,6 +13,7 @@ look at the processor times.
 """
 
 import argparse
+import io
 import multiprocessing
 import os
 import sys
@@ -27,15 +29,18 @@ import garfield_vae  # noqa: F401  (before torch: it settles how torch's threads
 # isort: split
 import numpy as np
 import requests
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from garfield_vae.checkpoints import exported_space, is_exported, load_model, load_prior_sampler
+from garfield_vae.checkpoints import exported_space, is_exported, load_model
 from garfield_vae.explorer.export_page import export_page
 from garfield_vae.explorer.server import make_server
 from garfield_vae.explorer.service import Explorer
 from garfield_vae.latent.files import LATENT, read_space
 from garfield_vae.latent.samplers import gaussian
+from garfield_vae.prior_checkpoints import load_prior_sampler
 from garfield_vae.run_folder import find_model_folder
+from garfield_vae.util.pictures import save_png
 
 PAGES = 8
 STRIPS = 11_000
@@ -78,9 +83,12 @@ TURN = """([seconds, rate, offset]) => new Promise((done) => {
 })"""
 
 
-def serve(experiment_dir: str, folder: str, pipe) -> None:
+def serve(experiment_dir: str, folder: str, pipe, library: bool = True) -> None:
     loaded, space, prior, store, means = parts(experiment_dir)
-    explorer = Explorer(loaded, space, store, means, Path(folder), prior=prior)
+    if not library:
+        store = means = None
+    kept = Path(folder) / loaded.folder.name  # whose name the page shows
+    explorer = Explorer(loaded, space, store, means, kept, prior=prior)
     server, address = make_server(explorer, "127.0.0.1", 0)
     pipe.send(address)
     server.run()
@@ -115,7 +123,7 @@ def processor_time(process: int) -> float:
 
 def opened(browser, address: str, device: dict = DESKTOP, slowed: int = 1) -> tuple[Page, float]:
     """The page, and seconds until its first picture."""
-    page = browser.new_page(**device)
+    page = browser.new_page(**device, bypass_csp=True)
     page.add_init_script(STOPWATCH)
     if slowed > 1:
         page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": slowed})
@@ -179,6 +187,18 @@ def drag(page: Page, seconds: float) -> None:
     page.wait_for_selector("#figure[aria-busy=false]")
 
 
+def take_picture(address: str, browser, file: Path) -> None:
+    """The page when all of it is there, in 256 colours."""
+    page = browser.new_page(**DESKTOP, bypass_csp=True)  # wait_for_function evaluates text
+    page.set_default_timeout(300_000)
+    page.goto(address)
+    page.wait_for_selector("#figure[aria-busy=false]")
+    page.wait_for_function("document.getElementById('map-note').textContent.includes('dot')")
+    page.wait_for_load_state("networkidle")
+    with Image.open(io.BytesIO(page.screenshot())) as picture:
+        print(save_png(file, picture.convert("RGB").quantize(256)))
+
+
 def line(name: str, first: float, latencies: np.ndarray, frames_per_second: float) -> str:
     median, high = np.percentile(latencies, [50, 95])
     figures = f"{frames_per_second:10.1f} {median:10.0f} {high:10.0f} {len(latencies):8}"
@@ -189,14 +209,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--experiment_dir", default="pretrained")
     parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--picture", type=Path, help="PNG to write: only this, and no figures")
     flags = parser.parse_args()
     ours, theirs = multiprocessing.Pipe()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        arguments = (flags.experiment_dir, folder, theirs)
+        arguments = (flags.experiment_dir, folder, theirs, flags.picture is None)
         server = multiprocessing.get_context("spawn").Process(target=serve, args=arguments)
         server.start()
         address = ours.recv()
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        if flags.picture:
+            take_picture(address, browser, flags.picture)
+            browser.close()
+            server.terminate()
+            return
         print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores before the start")
         columns = f"{'frames/s':>10} {'median ms':>10} {'95 % ms':>10} {'inputs':>8}"
         print(f"{'':28} {'first paint s':>14} {columns}")

@@ -11,6 +11,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from explorer_model import make_explorer, served
+from small_model import SMALL
 
 import train_torch
 from garfield_vae.data.drawn import draw_folder
@@ -19,13 +20,6 @@ from garfield_vae.explorer.service import Explorer
 # A shell that runs the tests in the background has told them to ignore Ctrl-C, and every program
 # that they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-# Small in every respect but whole in all: the same code at panels of 32 × 40.
-SMALL = [
-    *("--source", "folder", "--panel_height", "32", "--panel_width", "40"),
-    *("--z_dim", "16", "--c_hidden", "2", "--num_blocks", "1", "--batch_size", "8"),
-    *("--accelerator", "cpu", "--devices", "1", "--precision", "32-true", "--prior_minutes", "0"),
-]
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from comic_site import ComicSite
-from conftest import SMALL
+from small_model import SMALL
 
 import train_torch
 from garfield_vae.checkpoints import load_run

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import SMALL
+from small_model import SMALL
 
 import process_model
 from garfield_vae.checkpoints import load_run

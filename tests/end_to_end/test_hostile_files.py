@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 from commands import Commands, commands_with_little_memory
-from conftest import SMALL
 from hostile import Bomb, declared_tensor, long_header, packed
 from PIL import Image
+from small_model import SMALL
 from strip_pictures import broken_palette, encoded, png_bomb, png_header, strip_picture
 
 import process_model

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from comic_site import ComicSite
-from conftest import SMALL
 from PIL import Image
+from small_model import SMALL
 
 import process_model
 import train_torch

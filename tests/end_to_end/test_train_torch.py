@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import SMALL
 from PIL import Image
+from small_model import SMALL
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train_torch

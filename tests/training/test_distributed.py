@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import SMALL
+from small_model import SMALL
 
 from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.drawn import draw_folder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import SMALL
+from small_model import SMALL
 
 import garfield_vae
 import process_model

@@ -17,9 +17,11 @@ import train_torch
 from garfield_vae.data.drawn import draw_folder
 from garfield_vae.explorer.service import Explorer
 
-# A shell that runs the tests in the background has told them to ignore Ctrl-C, and every program
-# that they start would inherit that.
+# A shell that runs the tests in the background has told them to ignore Ctrl-C, nohup to ignore that
+# the terminal is gone, and every program that they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -211,6 +211,7 @@ def test_every_flag_it_speaks_of_exists():
         "--strips",
         "--sizes",
         "--models",
+        "--ours",
         "--picture",
         "--work",
         "--samples",

@@ -203,13 +203,11 @@ def reconstruction_row(strips: np.ndarray, reconstructions: np.ndarray) -> dict[
 
 def lines_to_beat(training: PanelStore, strips: np.ndarray, z_dim: int) -> dict[str, np.ndarray]:
     rows = training.split("train")
-    some = training.panels[rows[:: -(-len(rows) // 2000)]]
     lines = {
-        "mean image": np.broadcast_to(mean_image(some), strips.shape),
+        "mean image": np.broadcast_to(mean_image(training.panels, rows), strips.shape),
         "8×8 mosaic": mosaic(strips),
     }
-    for components in sorted({128, z_dim}):
-        pca, kept = pca_reconstructions(some, strips, components)
+    for pca, kept in pca_reconstructions(training.panels, strips, sorted({128, z_dim}), rows):
         lines[f"PCA {kept}"] = pca
     return lines
 

@@ -44,7 +44,7 @@ from garfield_vae.util.progress import Stages
 NAME = 80  # characters of a name that a page shows
 FEWEST_STRIPS = 4  # of test and of training strips
 MOST_TEST = 1000
-MOST_PCA = 4000  # training strips behind PCA, whose cost grows with their square
+MOST_PCA = 12_000  # training strips behind PCA, whose cost grows with their square
 Sampler = Callable[[int, np.random.Generator], np.ndarray]  # how many, generator → latents [n, z]
 
 # Seconds for 1,000 test strips and 500 samples of two samplers on two cores.
@@ -109,7 +109,7 @@ def evaluate_run(
 
         stage("lines to compare with")
         pca_rows = some(train, MOST_PCA, rng)
-        seen, kept = pca_reconstructions(store.panels, held_out, len(space.mean), pca_rows)
+        [(seen, kept)] = pca_reconstructions(store.panels, held_out, [len(space.mean)], pca_rows)
         lines = {"this model": reconstruction_figures(values, weeks)}
         for name, others in {
             "8×8 mosaic": mosaic(held_out),

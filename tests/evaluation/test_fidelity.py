@@ -208,16 +208,18 @@ def test_pca_reconstructions_are_those_of_scikit_learn():
     pca = PCA(7, svd_solver="full").fit(training.reshape(30, -1).astype(float))
     flat = strips.reshape(4, -1).astype(float)
     expected = pca.inverse_transform(pca.transform(flat)).reshape(strips.shape)
-    found, kept = pca_reconstructions(training, strips, 7)
+    (found, kept), (fewer, three) = pca_reconstructions(training, strips, [7, 3])
+    assert three == 3
+    np.testing.assert_array_equal(fewer, pca_reconstructions(training, strips, [3])[0][0])
     assert kept == 7
     assert np.abs(found - expected.clip(0, 255)).max() < 0.6
     more = np.concatenate([random_strips(5, seed=2), training])
-    again, _ = pca_reconstructions(more, strips, 7, np.arange(5, 35))
+    [(again, _)] = pca_reconstructions(more, strips, [7], np.arange(5, 35))
     np.testing.assert_array_equal(again, found)
 
 
 def test_pca_has_no_more_components_than_strips_less_one_and_then_returns_them_exactly():
     training = random_strips(10)
-    found, kept = pca_reconstructions(training, training, 1024)
+    [(found, kept)] = pca_reconstructions(training, training, [1024])
     assert kept == 9
     assert np.abs(found.astype(int) - training).max() <= 1

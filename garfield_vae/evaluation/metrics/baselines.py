@@ -1,8 +1,11 @@
 """What needs no network: the reconstructions that a trained model has to beat."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.linalg import eigh
 from torch import Tensor
 
 COLUMNS = 8192  # pixel values of all strips converted to float at once
@@ -26,23 +29,28 @@ def mosaic(strips: np.ndarray, block: int = 8) -> np.ndarray:
     return result
 
 
-def mean_image(training: np.ndarray) -> np.ndarray:
-    """The mean of all strips, uint8 [M, 3, 3, H, W] → [3, 3, H, W]."""
+def mean_image(training: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+    """The mean of all strips, or of some rows [M], uint8 [·, 3, 3, H, W] → [3, 3, H, W]."""
+    rows = np.arange(len(training)) if rows is None else rows
     total = np.zeros(training.shape[1:], dtype=np.float64)
-    for start in range(0, len(training), 64):
-        total += training[start : start + 64].sum(axis=0, dtype=np.uint32)
-    return np.rint(total / len(training)).astype(np.uint8)
+    for start in range(0, len(rows), 64):
+        total += training[rows[start : start + 64]].sum(axis=0, dtype=np.uint32)
+    return np.rint(total / len(rows)).astype(np.uint8)
 
 
 def pca_reconstructions(
-    training: np.ndarray, strips: np.ndarray, components: int, rows: np.ndarray | None = None
-) -> tuple[np.ndarray, int]:
+    training: np.ndarray,
+    strips: np.ndarray,
+    counts: Sequence[int],
+    rows: np.ndarray | None = None,
+) -> list[tuple[np.ndarray, int]]:
     """`strips` seen through the leading principal components of `training`'s pixels.
 
     Both are uint8 [·, 3, 3, H, W]; `training` may be a memory map, of which `rows` [M] alone are
-    meant, if given. Returned are the reconstructions, uint8 like `strips`, and how many components
-    there were: no more than training strips less one. The components are never formed: they are
-    combinations of the training strips, so M × M products are all it takes, M² · D in time.
+    meant, if given. Returned are, for each of `counts`, the reconstructions, uint8 like `strips`,
+    and how many components there were: no more than training strips less one. The components are
+    never formed: they are combinations of the training strips, so M × M products are all it takes,
+    M² · D in time.
     """
     rows = np.arange(len(training)) if rows is None else rows
     x = training.reshape(len(training), -1)
@@ -55,17 +63,22 @@ def pca_reconstructions(
             end = int(piece[-1]) + 1
             gram[piece[0] : end, :end] += columns[piece[0] : end] @ columns[:end].T
         across += (y[:, start : start + COLUMNS].float() / 255 - mean) @ columns.T
-    variances, axes = torch.linalg.eigh(gram.double())  # ascending
-    kept = min(components, int((variances > 1e-6 * variances[-1]).sum()))
-    variances, axes = variances[-kept:], axes[:, -kept:]
-    # Coefficients of the training strips in each reconstruction: [N, M].
-    mixture = (across.double() @ axes / variances @ axes.T).float()
-    result = torch.empty_like(y)
+    wanted = max(0, len(rows) - max(counts)), len(rows) - 1
+    found = eigh(gram.double().numpy(), subset_by_index=wanted, overwrite_a=True)
+    variances, axes = map(torch.from_numpy, found)  # ascending
+    real = int((variances > 1e-6 * variances[-1]).sum())
+    kept = [min(count, real) for count in counts]
+    # Coefficients of the training strips in each reconstruction: [N, M] for each count.
+    mixtures = [
+        (across.double() @ axes[:, -k:] / variances[-k:] @ axes[:, -k:].T).float() for k in kept
+    ]
+    results = [torch.empty_like(y) for _ in kept]
     for start in places:
         columns, mean = _centred(x, rows, start)
-        seen = (mean + mixture @ columns) * 255
-        result[:, start : start + COLUMNS] = seen.round_().clamp_(0, 255).byte()
-    return result.view(strips.shape).numpy(), kept
+        for mixture, result in zip(mixtures, results, strict=True):
+            seen = (mean + mixture @ columns) * 255
+            result[:, start : start + COLUMNS] = seen.round_().clamp_(0, 255).byte()
+    return [(r.view(strips.shape).numpy(), k) for r, k in zip(results, kept, strict=True)]
 
 
 def _centred(x: np.ndarray, rows: np.ndarray, start: int) -> tuple[Tensor, Tensor]:

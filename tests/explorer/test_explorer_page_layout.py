@@ -60,9 +60,11 @@ def test_what_has_the_focus_is_never_hidden_under_the_strip(browser, address, si
     """At 390 a phone, at 640 × 430 a window of 1280 × 860 at 200 %."""
     context = browser.new_context(viewport={"width": size[0], "height": size[1]})
     page = opened(context, address)
+    expect(page.locator("#nearest-name")).not_to_have_text("")  # the last that comes by itself
     seen, hidden = (
         set(),
-        """() => {
+        """async () => {
+      for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
       const e = document.activeElement, box = e.getBoundingClientRect();
       const stage = document.querySelector(".stage"), strip = stage.getBoundingClientRect();
       const over = Math.min(box.right, strip.right) > Math.max(box.left, strip.left);

@@ -8,6 +8,7 @@ import torch
 from sklearn.decomposition import PCA
 from strip_pictures import random_strips
 
+from garfield_vae.evaluation.metrics import baselines
 from garfield_vae.evaluation.metrics.baselines import mean_image, mosaic, pca_reconstructions
 from garfield_vae.evaluation.metrics.fidelity import KernelDistance, manifold_measures
 from garfield_vae.evaluation.metrics.intervals import weighted_estimate
@@ -203,7 +204,11 @@ def test_the_mean_image_is_numpys_mean_of_all_strips():
     np.testing.assert_array_equal(mean_image(strips), np.rint(strips.mean(axis=0)))
 
 
-def test_pca_reconstructions_are_those_of_scikit_learn():
+@pytest.mark.parametrize("int8", [False, torch.cpu._is_vnni_supported()])
+def test_pca_reconstructions_are_those_of_scikit_learn(monkeypatch, int8):
+    monkeypatch.setattr(baselines, "INT8", int8)
+    monkeypatch.setattr(baselines, "GRAM_ROWS", 8)
+    monkeypatch.setattr(baselines, "COLUMNS", 1000)
     training, strips = random_strips(30), random_strips(4, seed=1)
     pca = PCA(7, svd_solver="full").fit(training.reshape(30, -1).astype(float))
     flat = strips.reshape(4, -1).astype(float)

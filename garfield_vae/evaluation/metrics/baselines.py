@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from scipy.linalg import eigh
 from torch import Tensor
 
-COLUMNS = 8192  # pixel values of all strips converted to float at once
-GRAM_ROWS = 512  # of the symmetric matrix of products that are found together
+COLUMNS = 16_384  # pixel values of all strips that are read at once
+GRAM_ROWS = 512  # rows of the symmetric matrix of inner products that are found at once
+INT8 = torch.cpu._is_vnni_supported()  # without VNNI, products of int8 are slow and may overflow
 
 
 def mosaic(strips: np.ndarray, block: int = 8) -> np.ndarray:
@@ -44,44 +45,55 @@ def pca_reconstructions(
     counts: Sequence[int],
     rows: np.ndarray | None = None,
 ) -> list[tuple[np.ndarray, int]]:
-    """`strips` seen through the leading principal components of `training`'s pixels.
+    """`strips` projected onto the leading principal components of `training`'s pixels.
 
-    Both are uint8 [·, 3, 3, H, W]; `training` may be a memory map, of which `rows` [M] alone are
-    meant, if given. Returned are, for each of `counts`, the reconstructions, uint8 like `strips`,
-    and how many components there were: no more than training strips less one. The components are
-    never formed: they are combinations of the training strips, so M × M products are all it takes,
-    M² · D in time.
+    Both are uint8 [·, 3, 3, H, W]; `training` may be a memory map, of which only `rows` [M] are
+    used, if given. Returns, for each of `counts`, the reconstructions, uint8 like `strips`, and the
+    number of components, at most M - 1. As in kernel PCA (Schölkopf et al. 1998, with the linear
+    kernel), a component is a combination of training strips, found from their M × M inner products.
     """
     rows = np.arange(len(training)) if rows is None else rows
     x = training.reshape(len(training), -1)
     y = torch.from_numpy(np.ascontiguousarray(strips)).flatten(1)  # [N, D]
-    places = range(0, x.shape[1], COLUMNS)
-    gram, across = torch.zeros(len(rows), len(rows)), torch.zeros(len(y), len(rows))
-    for start in places:
-        columns, mean = _centred(x, rows, start)
-        for piece in torch.arange(len(rows)).split(GRAM_ROWS):  # eigh reads the lower half alone
-            end = int(piece[-1]) + 1
-            gram[piece[0] : end, :end] += columns[piece[0] : end] @ columns[:end].T
-        across += (y[:, start : start + COLUMNS].float() / 255 - mean) @ columns.T
+    spans = [slice(start, start + COLUMNS) for start in range(0, x.shape[1], COLUMNS)]
+    blocks = [slice(start, start + GRAM_ROWS) for start in range(0, len(rows), GRAM_ROWS)]
+    gram = torch.zeros(len(rows), len(rows), dtype=torch.float64)
+    across = torch.zeros(len(y), len(rows), dtype=torch.float64)
+    for span in spans:
+        columns = _signed(torch.from_numpy(x[rows, span]))
+        for block in blocks:
+            gram[block, : block.stop] += _inner_products(columns[block], columns[: block.stop])
+        across += _inner_products(_signed(y[:, span]), columns)
+    for block in blocks:
+        gram[: block.start, block] = gram[block, : block.start].T
+
+    # Inner products of centred strips, from those of strips.
+    means = gram.mean(dim=0)
+    across += means.mean() - means - across.mean(dim=1, keepdim=True)
+    gram -= means
+    gram -= (means - means.mean())[:, None]
+
     wanted = max(0, len(rows) - max(counts)), len(rows) - 1
-    found = eigh(gram.double().numpy(), subset_by_index=wanted, overwrite_a=True)
+    found = eigh(gram.numpy(), subset_by_index=wanted, overwrite_a=True)
     variances, axes = map(torch.from_numpy, found)  # ascending
     real = int((variances > 1e-6 * variances[-1]).sum())
     kept = [min(count, real) for count in counts]
-    # Coefficients of the training strips in each reconstruction: [N, M] for each count.
-    mixtures = [
-        (across.double() @ axes[:, -k:] / variances[-k:] @ axes[:, -k:].T).float() for k in kept
-    ]
+    # Coefficients of the training strips in each reconstruction, which sum to 0: [N, M].
+    mixtures = [(across @ axes[:, -k:] / variances[-k:] @ axes[:, -k:].T).float() for k in kept]
     results = [torch.empty_like(y) for _ in kept]
-    for start in places:
-        columns, mean = _centred(x, rows, start)
+    for span in spans:
+        columns = torch.from_numpy(x[rows, span]).float()
+        mean = columns.mean(dim=0)
         for mixture, result in zip(mixtures, results, strict=True):
-            seen = (mean + mixture @ columns) * 255
-            result[:, start : start + COLUMNS] = seen.round_().clamp_(0, 255).byte()
+            result[:, span] = (mean + mixture @ columns).round_().clamp_(0, 255).byte()
     return [(r.view(strips.shape).numpy(), k) for r, k in zip(results, kept, strict=True)]
 
 
-def _centred(x: np.ndarray, rows: np.ndarray, start: int) -> tuple[Tensor, Tensor]:
-    columns = torch.from_numpy(x[rows, start : start + COLUMNS]).float() / 255
-    mean = columns.mean(dim=0)
-    return columns - mean, mean
+def _signed(pixels: Tensor) -> Tensor:
+    """uint8 values less 128: as int8 where the processor multiplies those fast, else as float32."""
+    return (pixels ^ 128).view(torch.int8) if INT8 else pixels.float() - 128
+
+
+def _inner_products(a: Tensor, b: Tensor) -> Tensor:
+    """[N, F] and [M, F] → [N, M]; of int8 values exact, as int32, for F up to 131,071."""
+    return torch._int_mm(a, b.T) if a.dtype == torch.int8 else a @ b.T

@@ -10,21 +10,19 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from garfield_vae import __version__
 from garfield_vae.cli.options import TrainOptions, train_options
 from garfield_vae.util.commands import command
 from garfield_vae.util.console import tell
 from garfield_vae.util.errors import UserError
-from garfield_vae.util.files import CannotWrite, read_json, replacing
+from garfield_vae.util.files import locked, read_json, replacing
 
 # The model that comes with the project, an exported one, and the word that means it.
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -65,25 +63,13 @@ def new_run_folder(log_dir: Path, run_name: str | None) -> Path:
     raise UserError(f"{log_dir} has a hundred runs of this second: give a --run_name")
 
 
-@contextmanager
-def hold(folder: Path) -> Iterator[None]:
+def hold(folder: Path) -> AbstractContextManager[None]:
     """Holds a run for this process. Raises UserError while another process trains it; two would
     write each other's checkpoints."""
-    lock = FileLock(folder / ".lock", blocking=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise UserError(
-            f"{folder} is being trained by another process: wait until that ends, or stop it"
-        ) from error
-    except NotImplementedError:  # a file system without locks
-        pass
-    except OSError as error:
-        raise CannotWrite(error.errno, error.strerror, str(folder)) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    return locked(
+        folder,
+        f"{folder} is being trained by another process: wait until that ends, or stop it",
+    )
 
 
 def is_run(folder: Path, *names: str) -> bool:

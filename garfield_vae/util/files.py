@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from filelock import FileLock, Timeout
+
 from garfield_vae.util.errors import UserError
 
 NEVER_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -103,6 +105,28 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO]:
             if named == temporary or named in path.parents:
                 raise CannotWrite(error.errno, error.strerror, str(path)) from error
         raise
+
+
+@contextmanager
+def locked(folder: Path, otherwise: str) -> Iterator[None]:
+    """Holds `folder`/.lock for this process.
+
+    Raises UserError(otherwise) where another process holds it, and CannotWrite where there can be
+    no such file. File systems that know no locks have none.
+    """
+    lock = FileLock(folder / ".lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(otherwise) from error
+    except NotImplementedError:
+        pass
+    except OSError as error:
+        raise CannotWrite(error.errno, error.strerror, str(folder)) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def temporary_name(path: Path) -> Path:

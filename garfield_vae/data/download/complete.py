@@ -3,12 +3,11 @@
 import errno
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from garfield_vae.data.download.client import Client, Clock
@@ -19,6 +18,7 @@ from garfield_vae.data.download.report import DownloadReport
 from garfield_vae.data.download.sites import SITES, Comic
 from garfield_vae.util.console import printable, tell
 from garfield_vae.util.errors import UserError
+from garfield_vae.util.files import CannotWrite, locked
 
 if TYPE_CHECKING:
     from garfield_vae.cli.download_options import DownloadOptions
@@ -67,22 +67,16 @@ def one_run(folder: Path) -> Iterator[bool]:
     """Holds `folder` for this process; whether it can be written in. Raises UserError when another
     process holds it."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", blocking=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise UserError(
-            f"Another download is at work in {folder}: wait until it has ended."
-        ) from error
-    except OSError as error:
-        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise
-        yield False
-    else:
+    with ExitStack() as held:
         try:
-            yield True
-        finally:
-            lock.release()
+            busy = f"Another download is at work in {folder}: wait until it has ended."
+            held.enter_context(locked(folder, busy))
+            writable = True
+        except CannotWrite as error:
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise
+            writable = False
+        yield writable
 
 
 def _complete(

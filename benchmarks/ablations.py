@@ -13,13 +13,11 @@ posterior mean of held-out weeks, split as benchmarks/quality.py does. Results: 
 
 import argparse
 import itertools
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -31,6 +29,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import train_torch
+from benchmarks.levers import QUIET_TRAINER, Lever, constants, read_command_line, run_alone
 from benchmarks.quality import draw, reconstruction_row, split_weeks
 from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.store import PanelStore
@@ -39,9 +38,6 @@ from garfield_vae.model import networks
 from garfield_vae.training import augment, averaged_module, module
 from garfield_vae.training.data_module import StripData
 from garfield_vae.training.trainer import choose_precision, make_module, quieten_lightning
-
-Lever = dict[str, Any] | Callable[[], None]  # options of train_torch.py, or a change of its code
-
 
 # -------------------------------------------------------------------------------------------------
 # Other parts for the network
@@ -99,18 +95,6 @@ def random_rotation(shape: tuple[int, ...], count: int) -> Tensor:
 # Levers
 
 
-def constants(owner: ModuleType, **values: Any) -> Callable[[], None]:
-    """Replaces names of a module; each lever has its own process."""
-
-    def change() -> None:
-        for name, value in values.items():
-            if not hasattr(owner, name):
-                raise AttributeError(f"{owner.__name__} has no {name}")
-            setattr(owner, name, value)
-
-    return change
-
-
 def after_initialising(change: Callable[[nn.Module], None]) -> Callable[[], None]:
     """Calls `change` with every network whose weights StripVAE has initialised."""
 
@@ -138,7 +122,7 @@ def active_blocks(vae: networks.StripVAE) -> None:
             part.conv2.reset_parameters()
 
 
-def shipped_augment_then_shuffled_panels() -> None:
+def panels_of_different_strips() -> None:
     """In half of the batches, the three panels of a strip come from three different strips."""
     ours = module.augment
 
@@ -151,14 +135,15 @@ def shipped_augment_then_shuffled_panels() -> None:
     module.augment = shuffled
 
 
+shipped_groups = module.parameter_groups
+
+
 def adamw_groups(vae: networks.StripVAE, lr: float, decay: float) -> list[dict]:
     return [
         group | {"muon": False, "lr": lr if group.get("muon") else group["lr"]}
-        for group in module_groups(vae, lr, decay)
+        for group in shipped_groups(vae, lr, decay)
     ]
 
-
-module_groups = module.parameter_groups
 
 LEVERS: dict[str, Lever] = {
     "as shipped": {},
@@ -210,7 +195,7 @@ LEVERS: dict[str, Lever] = {
     # augmentation
     "not augmented": {"augment": 0.0},
     "mirrored and shifted only": constants(augment, SMALLEST_WINDOW=1.0),
-    "panels of different strips": shipped_augment_then_shuffled_panels,
+    "panels of different strips": panels_of_different_strips,
 }
 
 
@@ -222,34 +207,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--list", action="store_true", help="print the levers and stop")
-    parser.add_argument("--levers", default=",".join(LEVERS), help="which, with commas")
     parser.add_argument("--strips", type=Path, help="folder of strips; drawn ones if not given")
     parser.add_argument("--count", type=int, default=1000, help="strips to draw (default: 1000)")
     parser.add_argument("--steps", type=int, default=300, help="of training (default: 300)")
     parser.add_argument("--seconds", type=float, help="processor time, in place of --steps")
     parser.add_argument("--c_hidden", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--stores", type=Path, nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.list:
-        print("\n".join(LEVERS))
-        return
-    if unknown := set(options.levers.split(",")) - set(LEVERS):
-        parser.error(f"no such lever: {', '.join(sorted(unknown))}; --list prints them")
-    if options.stores:
-        train_and_measure(options, *(PanelStore.open(path) for path in options.stores))
+    parser.add_argument("--training", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--held_out", type=Path, help=argparse.SUPPRESS)
+    options = read_command_line(parser, LEVERS)
+    if options.training:
+        train_and_measure(options)
         return
     with tempfile.TemporaryDirectory(prefix="ablations-") as name:
         strips = options.strips or draw(Path(name), options.count)
-        stores = [str(store.path) for store in split_weeks(strips.resolve(), Path(name))]
-        for lever in options.levers.split(","):
-            command = [sys.executable, __file__, "--levers", lever, "--stores", *stores]
-            command += ["--steps", str(options.steps), "--seed", str(options.seed)]
-            command += ["--c_hidden", str(options.c_hidden)]
-            command += ["--seconds", str(options.seconds)] if options.seconds else []
-            if subprocess.run(command, check=False).returncode:
-                print(f"{lever:40} failed", flush=True)
+        training, held_out = split_weeks(strips.resolve(), Path(name))
+        flags = {"training": training.path, "held_out": held_out.path}
+        flags |= {name: getattr(options, name) for name in ("steps", "seconds", "c_hidden", "seed")}
+        for lever in options.levers:
+            run_alone(__file__, lever, flags)
 
 
 class ProcessorTime(Callback):
@@ -267,14 +243,13 @@ class ProcessorTime(Callback):
             trainer.should_stop |= self.spent > self.seconds
 
 
-def train_and_measure(
-    options: argparse.Namespace, training: PanelStore, held_out: PanelStore
-) -> None:
+def train_and_measure(options: argparse.Namespace) -> None:
+    (name,) = options.levers
+    lever = LEVERS[name]
     torch.set_num_threads(1)
     quieten_lightning()
     values: dict[str, Any] = {"accelerator": "cpu", "batch_size": train_torch.BATCH_ON_CPU}
     values |= {"c_hidden": options.c_hidden, "seed": options.seed}
-    lever = LEVERS[options.levers]
     if callable(lever):
         lever()
     else:
@@ -290,18 +265,15 @@ def train_and_measure(
         max_steps=-1 if options.seconds else options.steps,
         callbacks=[clock],
         limit_val_batches=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
+        **QUIET_TRAINER,
     )
+    training = PanelStore.open(options.training)
     trainer.fit(trained, StripData(training, settings.batch_size, settings.seed))
-    originals = np.array(held_out.panels)
+    originals = np.array(PanelStore.open(options.held_out).panels)
     row = reconstruction_row(originals, reconstruct(trained.averaged.module.eval(), originals))
     strips_seen = trainer.global_step * settings.batch_size
     print(
-        f"{options.levers:40} MSE {row['MSE']:.4f}   SSIM {row['SSIM']:.4f}   "
+        f"{name:40} MSE {row['MSE']:.4f}   SSIM {row['SSIM']:.4f}   "
         f"training {trained.running_distortion:.4f}   {trainer.global_step:5} steps   "
         f"{1000 * clock.spent / strips_seen:4.0f} ms/strip",
         flush=True,

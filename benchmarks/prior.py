@@ -17,10 +17,8 @@ that is kept; `at the end` and `training` (the same loss of training latents) sh
 """
 
 import argparse
-import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,7 +32,7 @@ from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.ablations import constants
+from benchmarks.levers import QUIET_TRAINER, Lever, constants, read_command_line, run_alone
 from garfield_vae.checkpoints import load_run
 from garfield_vae.data.sources import present_strips
 from garfield_vae.latent.codec import encode
@@ -87,7 +85,7 @@ class SampledLatents(LatentData):
 
 
 SAMPLED = "posterior samples in place of means"
-LEVERS: dict[str, dict[str, Any] | Callable[[], None]] = {  # the prior's sizes, or a change of code
+LEVERS: dict[str, Lever] = {  # the prior's sizes, or a change of code
     "as shipped": {},
     "AdamW in place of Muon": constants(prior_module, MuonAdamW=OnlyAdamW),
     "one token a panel": {"patch_height": 11, "patch_width": 13},  # of panels of 176×200 pixels
@@ -106,31 +104,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--list", action="store_true", help="print the levers and stop")
     parser.add_argument("--experiment_dir", default="last", help="a run's folder (default: last)")
-    parser.add_argument("--levers", default=",".join(LEVERS), help="which, with commas")
     parser.add_argument("--seconds", default="150", help="processor time of a training, or several")
     parser.add_argument("--few", default="", help="numbers of training strips; all if not given")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.list:
-        print("\n".join(LEVERS))
-        return
-    if unknown := set(options.levers.split(",")) - set(LEVERS):
-        parser.error(f"no such lever: {', '.join(sorted(unknown))}; --list prints them")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = read_command_line(parser, LEVERS)
     if options.one:
         train_and_measure(options)
         return
     print(f"{'':36}{'strips':>7}{'seconds':>9}{'steps':>7}" + "".join(f"{c:>12}" for c in COLUMNS))
     for few in options.few.split(","):
-        for lever in options.levers.split(","):
+        for lever in options.levers:
             for seconds in options.seconds.split(","):
-                flags = {"experiment_dir": options.experiment_dir, "levers": lever, "few": few}
-                flags |= {"seconds": seconds, "seed": options.seed}
-                command = [f"--{flag}={value}" for flag, value in flags.items()]
-                if subprocess.run([sys.executable, __file__, "--one", *command]).returncode:
-                    print(f"{lever:36} failed", flush=True)
+                flags = {"experiment_dir": options.experiment_dir, "seed": options.seed}
+                flags |= {"few": few, "seconds": seconds, "one": "yes"}
+                run_alone(__file__, lever, flags)
 
 
 class Validations(Callback):
@@ -145,6 +134,8 @@ class Validations(Callback):
 
 
 def train_and_measure(options: argparse.Namespace) -> None:
+    (name,) = options.levers
+    lever = LEVERS[name]
     torch.set_num_threads(1)
     quieten_lightning()
     run = load_run(find_run_folder(options.experiment_dir, Path("logs")))
@@ -157,7 +148,6 @@ def train_and_measure(options: argparse.Namespace) -> None:
         train = np.random.default_rng(options.seed).permutation(train)[: int(options.few)]
         space = LatentSpace.fit(means[train])
 
-    lever = LEVERS[options.levers]
     sizes = {} if callable(lever) else lever
     if callable(lever):
         lever()
@@ -168,9 +158,9 @@ def train_and_measure(options: argparse.Namespace) -> None:
     prior = make_prior(run, space, **sizes)
     prior.bf16 = choose_precision(run.options) == "bf16-mixed"
     module = PriorModule(prior, options.seed, float(options.seconds) / 60, vae="", strips="")
-    kind = SampledLatents if options.levers == SAMPLED else LatentData
+    kind = SampledLatents if name == SAMPLED else LatentData
     data = kind(means, train, validation, options.seed)
-    if options.levers == SAMPLED:
+    if name == SAMPLED:
         stds = np.zeros_like(means)
         stds[train] = np.sqrt(encode(run.model, store.panels[train])[1])
         data.samples = PosteriorSamples(data.dataset.array, stds)
@@ -181,11 +171,7 @@ def train_and_measure(options: argparse.Namespace) -> None:
         max_epochs=-1,
         check_val_every_n_epoch=max(1, round(JUDGED_EVERY * BATCH / len(train))),
         callbacks=[validations],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
+        **QUIET_TRAINER,
     )
     trainer.fit(module, data)
     loss, step = min(validations.found)
@@ -195,7 +181,7 @@ def train_and_measure(options: argparse.Namespace) -> None:
     training = trainer.validate(module, judged, verbose=False)[0]["validation/loss"]
     row += [f"{training:.3f}", f"{float(known):.3f}"]
     print(
-        f"{options.levers:36}{len(train):7,}{module.seconds:9.0f}{steps:7,}"
+        f"{name:36}{len(train):7,}{module.seconds:9.0f}{steps:7,}"
         + "".join(f"{cell:>12}" for cell in row),
         flush=True,
     )

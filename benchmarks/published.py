@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.levers import QUIET_TRAINER
 from garfield_vae.data.store import PanelStore
 from garfield_vae.model.elbo import distortion, objective, rate, reparameterise
 from garfield_vae.training.callbacks import Deadline
@@ -161,10 +162,7 @@ def main() -> None:
         max_epochs=-1,
         callbacks=[Deadline(options.minutes)],
         limit_val_batches=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
+        **QUIET_TRAINER,
         use_distributed_sampler=False,
     )
     trainer.fit(recipe, data)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 import process_model
 import train_torch
+from benchmarks.levers import QUIET_TRAINER
 from garfield_vae.checkpoints import exported_space, load_model
 from garfield_vae.latent.files import read_space
 from garfield_vae.latent.space import LatentSpace
@@ -195,15 +196,7 @@ def test_a_few_steps_learn_what_two_clusters_have_and_one_gaussian_has_not(monke
     module = PriorModule(prior, 0, 5.0, "vae", "strips")
     module.planned = 200
     data = LatentData(means, np.arange(500), np.arange(500, 600), 0)
-    trainer = prior_run.Trainer(
-        accelerator="cpu",
-        max_epochs=-1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
+    trainer = prior_run.Trainer(accelerator="cpu", max_epochs=-1, **QUIET_TRAINER)
     trainer.fit(module, data)
     assert float(trainer.callback_metrics["validation/loss"]) < 0.85
     drawn = module.averaged.module.eval().sample(200, generator=torch.Generator().manual_seed(1))

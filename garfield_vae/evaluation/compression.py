@@ -1,4 +1,4 @@
-"""What a strip costs a trained model in bits: the rate, where it goes, and bounds on the whole."""
+"""Compression: the rate, its distribution over latent dimensions, and ELBOs in bits."""
 
 import math
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from garfield_vae.data.panels import to_unit
 from garfield_vae.evaluation.metrics.intervals import mean_estimate
 from garfield_vae.evaluation.metrics.likelihood import (
     best_sigma,
@@ -14,7 +13,7 @@ from garfield_vae.evaluation.metrics.likelihood import (
     elbo_bits,
     value_counts,
 )
-from garfield_vae.evaluation.metrics.reconstruction import mse_per_strip
+from garfield_vae.evaluation.metrics.reconstruction import mse_of_pixels
 from garfield_vae.latent.codec import decode
 from garfield_vae.model.elbo import active_units, calibrated_beta
 from garfield_vae.model.networks import StripVAE
@@ -33,16 +32,16 @@ def compression_figures(
 ) -> dict[str, Any]:
     """Rate, its share by latent dimension, and ELBOs of uint8 strips [N, 3, 3, H, W].
 
-    means, variances [N, z] are the strips' posteriors; `beta` is what training ended with; groups
-    [N] of strips are resampled together.
+    means, variances [N, z] are the strips' posteriors, `beta` the value at the end of training;
+    groups [N] of strips are resampled together.
     """
     dimensions = strips[0].size
     noise = rng.standard_normal(means.shape, dtype=np.float32)
     sampled = decode(model, means + np.sqrt(variances) * noise)
-    mse = np.concatenate([_mse(a, b) for a, b in _pairs(strips, sampled)])
+    mse = mse_of_pixels(strips, sampled)
     nats = kl_by_dimension(means, variances)  # [N, z]
     by_dimension = np.sort(nats.mean(axis=0) / math.log(2))[::-1]
-    good = calibrated_beta(float(mse.mean()), dimensions)
+    calibrated = calibrated_beta(float(mse.mean()), dimensions)
     rate = nats.sum(axis=1)
     bits, sigma = discretised_elbo(strips, sampled, rate)
     continuous = elbo_bits(torch.from_numpy(rate), torch.from_numpy(mse), dimensions).numpy()
@@ -60,8 +59,8 @@ def compression_figures(
         "sigma": float(mse.mean() ** 0.5),
         "sigma, discretised": sigma,
         "beta": beta,
-        "calibrated beta": good,
-        "beta ratio": beta / good if beta is not None else None,
+        "calibrated beta": calibrated,
+        "beta ratio": beta / calibrated if beta is not None else None,
     }
 
 
@@ -72,8 +71,8 @@ def kl_by_dimension(means: np.ndarray, variances: np.ndarray) -> np.ndarray:
 
 
 def dimensions_of(by_dimension: np.ndarray, share: float) -> int:
-    """How many latent dimensions, those of most bits first, carry a share of the rate: falling
-    [z] → a count, 0 where there is no rate."""
+    """The least number of latent dimensions that carry a share of the rate, from the bits of each
+    in falling order [z]; 0 where there is no rate."""
     total = by_dimension.sum()
     if total <= 0:
         return 0
@@ -83,7 +82,7 @@ def dimensions_of(by_dimension: np.ndarray, share: float) -> int:
 def discretised_elbo(
     strips: np.ndarray, sampled: np.ndarray, rate: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """Negative ELBO [N] in bits a pixel value of a discretised Gaussian decoder, and its sigma.
+    """Negative ELBO [N] in bits per pixel value with a discretised Gaussian decoder, and its sigma.
 
     `sampled` are the strips decoded from a sample of their posteriors, `rate` [N] is in nats.
     """
@@ -96,11 +95,6 @@ def discretised_elbo(
         for a, b in _pairs(strips, sampled)
     ]
     return np.concatenate(of_pixels) + rate / math.log(2) / dimensions, sigma
-
-
-def _mse(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    unit = (to_unit(torch.from_numpy(np.array(piece))) for piece in (a, b))
-    return mse_per_strip(*unit).double().numpy()
 
 
 def _pairs(strips: np.ndarray, others: np.ndarray):

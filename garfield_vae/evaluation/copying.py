@@ -1,7 +1,7 @@
-"""Does a set of strips repeat training strips? Plain distances, two tests and a verdict.
+"""Are samples copies of training strips? Distances to training strips, two tests and a verdict.
 
-The samples of a model are blurred as all that its decoder draws is. So they are held against
-strips that came out of the same decoder: reconstructions of strips that it never saw.
+Samples are blurred by the decoder, so they are compared with reconstructions of held-out strips,
+which came out of the same decoder.
 """
 
 from dataclasses import dataclass
@@ -23,22 +23,20 @@ from garfield_vae.evaluation.metrics.memorisation import (
     nearest_training,
 )
 
-MOST_CELLS, CELL_STRIPS = (
-    10,
-    2000,
-)  # of the k-means behind C_T; training strips that it is fitted to
-LEAST_COPIES = 0.01  # of all samples: below it, near copies do not make a verdict
+MOST_CELLS = 10  # clusters of the k-means behind C_T
+CELL_STRIPS = 2000  # training strips that it is fitted to
+LEAST_COPIES = 0.01  # share of samples; fewer near copies are no reason for the verdict
 
 
 @dataclass(frozen=True)
 class Control:
-    """Real strips that training never saw, as they are held against samples.
+    """The control group: real strips whose distances to training strips show what is normal.
 
     strips     uint8 [N, 3, 3, H, W]: held-out strips (or their reconstructions)
     groups     [N], the weeks that are resampled together
-    further    more real strips [K, 3, 3, H, W]: training strips, each of which is compared only
-               with training strips of other weeks; they make up for few held-out ones
-    further_groups, training_groups   [K] and [M]
+    further    where held-out strips are few, training strips [K, 3, 3, H, W] as well, each of which
+               is compared only with training strips of other weeks
+    further_groups, training_groups   their weeks [K], and those of all training strips [M]
     """
 
     strips: np.ndarray
@@ -49,16 +47,15 @@ class Control:
 
 
 class CopyingMeasure:
-    """Compares sets of strips with all training strips, and with what real strips give."""
+    """Compares sets of strips with all training strips, and the distances with the control's."""
 
     def __init__(self, control: Control, training: Any, seed: int = 0) -> None:
         """training: uint8 [M, 3, 3, H, W], read in pieces: a memory map will do."""
         self._training, self._groups = training, control.groups
         groups = np.concatenate([control.groups, control.further_groups])
         strips = np.concatenate([control.strips, control.further])
-        real = nearest_training(strips, training, groups, control.training_groups)
-        self._held_out = _some(real, len(control.strips))
-        self._real = real
+        self._real = nearest_training(strips, training, groups, control.training_groups)
+        self._held_out = self._real.distance[: len(control.strips)]
         self._cells, self._held_out_cells = None, None
         cells = min(MOST_CELLS, len(control.strips) // 20)
         if cells > 1:
@@ -73,20 +70,18 @@ class CopyingMeasure:
         real = self._real.relative
         copies, real_copies = near_copies(found.relative, real), near_copies(real, real)
         test = data_copying_test(
-            self._held_out.distance,
+            self._held_out,
             found.distance,
             self._held_out_cells,
             None if self._cells is None else self._cells_of(strips),
         )
         relative = found.relative.mean(axis=1)
         figures = {
-            "strips": [len(found.row), len(self._held_out.row), len(real)],
+            "strips": [len(strips), len(self._held_out), len(real)],
             "distance": mean_estimate(found.distance, seed=seed),
-            "distance of held-out strips": mean_estimate(
-                self._held_out.distance, self._groups, seed=seed
-            ),
+            "distance of held-out strips": mean_estimate(self._held_out, self._groups, seed=seed),
             "distance ratio": ratio_estimate(
-                found.distance, self._held_out.distance, self._groups, seed=seed
+                found.distance, self._held_out, self._groups, seed=seed
             ),
             "relative distance ratio": ratio_estimate(relative, real.mean(axis=1), seed=seed),
             "near copies": mean_estimate(copies, seed=seed),
@@ -103,11 +98,12 @@ class CopyingMeasure:
 
 
 def copies(figures: dict[str, Any]) -> list[str]:
-    """Why the figures of `CopyingMeasure` say that training strips were copied; none: they do not.
+    """The reasons to conclude from figures of `CopyingMeasure` that samples are copies; none where
+    they are not.
 
-    Distances alone are no reason: they also fall where strips are blurred or crowd about the
-    mean strip. Relative distances do not, so both have to be low, or single panels have to be
-    near copies more often than among real strips.
+    A low distance alone is no reason: blur lowers it, too, and so do samples near the mean strip.
+    Either relative distances are low as well, which are insensitive to both, or near copies of
+    single panels are significantly more frequent than among real strips.
     """
     reasons = []
     share, real = figures["near copies"].value, figures["near copies among real strips"].value
@@ -120,16 +116,7 @@ def copies(figures: dict[str, Any]) -> list[str]:
     if max(figures["Z_U"], figures["Z_U of relative distances"]) < TEST_SIGNIFICANT:
         ratio = figures["distance ratio"].value
         reasons.append(
-            f"they lie at {ratio:.2f} of test strips' distance to the nearest training strip "
+            f"their distance to the nearest training strip is {ratio:.2f} of test strips' "
             f"(Z_U {figures['Z_U']:.1f})"
         )
     return reasons
-
-
-def _some(nearest: Nearest, count: int) -> Nearest:
-    return Nearest(
-        nearest.row[:count],
-        nearest.distance[:count],
-        nearest.relative[:count],
-        nearest.panel_row[:count],
-    )

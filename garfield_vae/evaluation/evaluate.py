@@ -1,12 +1,12 @@
-"""One run, measured: held-out figures, lines to compare with, and the report that shows them.
+"""Evaluates a run on its test strips, and writes the figures and a report of them.
 
-    processed/report.html      one page with all of it, pictures inside
-    processed/measures.json    the same figures for programs
-    events.out.tfevents.*      and for TensorBoard, as one table among its texts
+    processed/report.html      one page with all figures and pictures
+    processed/measures.json    the figures for programs
+    events.out.tfevents.*      the figures for TensorBoard, as a table under Text
 
-All tables are of test strips: training saw neither them nor anything chosen by them (checkpoints
-are chosen by validation strips). Beside every distance between sets stands what real strips score
-in a set of the same size.
+Nothing was trained on test strips or chosen by them (checkpoints are chosen by validation strips).
+Distances between sets depend on the sets' sizes, so each is given for a set of real strips of the
+same size as well.
 """
 
 import json
@@ -29,7 +29,7 @@ from garfield_vae.evaluation.metrics.intervals import Estimate
 from garfield_vae.evaluation.reconstructions import reconstruction_figures, reconstruction_values
 from garfield_vae.evaluation.report import write_report
 from garfield_vae.evaluation.report_pictures import choose_pictures
-from garfield_vae.evaluation.sample_measures import SampleMeasures, some
+from garfield_vae.evaluation.sample_measures import SampleMeasures, random_rows
 from garfield_vae.evaluation.sample_sets import compare_sets
 from garfield_vae.latent import samplers as latent_samplers
 from garfield_vae.latent.codec import decode
@@ -41,17 +41,17 @@ from garfield_vae.util.files import replacing
 from garfield_vae.util.metrics_table import read_metrics
 from garfield_vae.util.progress import Stages
 
-NAME = 80  # characters of a name that a page shows
+LONGEST_NAME = 80  # characters in the report
 FEWEST_STRIPS = 4  # of test and of training strips
 MOST_TEST = 1000
-MOST_PCA = 12_000  # training strips behind PCA, whose cost grows with their square
+MOST_PCA = 12_000  # training strips that PCA is fitted to; its cost grows with their square
 Sampler = Callable[[int, np.random.Generator], np.ndarray]  # how many, generator → latents [n, z]
 
 # Seconds for 1,000 test strips and 500 samples of two samplers on two cores.
 STAGES = {
     "encode and decode test strips": 40.0,
     "errors of the reconstructions": 10.0,
-    "lines to compare with": 60.0,
+    "baselines": 60.0,
     "compression": 25.0,
     "describe real strips": 60.0,
     "draw and compare samples": 60.0,
@@ -74,27 +74,28 @@ def evaluate_run(
     seed: int = 0,
     stages: Stages | None = None,
 ) -> Path:
-    """Measures a run on its test strips and writes the report into `folder`.
+    """Evaluates a run on its test strips and writes the report into `folder`; returns its path.
 
     `space` is the latent space fitted to the run's training strips, `means` [len(store), z] are the
-    posterior means of all strips (a memory map will do). `samplers` are by name, the one that
-    people use first; without them, those that --sampler names prior (if there is a `prior`), kernel
-    and normal are measured.
-    `num_samples` is the size of each set of samples; it is lowered where half of the training
-    strips are fewer. `stages` keeps what each part costs. Returns the path of report.html. The same
-    seed gives the same figures.
+    posterior means of all strips (a memory map will do). `samplers` are by name, the most used one
+    first; by default they are prior (if there is a `prior`), kernel and normal of --sampler.
+    `num_samples` is the size of each set of samples, at most half the number of training strips.
+    `stages` records what each part costs. The same seed gives the same figures.
 
-    Raises UserError where there are too few test strips to measure anything on.
+    Raises UserError where there are too few strips to measure anything on.
     """
     began = time.monotonic()
     rng = np.random.default_rng(seed)
     test, train = store.split("test"), store.split("train")
     if len(test) < FEWEST_STRIPS or len(train) < FEWEST_STRIPS:
         raise UserError(
-            f"there are {len(test)} test strips and {len(train)} to train on, and measures need "
-            f"{FEWEST_STRIPS} of each: add strips, a few hundred at least"
+            f"there are {len(test)} test strips and {len(train)} to train on, and an evaluation "
+            f"needs {FEWEST_STRIPS} of each: add strips, a few hundred at least"
         )
-    samplers = samplers or default_samplers(space, prior)
+    if samplers is None:
+        names = ("kernel", "normal") if prior is None else ("prior", "kernel", "normal")
+        draw = latent_samplers.draw
+        samplers = {name: partial(draw, space, sampler=name, prior=prior) for name in names}
     model = loaded.model
 
     with stages or Stages(STAGES) as stage:
@@ -107,17 +108,17 @@ def evaluate_run(
         stage("errors of the reconstructions")
         values = reconstruction_values(held_out, measures.reconstructions)
 
-        stage("lines to compare with")
-        pca_rows = some(train, MOST_PCA, rng)
-        [(seen, kept)] = pca_reconstructions(store.panels, held_out, [len(space.mean)], pca_rows)
+        stage("baselines")
+        pca_rows = random_rows(train, MOST_PCA, rng)
+        [(by_pca, kept)] = pca_reconstructions(store.panels, held_out, [len(space.mean)], pca_rows)
         lines = {"this model": reconstruction_figures(values, weeks)}
         for name, others in {
             "8×8 mosaic": mosaic(held_out),
-            f"PCA, {kept} components": seen,
+            f"PCA, {kept} components": by_pca,
             "mean image": np.broadcast_to(mean_image(training), held_out.shape),
         }.items():
             lines[name] = reconstruction_figures(reconstruction_values(held_out, others), weeks)
-        del seen, others
+        del by_pca, others
 
         stage("compression")
         bound = compression_figures(
@@ -126,11 +127,11 @@ def evaluate_run(
 
         stage("describe real strips")
         real, redrawn = measures.real, measures.redrawn
-        described = measures.ceilings()
-        against_test = {name: compare_sets(real, d, weeks, seed) for name, d in described.items()}
-        ceiling = compare_sets(redrawn, described["reconstructions"], weeks, seed)
+        ceilings = measures.ceilings()
+        against_test = {name: compare_sets(real, c, weeks, seed) for name, c in ceilings.items()}
+        ceiling = compare_sets(redrawn, ceilings["reconstructions"], weeks, seed)
         against_reconstructions = {"reconstructions": ceiling}
-        del described
+        del ceilings
 
         stage("draw and compare samples")
         latents = {name: draw(measures.count, rng) for name, draw in samplers.items()}
@@ -151,7 +152,7 @@ def evaluate_run(
         stage("pictures and page")
         figures = {
             "run": {
-                "name": printable(loaded.folder.name, NAME),
+                "name": printable(loaded.folder.name, LONGEST_NAME),
                 "epoch": loaded.epoch + 1,
                 "seed": seed,
             },
@@ -183,19 +184,19 @@ def evaluate_run(
             model,
             space,
             held_out=held_out,
-            names=[printable(store.names[row], NAME) for row in measures.test],
+            names=[printable(store.names[row], LONGEST_NAME) for row in measures.test],
             reconstructions=measures.reconstructions,
             errors=values["mse"].mean(axis=1),
             means=measures.test_means,
             samples=samples,
             nearest=nearest,
             training=training,
-            training_names=[printable(store.names[row], NAME) for row in train],
+            training_names=[printable(store.names[row], LONGEST_NAME) for row in train],
         )
         metrics = read_metrics(loaded.folder)
         path = write_report(folder / "report.html", loaded, space, figures, pictures, metrics)
         with replacing(folder / "measures.json", "w") as file:
-            json.dump(plain(figures), file, indent=2, ensure_ascii=False)
+            json.dump(for_json(figures), file, indent=2, ensure_ascii=False)
             file.write("\n")
         log_table(loaded.folder, figures, loaded.epoch + 1)
     mse = lines["this model"]["mse"]
@@ -207,13 +208,8 @@ def evaluate_run(
     return path
 
 
-def default_samplers(space: LatentSpace, prior: PriorSampler | None) -> dict[str, Sampler]:
-    names = ("kernel", "normal") if prior is None else ("prior", "kernel", "normal")
-    return {name: partial(latent_samplers.draw, space, sampler=name, prior=prior) for name in names}
-
-
 def last_beta(loaded: LoadedModel) -> float | None:
-    """The beta that training ended with, from metrics.csv or the options; None for neither."""
+    """Beta at the end of training, from metrics.csv or the options; None where neither has it."""
     betas = [row["train/beta"] for row in read_metrics(loaded.folder) if "train/beta" in row]
     if betas:
         return betas[-1]
@@ -221,8 +217,8 @@ def last_beta(loaded: LoadedModel) -> float | None:
 
 
 def log_table(folder: Path, figures: dict[str, Any], step: int) -> None:
-    """Every figure of `figures` in one table among TensorBoard's texts: hundreds of charts with a
-    point each would hide the curves of the training."""
+    """Writes all figures as one table under TensorBoard's Text, because hundreds of scalars with a
+    single point each would hide the training curves."""
 
     def leaves(names: list[str], value: Any):
         if isinstance(value, dict):
@@ -238,12 +234,12 @@ def log_table(folder: Path, figures: dict[str, Any], step: int) -> None:
         writer.add_text("evaluation", "\n".join(["| figure | value |", "|---|---|", *rows]), step)
 
 
-def plain(value: Any) -> Any:
-    """Figures as JSON has them: estimates and arrays become dictionaries and lists."""
+def for_json(value: Any) -> Any:
+    """Figures with dictionaries and lists in place of estimates and arrays."""
     if is_dataclass(value):
         return asdict(value)
     if isinstance(value, dict):
-        return {name: plain(inner) for name, inner in value.items()}
+        return {name: for_json(inner) for name, inner in value.items()}
     if isinstance(value, np.ndarray):
         return np.round(value.astype(float), 5).tolist()
     return value

@@ -1,4 +1,4 @@
-"""The latent space against the known factors of drawn strips: MIG, DCI, SAP, what moves what."""
+"""Disentanglement: the latent space against the known factors of drawn strips."""
 
 import json
 from typing import Any
@@ -16,13 +16,14 @@ from garfield_vae.evaluation.metrics.disentanglement import (
     sap,
     usable_factors,
 )
+from garfield_vae.evaluation.sample_measures import random_rows
 from garfield_vae.latent.codec import encode
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import read_text
 
-FEWEST_STRIPS, MOST_STRIPS = 100, 1000  # forests on fewer find what is not there
-FACTOR_LATENTS = 64  # the latents that know most of the factors; forests on all take minutes
+FEWEST_STRIPS, MOST_STRIPS = 100, 1000  # random forests on fewer find factors that are not there
+FACTOR_LATENTS = 64  # latents of most information on the factors; forests on all take minutes
 
 
 def measure_factors(
@@ -40,12 +41,10 @@ def measure_factors(
         records = {record["date"]: record for record in lines}
     except (OSError, ValueError, RecursionError, TypeError, KeyError) as error:
         raise UserError(
-            f"{path} is damaged: it does not hold the factors of a strip a line; without that file "
+            f"{path} is damaged: a line is not the factors of one strip; without the file, "
             f"everything else is measured"
         ) from error
-    rows = np.arange(len(store))
-    if len(rows) > MOST_STRIPS:
-        rows = np.sort(rng.choice(rows, MOST_STRIPS, replace=False))
+    rows = random_rows(np.arange(len(store)), MOST_STRIPS, rng)
     rows = np.array([row for row in rows if store.names[row] in records], dtype=int)
     if len(rows) < FEWEST_STRIPS:
         return None
@@ -61,12 +60,12 @@ def factor_figures(
 ) -> dict[str, Any]:
     """MIG, DCI and SAP of latent means [N, z] and of PCA coordinates [N, k] against factors.
 
-    Either is cut to the dimensions that matter: the 64 means that know most of the factors, the
-    first 64 components. "moves" is [shown, factors]: how much of a factor's entropy each of the
-    first components knows.
+    They are computed on the 64 latent dimensions of most mutual information with the factors, and
+    on the first 64 components. "moves" is [shown, factors]: the mutual information of the first
+    components and each factor, as a share of the factor's entropy.
     """
-    known = mutual_information(means, factors)
-    best = np.sort(np.argsort(-known.sum(axis=1))[:FACTOR_LATENTS])
+    information = mutual_information(means, factors)
+    best = np.sort(np.argsort(-information.sum(axis=1))[:FACTOR_LATENTS])
     figures: dict[str, Any] = {"names": list(factors)}
     for name, dimensions in (
         ("latent dimensions", means[:, best]),
@@ -86,10 +85,8 @@ def factor_figures(
 
 
 def _above_chance(coordinates: np.ndarray, factors: Factors) -> np.ndarray:
-    """Mutual information over the factor's entropy, less what shuffled strips give: [k, factors].
-
-    Bins of few strips seem to know something of anything.
-    """
+    """Mutual information over the factor's entropy, less that of shuffled strips, because the
+    estimate is biased upwards where bins have few strips: [k, factors]."""
     shuffled = np.random.default_rng(0).permutation(len(coordinates))
     found = mutual_information(coordinates, factors)
     chance = mutual_information(coordinates[shuffled], factors)

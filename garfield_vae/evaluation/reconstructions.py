@@ -1,24 +1,21 @@
-"""Held-out strips against what the model, or a line to compare with, makes of them."""
+"""Held-out strips against their reconstructions by the model or by a baseline."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from garfield_vae.data.panels import to_unit
+from garfield_vae.evaluation.metrics.features import strip_chunks
 from garfield_vae.evaluation.metrics.intervals import Estimate, mean_estimate
 from garfield_vae.evaluation.metrics.reconstruction import mse_per_strip, psnr, ssim_and_ms_ssim
 
-CHUNK = 2  # strips: what is made of them stays in a processor's cache
+CHUNK = 2  # strips: their intermediate results stay in the processor's cache
 
 
 def reconstruction_values(strips: np.ndarray, others: np.ndarray) -> dict[str, np.ndarray]:
     """MSE, PSNR, SSIM and MS-SSIM of every panel, [N, 3] each."""
     found: dict[str, list[Tensor]] = {"mse": [], "psnr": [], "ssim": [], "ms-ssim": []}
-    for start in range(0, len(strips), CHUNK):
-        x, y = (
-            to_unit(torch.from_numpy(np.array(s[start : start + CHUNK]))).flatten(0, 1)
-            for s in (strips, others)
-        )  # [3·N, 3, H, W]
+    for chunks in zip(strip_chunks(strips, CHUNK), strip_chunks(others, CHUNK), strict=True):
+        x, y = (chunk.flatten(0, 1) for chunk in chunks)  # [3·CHUNK, 3, H, W]
         mse = mse_per_strip(x, y)
         figures = (mse, psnr(mse.clamp(min=1e-10)), *ssim_and_ms_ssim(x, y))
         for values, figure in zip(found.values(), figures, strict=True):
@@ -29,5 +26,5 @@ def reconstruction_values(strips: np.ndarray, others: np.ndarray) -> dict[str, n
 def reconstruction_figures(
     values: dict[str, np.ndarray], groups: np.ndarray | None = None
 ) -> dict[str, Estimate]:
-    """Values of every panel [N, p] → mean over panels and strips; groups [N] are resampled."""
+    """Values of every panel [N, p] → their means, with intervals by resampling groups [N]."""
     return {name: mean_estimate(panels.mean(axis=1), groups) for name, panels in values.items()}

@@ -1,9 +1,8 @@
-"""The report: one HTML page with its pictures, charts and figures inside, to keep or to send."""
+"""The report: one self-contained HTML page of pictures, charts and figures."""
 
 import base64
 import io
 import math
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from garfield_vae.checkpoints import LoadedModel
 from garfield_vae.data.panels import join_panels
 from garfield_vae.evaluation.metrics.intervals import Estimate
 from garfield_vae.evaluation.report_pictures import Pictures
-from garfield_vae.evaluation.summary import FEW_STRIPS, summary
+from garfield_vae.evaluation.summary import FEW_STRIPS, STORY_NAMES, summary
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.util.charts import Series, as_uri, explained_variance, line_chart
 from garfield_vae.util.console import printable
@@ -25,7 +24,7 @@ from garfield_vae.util.files import replacing
 PICTURE_QUALITY = 84  # of WebP: a strip is 5 to 30 kB
 SHOWN_FACTORS = 16
 SHOWN_COMPONENTS = 30
-PRIVATE_OPTIONS = ("data_dir", "log_dir", "continue_from")  # they name folders of the machine
+PRIVATE_OPTIONS = ("data_dir", "log_dir", "continue_from")  # paths on the user's machine
 
 RECONSTRUCTION_COLUMNS = (
     ("mse", "MSE", "↓"),
@@ -35,16 +34,9 @@ RECONSTRUCTION_COLUMNS = (
 )
 FEATURE_ROWS = (
     ("KID", "KID", "↓"),
-    ("precision", "precision", "↑"),
-    ("density", "density", "↑"),
-    ("recall", "recall", "↑"),
-    ("coverage", "coverage", "↑"),
+    *((name, name, "↑") for name in ("precision", "density", "recall", "coverage")),
 )
-STORY_ROWS = (
-    ("together", "panels that do not belong together", "→ 0.5"),
-    ("order", "panels in the wrong order", "→ 0.5"),
-    ("facing", "panels that are mirrored", "→ 0.5"),
-)
+STORY_ROWS = tuple((key, label, "→ 0.5") for key, label in STORY_NAMES.items())
 
 
 def write_report(
@@ -57,28 +49,34 @@ def write_report(
 ) -> Path:
     """Writes the page for the figures of `evaluate_run` and the rows of metrics.csv; returns its
     path."""
-    page = (
-        _environment()
-        .get_template("report.html")
-        .render(
-            figures=figures,
-            sentences=summary(figures, metrics),
-            tiles=tiles(figures),
-            pictures=pictures,
-            charts=training_charts(metrics),
-            explained=as_uri(explained_variance(space.explained[:SHOWN_COMPONENTS])),
-            bits_chart=bits_chart(figures["compression"]["bits by dimension"]),
-            factor_table=factor_table(figures["factors"]) if "factors" in figures else None,
-            columns=RECONSTRUCTION_COLUMNS,
-            feature_rows=FEATURE_ROWS,
-            story_rows=STORY_ROWS,
-            few=figures["strips"]["test"] < FEW_STRIPS,
-            options={
-                name: printable(value) if isinstance(value, str) else value
-                for name, value in asdict(loaded.options).items()
-                if name not in PRIVATE_OPTIONS
-            },
-        )
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"data_uri": data_uri, "number": number, "interval": interval}
+    strip = pictures.reconstructions[0][0]
+    page = environment.get_template("report.html").render(
+        figures=figures,
+        sentences=summary(figures, metrics),
+        tiles=tiles(figures),
+        pictures=pictures,
+        picture_size=join_panels(strip.panels).shape[:2],
+        charts=training_charts(metrics),
+        explained=as_uri(explained_variance(space.explained[:SHOWN_COMPONENTS])),
+        bits_chart=bits_chart(figures["compression"]["bits by dimension"]),
+        factor_table=factor_table(figures["factors"]) if "factors" in figures else None,
+        columns=RECONSTRUCTION_COLUMNS,
+        feature_rows=FEATURE_ROWS,
+        story_rows=STORY_ROWS,
+        few=figures["strips"]["test"] < FEW_STRIPS,
+        options={
+            name: printable(value) if isinstance(value, str) else value
+            for name, value in asdict(loaded.options).items()
+            if name not in PRIVATE_OPTIONS
+        },
     )
     with replacing(path, "w") as file:
         file.write(page)
@@ -86,19 +84,19 @@ def write_report(
 
 
 def training_charts(metrics: list[dict[str, float]]) -> list[tuple[str, str, str]]:
-    """Curves over epochs: (address of the picture, what it shows, how to read it)."""
+    """Curves over epochs: (data URI, alternative text, how to read it)."""
     wanted = (
         (
             "distortion",
             "distortion (mean squared error)",
-            "How far drawn pixels are off. Good: both lines fall together. Where validation stays "
-            "above training, the model overfits.",
+            "The error of reconstructed pixels. Good: both curves fall together. Where validation "
+            "stays above training, the model overfits.",
         ),
         (
             "rate",
             "rate, nats a strip",
-            "How much the latent vector says about a strip. Good: it rises, then levels off. Near "
-            "zero, the decoder ignores it: posterior collapse.",
+            "What a latent vector tells of its strip. Good: it rises, then levels off. Near zero "
+            "the decoder ignores the latents: posterior collapse.",
         ),
     )
     charts = []
@@ -121,7 +119,8 @@ def training_charts(metrics: list[dict[str, float]]) -> list[tuple[str, str, str
 
 
 def bits_chart(by_dimension: np.ndarray) -> str | None:
-    """Bits of each latent dimension, most first, as the address of a picture; None without any."""
+    """A chart, as a data URI, of the bits of each latent dimension in falling order [z]; None
+    where all are 0."""
     shown = [(float(i), float(bits)) for i, bits in enumerate(by_dimension, 1) if bits > 1e-4]
     if not shown:
         return None
@@ -131,9 +130,9 @@ def bits_chart(by_dimension: np.ndarray) -> str | None:
 
 
 def tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """The figures at the top: (number, what it is, what to hold it against).
+    """The figures at the top: (number, what it is, what to compare it with).
 
-    Of reconstructions always; of sets of samples only where there are test strips enough.
+    KID is among them only where there are enough test strips.
     """
     lines, compression = figures["reconstruction"], figures["compression"]
     found = [
@@ -144,9 +143,9 @@ def tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
         ),
         (
             f"{compression['rate, bytes'].value:,.0f}",
-            "bytes a strip in the latent vector (rate)",
-            "what they keep is the reconstruction; sending the strip itself with it takes "
-            f"{number(compression['ELBO, discretised'].value)} bits a pixel value (ELBO)",
+            "bytes per strip in the latent vector (rate)",
+            "enough for the reconstruction; for the strip without loss it takes "
+            f"{number(compression['ELBO, discretised'].value)} bits per pixel value (ELBO)",
         ),
     ]
     name = figures["samplers"][0]
@@ -164,9 +163,9 @@ def tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
             (
                 number(sets[name]["lines and layout"]["KID"].value),
                 f"kernel distance (KID) of samples of the {name} sampler from test strips",
-                "as many real strips: "
-                f"{number(sets['real strips']['lines and layout']['KID'].value)}; reconstructions, "
-                f"which are as blurred: "
+                "of as many real strips: "
+                f"{number(sets['real strips']['lines and layout']['KID'].value)}; of "
+                "reconstructions, which are as blurred: "
                 f"{number(sets['reconstructions']['lines and layout']['KID'].value)}",
             )
         )
@@ -174,21 +173,22 @@ def tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def factor_table(factors: dict[str, Any]) -> tuple[list[tuple[str, list[float]]], int]:
-    """The factors that components move most, each with its share known by every component."""
+    """The factors that depend most on single components: (name, share of its entropy explained by
+    each component), and the number of components."""
     moves = np.asarray(factors["moves"])  # [components, factors]
     order = np.argsort(-moves.max(axis=0))[:SHOWN_FACTORS]
     return [(factors["names"][i], [float(x) for x in moves[:, i]]) for i in order], len(moves)
 
 
 def data_uri(panels: np.ndarray) -> str:
-    """One strip, uint8 [3, 3, H, W], as the address of a picture that holds the picture."""
+    """One strip, uint8 [3, 3, H, W], as a picture in a data URI."""
     buffer = io.BytesIO()
     Image.fromarray(join_panels(panels)).save(buffer, "WEBP", quality=PICTURE_QUALITY, method=4)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def number(value: float) -> str:
-    """Three significant digits, thousands apart, with a true minus sign."""
+    """Three significant digits, with commas between thousands and a minus sign (U+2212)."""
     if not math.isfinite(value):
         return "–"
     text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
@@ -204,21 +204,3 @@ def interval(estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
         return ""
     return f"{number(estimate.low)} … {number(estimate.high)}"
-
-
-def size_of(panels: np.ndarray) -> Sequence[int]:
-    """Height and width of the joined strip in pixels."""
-    return join_panels(panels).shape[:2]
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"data_uri": data_uri, "number": number, "interval": interval}
-    environment.filters |= {"size_of": size_of}
-    return environment

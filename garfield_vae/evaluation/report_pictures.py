@@ -1,4 +1,4 @@
-"""The pictures of a report: which strips are shown, and what each of them is called."""
+"""The pictures of a report, with their captions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from garfield_vae.model.networks import StripVAE
 
 SHOWN_SAMPLES, SHOWN_OTHERS, SHOWN_WALKS, SHOWN_NEAREST = 12, 4, 6, 4
 WALK_STEPS = (-3.0, -1.5, 0.0, 1.5, 3.0)  # standard deviations
-LEAST_EXPLAINED = 0.001  # a component below it moves nothing that could be seen
+LEAST_EXPLAINED = 0.001  # share of the variance, below which a component has no visible effect
 MORPH_STEPS = 7
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One strip, uint8 [3, 3, H, W], with the words under it and those that replace it."""
+    """One strip, uint8 [3, 3, H, W], with its caption and its alternative text."""
 
     panels: np.ndarray
     label: str
@@ -28,7 +28,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Walk:
-    """Strips along one principal component; `explained` is its share of the latents' variance."""
+    """A latent traversal; `explained` is the component's share of the latents' variance."""
 
     component: int
     explained: float
@@ -39,9 +39,9 @@ class Walk:
 class Pictures:
     """All pictures of a report.
 
-    reconstructions   pairs (strip, its reconstruction): the best, the median and the worst
-    samples           by sampler, the first that were drawn
-    nearest           pairs (sample, training strip): those of the first sampler that come nearest
+    reconstructions   pairs (strip, its reconstruction): best, median and worst
+    samples           the first samples, by sampler
+    nearest           pairs (sample of the first sampler, training strip) that are most alike
     """
 
     reconstructions: list[tuple[Picture, Picture]]
@@ -65,7 +65,7 @@ def choose_pictures(
     training: Any,
     training_names: Sequence[str],
 ) -> Pictures:
-    """Chooses from what was measured, and decodes walks and a morph.
+    """Chooses strips among those that were measured, and decodes latent traversals and a morph.
 
     held_out, reconstructions, samples of each sampler are uint8 [·, 3, 3, H, W]; errors [N] and
     means [N, z] belong to the held-out strips, `nearest` to the samples.
@@ -75,8 +75,15 @@ def choose_pictures(
     shown = {name: SHOWN_SAMPLES if name == first else SHOWN_OTHERS for name in samples}
     return Pictures(
         reconstructions=[
-            _reconstruction(word, row, held_out, reconstructions, errors, names)
-            for word, row in _best_median_worst(order)
+            (
+                Picture(held_out[row], f"{rank}: {names[row]}", f"Test strip {names[row]}"),
+                Picture(
+                    reconstructions[row],
+                    f"reconstruction, MSE {errors[row]:.3f}",
+                    f"Reconstruction of strip {names[row]}",
+                ),
+            )
+            for rank, row in _best_median_worst(order)
         ],
         samples={
             name: [
@@ -98,7 +105,7 @@ def choose_pictures(
 def _nearest(
     samples: np.ndarray, nearest: Nearest, training: Any, names: Sequence[str]
 ) -> list[tuple[Picture, Picture]]:
-    """The samples with the panels most like a training panel, and the strips that those are of."""
+    """The samples whose panels are nearest to a training panel, with the strip that has it."""
     pairs = []
     for i in np.argsort(nearest.relative.min(axis=1))[:SHOWN_NEAREST]:
         panel = int(nearest.relative[i].argmin())
@@ -114,23 +121,11 @@ def _nearest(
 
 
 def _best_median_worst(order: np.ndarray) -> list[tuple[str, int]]:
-    """Two rows of each, the worst last; with few strips one of each."""
+    """Two rows of each, or one of each where strips are few; the worst last."""
     many = 2 if len(order) >= 6 else 1
     middle = (len(order) - many) // 2
     parts = {"best": order[:many], "median": order[middle:][:many], "worst": order[-many:]}
-    return [(word, int(row)) for word, rows in parts.items() for row in rows]
-
-
-def _reconstruction(word, row, held_out, reconstructions, errors, names) -> tuple[Picture, Picture]:
-    name = names[row]
-    return (
-        Picture(held_out[row], f"{word}: {name}", f"Test strip {name}"),
-        Picture(
-            reconstructions[row],
-            f"reconstruction, MSE {errors[row]:.3f}",
-            f"Reconstruction of strip {name}",
-        ),
-    )
+    return [(rank, int(row)) for rank, rows in parts.items() for row in rows]
 
 
 def _walk(model: StripVAE, space: LatentSpace, component: int) -> Walk:
@@ -149,10 +144,8 @@ def _walk(model: StripVAE, space: LatentSpace, component: int) -> Walk:
 def _morph(
     model: StripVAE, means: np.ndarray, names: Sequence[str], order: np.ndarray
 ) -> list[Picture]:
-    """From the strip that is drawn best to the one among the better half that is furthest from it.
-
-    Ends that the network draws well show what lies between them, and not what it cannot draw.
-    """
+    """Interpolates between the best reconstructed strip and the furthest from it in the better
+    half: two ends that are themselves reconstructed well."""
     first = order[0]
     others = order[1 : max(2, len(order) // 2)]
     last = others[np.square(means[others] - means[first]).sum(axis=1).argmax()]

@@ -1,4 +1,4 @@
-"""What samples of a run are held against: test strips, their reconstructions, training strips."""
+"""Compares samples of a run with its test strips, their reconstructions and training strips."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -20,12 +20,12 @@ from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
 
 MOST_FITTED = 1000  # training strips that features are fitted to, at most half of all
-CONTROLS = 500  # real strips that samples' distances to training strips are held against
+CONTROLS = 500  # real strips in the control group of `CopyingMeasure`
 
 
 class Rows:
-    """Some rows of an array or memory map, read when they are asked for and put through `change`:
-    a library exceeds memory."""
+    """Some rows of an array or memory map, which are read, and transformed by `change`, when they
+    are indexed: all of them may exceed memory."""
 
     def __init__(
         self,
@@ -45,13 +45,13 @@ class Rows:
 
 
 class SampleMeasures:
-    """Everything that sets of samples of one run are measured against, made once for all of them.
+    """Everything that samples of one run are compared with, computed once for all samplers.
 
-    held_out [N, 3, 3, H, W]   the test strips; `weeks` [N] are resampled together
+    held_out [N, 3, 3, H, W]   the test strips; their `weeks` [N] are resampled together
     test_means, variances      their posteriors, [N, z]
-    reconstructions            of the same
-    training                   all training strips, read when they are asked for
-    count                      how many samples are to be drawn, so that the ceilings have as many
+    reconstructions            of the test strips
+    training                   all training strips (`Rows`)
+    count                      how many samples are to be drawn: as many as strips in `ceilings`
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class SampleMeasures:
         self._model, self._space, self._store = model, space, store
         self._means, self._rng = means, rng
         self._groups, self._train = np.array(store.weeks), store.split("train")
-        self.test = some(store.split("test"), most_test, rng)
+        self.test = random_rows(store.split("test"), most_test, rng)
         self._fitted, unfitted = halves(self._train, self._groups[self._train], MOST_FITTED, rng)
-        self._others = some(unfitted, max(samples, 2), rng)
+        self._others = random_rows(unfitted, max(samples, 2), rng)
         self.count, self.weeks = len(self._others), self._groups[self.test]
         self.held_out = store.panels[self.test]
         self.training = Rows(store.panels, self._train)
@@ -91,11 +91,8 @@ class SampleMeasures:
         return self.describe(self.reconstructions)
 
     def ceilings(self) -> dict[str, Described]:
-        """As many real strips as there are samples, and their reconstructions.
-
-        They are training strips that the features were not fitted to: what perfect samples would
-        score at these sizes.
-        """
+        """As many real strips as samples, and their reconstructions: what perfect samples would
+        score at these sizes. They are training strips that the features were not fitted to."""
         strips = self._store.panels[self._others]
         return {
             "real strips": self.describe(strips),
@@ -104,7 +101,7 @@ class SampleMeasures:
 
     @cached_property
     def _copying(self) -> CopyingMeasure:
-        further = some(self._train, max(CONTROLS - len(self.test), 0), self._rng)
+        further = random_rows(self._train, max(CONTROLS - len(self.test), 0), self._rng)
         strips = self._store.panels[further]
         control = Control(
             self.reconstructions,
@@ -118,7 +115,8 @@ class SampleMeasures:
     def copying(
         self, latents: np.ndarray, strips: np.ndarray
     ) -> tuple[dict[str, Any], Nearest, Novelty]:
-        """Figures and verdict on samples [M, z] and what they decode to, and the nearest strips."""
+        """Figures and the verdict for sampled latents [M, z] and the strips that they decode to,
+        and the nearest training strips, in pixels and in latent space."""
         figures, nearest = self._copying(strips)
         new = novelty(
             self._space.coordinates(latents),
@@ -141,8 +139,8 @@ class SampleMeasures:
 def halves(
     rows: np.ndarray, groups: np.ndarray, most: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows [N] in two parts without a common group: at most half of them and at most `most`, and
-    the others. Where all are of one group, the rows are parted all the same."""
+    """Splits rows [N] in two without a common group; the first part has at most half of them, and
+    at most `most`. A group that is too large for that is divided."""
     first = np.zeros(len(rows), bool)
     for group in rng.permutation(np.unique(groups)):
         more = first | (groups == group)
@@ -154,6 +152,6 @@ def halves(
     return rows[first], rows[~first]
 
 
-def some(rows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """Rows [N], or `most` of them at random, in their order."""
+def random_rows(rows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """At most `most` of rows [N], chosen at random, in their order."""
     return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))

@@ -1,13 +1,11 @@
-"""Sets of strips, uint8 [N, 3, 3, H, W], against sets of real ones: distances with intervals.
+"""Sets of strips, uint8 [N, 3, 3, H, W], compared with sets of real ones by the measures of
+metrics/, with confidence intervals."""
 
-The measures themselves are in metrics/; here they are applied to whole sets.
-"""
-
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from garfield_vae.evaluation.metrics.features import (
@@ -18,24 +16,24 @@ from garfield_vae.evaluation.metrics.features import (
     standardised,
 )
 from garfield_vae.evaluation.metrics.fidelity import KernelDistance, manifold_measures
-from garfield_vae.evaluation.metrics.intervals import mean_estimate, weighted_estimate
-from garfield_vae.evaluation.metrics.story import StoryMeasure, told_apart
+from garfield_vae.evaluation.metrics.intervals import Estimate, mean_estimate, weighted_estimate
+from garfield_vae.evaluation.metrics.story import RankedHigher, StoryMeasure
 from garfield_vae.evaluation.metrics.wasserstein import SlicedWasserstein, pyramid_patches
 
 WASSERSTEIN_RESAMPLES, KERNEL_RESAMPLES = 20, 100
-MOST_MIRRORED = 500  # strips that teach the story measure what a mirrored one looks like
+MOST_MIRRORED = 500  # mirrored strips that the story measure is fitted to
 FEATURES = ("random network", "lines and layout")
 STORY = ("together", "order", "facing")
 
 
 @dataclass(frozen=True)
 class Described:
-    """A set of strips as all that sets are compared by; the first axis is the strip."""
+    """What sets of strips are compared by; the first axis is the strip."""
 
     patches: list[Tensor]  # levels × [N, P, 147]
-    sizes: list[int]  # rows of a panel at each level
+    sizes: list[int]  # height of a panel at each level
     features: dict[str, Tensor]  # kind → [N, F], of mean square 1 for training strips
-    story: dict[str, np.ndarray]  # what is judged → [N], log odds of a real strip
+    story: dict[str, np.ndarray]  # classifier → [N], log odds of a real strip
 
     def take(self, rows: np.ndarray) -> "Described":
         return Described(
@@ -50,10 +48,8 @@ class Described:
 
 
 class Describer:
-    """Turns strips into `Described`; scales, components and classifiers come from training strips.
-
-    Strips that it was fitted to must not stand for strips that it has not seen.
-    """
+    """Computes what sets are compared by. Scales, principal components and classifiers are fitted
+    to training strips, which must not be in any of the sets."""
 
     def __init__(self, training: np.ndarray) -> None:
         lines, small, self._network = _raw_features(training)
@@ -87,17 +83,24 @@ def _raw_features(strips: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def compare_sets(
-    real: Described, drawn: Described, groups: np.ndarray | None = None, seed: int = 0
+    real: Described,
+    drawn: Described,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+    intervals: bool = True,
 ) -> dict[str, Any]:
-    """Every measure of a drawn set against a real one, with intervals.
+    """Every measure of a drawn set against a real one, as `Estimate`s.
 
     {"strips": [N, M], "sliced Wasserstein": {…}, "random network": {…}, "lines and layout": {…},
     "story": {…}}. `groups` [N] are those of the real strips, which are resampled together.
     """
     sizes = len(real), len(drawn)
 
-    def distance(measure: Any, resamples: int) -> Any:
-        return weighted_estimate(measure, sizes, resamples, groups, seed)
+    def distance(measure: Callable[[np.ndarray, np.ndarray], float], resamples: int) -> Estimate:
+        return weighted_estimate(measure, sizes, resamples if intervals else 0, groups, seed)
+
+    def mean(values: np.ndarray, groups: np.ndarray | None = None) -> Estimate:
+        return mean_estimate(values, groups, 1000 if intervals else 0, seed)
 
     figures: dict[str, Any] = {"strips": list(sizes)}
     figures["sliced Wasserstein"] = {
@@ -109,13 +112,13 @@ def compare_sets(
         manifold = manifold_measures(a, b)
         figures[kind] = {
             "KID": distance(KernelDistance(a, b), KERNEL_RESAMPLES),
-            "precision": mean_estimate(manifold.precision, seed=seed),
-            "density": mean_estimate(manifold.density, seed=seed),
-            "recall": mean_estimate(manifold.recall, groups, seed=seed),
-            "coverage": mean_estimate(manifold.coverage, groups, seed=seed),
+            "precision": mean(manifold.precision),
+            "density": mean(manifold.density),
+            "recall": mean(manifold.recall, groups),
+            "coverage": mean(manifold.coverage, groups),
         }
     figures["story"] = {
-        name: distance(_StoryDistance(real.story[name], drawn.story[name]), KERNEL_RESAMPLES)
+        name: distance(RankedHigher(real.story[name], drawn.story[name]), KERNEL_RESAMPLES)
         for name in STORY
     }
     return figures
@@ -123,30 +126,11 @@ def compare_sets(
 
 def plain_figures(real: Described, drawn: Described) -> dict[str, float]:
     """The same measures as numbers by short names, without intervals: for tables."""
-    ones = np.ones(len(real)), np.ones(len(drawn))
-    figures = {
-        f"SWD {size}": SlicedWasserstein(a, b)(*ones)
-        for size, a, b in zip(real.sizes, real.patches, drawn.patches, strict=True)
+    figures = compare_sets(real, drawn, intervals=False)
+    named = {
+        f"{kind}: {name}": estimate.value
+        for kind in (*FEATURES, "story")
+        for name, estimate in figures[kind].items()
     }
-    for kind in FEATURES:
-        a, b = real.features[kind], drawn.features[kind]
-        manifold = manifold_measures(a, b)
-        figures[f"{kind}: KID"] = KernelDistance(a, b)(*ones)
-        for name in ("precision", "density", "recall", "coverage"):
-            figures[f"{kind}: {name}"] = float(getattr(manifold, name).mean())
-    for name in STORY:
-        figures[f"story: {name}"] = told_apart(real.story[name], drawn.story[name])
-    return figures
-
-
-class _StoryDistance:
-    """`told_apart` of resampled sets."""
-
-    def __init__(self, real: np.ndarray, drawn: np.ndarray) -> None:
-        real, drawn = torch.from_numpy(real), torch.from_numpy(drawn)
-        higher = (real[:, None] > drawn).double() + 0.5 * (real[:, None] == drawn)
-        self._higher = higher.numpy()  # [N, M]
-
-    def __call__(self, real_counts: np.ndarray, drawn_counts: np.ndarray) -> float:
-        weights = real_counts.sum() * drawn_counts.sum()
-        return float(real_counts @ self._higher @ drawn_counts / weights)
+    distances = figures["sliced Wasserstein"].items()
+    return {f"SWD {rows.split()[0]}": found.value for rows, found in distances} | named

@@ -1,4 +1,4 @@
-"""The figures of an evaluation in plain sentences, the most trustworthy first."""
+"""The figures of an evaluation in sentences, the most reliable first."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ COLLAPSED_RATE = 1.0  # nats a strip
 STORY_NAMES = {
     "together": "panels that do not belong together",
     "order": "panels in the wrong order",
-    "facing": "panels that face the wrong way",
+    "facing": "panels that are mirrored",
 }
 
 
@@ -23,10 +23,10 @@ class Sentence:
 
 
 def summary(figures: dict[str, Any], metrics: list[dict[str, float]]) -> list[Sentence]:
-    """What the figures of `evaluate_run` and the rows of metrics.csv say.
+    """Sentences on the figures of `evaluate_run` and the rows of metrics.csv.
 
-    Reconstructions come first: their errors are certain with few strips. With few test strips the
-    distances between sets are not told here; the table has them with their intervals.
+    Reconstructions come first, because their errors are reliable also with few strips. Distances
+    between sets are left out where test strips are few; the table has them with their intervals.
     """
     found = [reconstruction(figures["reconstruction"]), compression(figures["compression"])]
     found += calibration(figures["compression"])
@@ -38,8 +38,8 @@ def summary(figures: dict[str, Any], metrics: list[dict[str, float]]) -> list[Se
             Sentence(
                 "plain",
                 f"There are {figures['strips']['test']} test strips. Below {FEW_STRIPS}, distances "
-                "between sets of samples and sets of real strips are mostly chance: go by the "
-                "reconstructions, by the pictures, and by intervals.",
+                "between sets of samples and of real strips are mostly chance: rely on the "
+                "reconstructions, the pictures and the intervals.",
             )
         )
     else:
@@ -76,7 +76,7 @@ def compression(figures: dict[str, Any]) -> Sentence:
         "plain",
         f"The latent vector carries {rate:,.0f} nats ({size:,.0f} bytes) a strip, half of them in "
         f"{figures['dimensions of half the rate']:,} of its {figures['dimensions']:,} dimensions; "
-        "what these bytes keep of a strip is what the reconstructions show.",
+        "the reconstructions show what of a strip these bytes keep.",
     )
 
 
@@ -85,11 +85,11 @@ def calibration(figures: dict[str, Any]) -> list[Sentence]:
     if ratio is None or 1 / 3 <= ratio <= 3:
         return []
     if ratio > 1:
-        text, drawback = f"{ratio:.0f} times", "strips are blurred for a simpler latent space"
+        text, drawback = f"{ratio:.0f} times", "reconstructions are blurred for a lower rate"
     else:
         text, drawback = (
             f"1/{1 / ratio:.0f} of",
-            "detail is kept, but samples may fall between what the decoder knows",
+            "reconstructions keep detail, but samples may lie where the decoder was not trained",
         )
     return [
         Sentence(
@@ -121,19 +121,20 @@ def overfitting(metrics: list[dict[str, float]]) -> list[Sentence]:
 
 def memorisation(name: str, copying: dict[str, Any]) -> Sentence:
     new, copies = copying["novelty, latents"], copying["near copies"]
-    real, who = copying["near copies among real strips"], f"amples of the {name} sampler"
-    distance = f"{new.value:.2f} times as far from the nearest training strip as test strips do"
+    real, which = copying["near copies among real strips"], f"Samples of the {name} sampler"
+    distance = (
+        f"their latents are {new.value:.2f} times as far from the nearest training strip as those "
+        "of test strips"
+    )
     if copying["verdict"]:
         reasons = "; ".join(copying["verdict"])
-        return Sentence("warning", f"S{who} repeat training strips: {reasons}.")
+        return Sentence("warning", f"{which} repeat training strips: {reasons}.")
     if new.value < 0.9 and (new.high or new.value) < 1:
-        return Sentence(
-            "warning", f"S{who} stay close to training strips: their latents lie {distance}."
-        )
+        return Sentence("warning", f"{which} stay close to training strips: {distance}.")
     return Sentence(
         "plain",
-        f"No copying is found in s{who}: {copies.value:.1%} of them have a panel that is a near "
-        f"copy of a training panel (of real strips {real.value:.1%}), and their latents lie "
+        f"No copying was found in samples of the {name} sampler: {copies.value:.1%} of them have a "
+        f"panel that is a near copy of a training panel (of real strips {real.value:.1%}), and "
         f"{distance}.",
     )
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from garfield_vae.evaluation.metrics.story import StoryMeasure, told_apart, with_strange_panels
+from garfield_vae.evaluation.metrics.story import RankedHigher, StoryMeasure, with_strange_panels
 
 
 def stories(count: int, seed: int) -> np.ndarray:
@@ -30,6 +30,10 @@ def kinds(features: np.ndarray) -> list[torch.Tensor]:
     return [torch.from_numpy(features[..., :5]), torch.from_numpy(features[..., 5:])]
 
 
+def ranked(real: np.ndarray, drawn: np.ndarray) -> float:
+    return RankedHigher(real, drawn)(np.ones(len(real)), np.ones(len(drawn)))
+
+
 @pytest.fixture(scope="module")
 def measure():
     training = stories(400, seed=0)
@@ -49,8 +53,8 @@ def test_each_classifier_tells_its_damage_and_passes_strips_that_it_never_saw(
 ):
     real, others = stories(200, seed=1), stories(200, seed=2)
     scores = measure(kinds(real))[judged]
-    assert told_apart(scores, measure(kinds(others))[judged]) == pytest.approx(0.5, abs=0.08)
-    assert told_apart(scores, measure(kinds(damage(others).copy()))[judged]) > 0.8
+    assert ranked(scores, measure(kinds(others))[judged]) == pytest.approx(0.5, abs=0.08)
+    assert ranked(scores, measure(kinds(damage(others).copy()))[judged]) > 0.8
 
 
 def test_the_share_of_pairs_is_the_area_under_the_roc_curve():
@@ -58,8 +62,14 @@ def test_the_share_of_pairs_is_the_area_under_the_roc_curve():
     real, drawn = rng.integers(0, 9, 60).astype(float), rng.integers(0, 7, 40).astype(float)
     labels = np.r_[np.ones(60), np.zeros(40)]
     expected = roc_auc_score(labels, np.concatenate([real, drawn]))
-    assert told_apart(real, drawn) == pytest.approx(expected)
-    assert told_apart(real, real) == 0.5
+    assert ranked(real, drawn) == pytest.approx(expected)
+    assert ranked(real, real) == 0.5
+
+
+def test_strips_that_count_twice_are_as_good_as_there_twice():
+    real, drawn = np.array([1.0, 4.0]), np.array([0.0, 2.0, 5.0])
+    found = RankedHigher(real, drawn)(np.array([2.0, 1.0]), np.array([1.0, 0.0, 3.0]))
+    assert found == ranked(real[[0, 0, 1]], drawn[[0, 2, 2, 2]])
 
 
 def test_a_strange_panel_comes_from_the_same_place_of_another_strip():

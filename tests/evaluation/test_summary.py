@@ -128,7 +128,7 @@ def test_training_and_validation_that_part_are_overfitting(figures):
 def test_copying_is_a_warning_with_its_reasons_and_its_absence_is_no_praise(figures):
     (tone, text) = told(figures)[2]
     assert tone == "plain"
-    assert "No copying is found in samples of the prior sampler: 0.2%" in text
+    assert "No copying was found in samples of the prior sampler: 0.2%" in text
     assert "1.01 times as far" in text
     figures["copying"]["prior"]["verdict"] = ["12.0% have a panel that is a near copy"]
     (tone, text) = told(figures)[2]
@@ -140,7 +140,7 @@ def test_samples_that_stay_near_training_strips_are_a_warning_without_any_copy(f
     figures["copying"]["prior"]["novelty, latents"] = Estimate(0.64, 0.6, 0.68)
     (tone, text) = told(figures)[2]
     assert tone == "warning"
-    assert "stay close to training strips: their latents lie 0.64" in text
+    assert "stay close to training strips: their latents are 0.64 times" in text
 
 
 def test_samples_are_told_beside_real_strips_and_with_their_weakest_point(figures):

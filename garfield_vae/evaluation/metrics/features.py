@@ -1,10 +1,11 @@
-"""Fixed descriptions of a strip, the same for every model that is measured.
+"""Fixed features of a strip, the same for every model that is measured.
 
-A measure of samples needs features that see more than pixels, and features learned by the measured
-model would flatter it. Inception weights are a download, and photographs taught them. Two kinds
-are fixed instead: a frozen random convolutional network, which tells sets of pictures apart
-surprisingly well, and histograms of oriented gradients (HOG, Dalal and Triggs 2005), which see
-lines, beside the leading pixel components of the small picture, which see its layout.
+Distances between sets of pictures are usually taken on features of Inception, whose weights are a
+download and were learned from photographs; features of the measured model itself would favour it.
+Here they are of two kinds: activations of a frozen random convolutional network (Naeem et al. 2020
+compare random weights with learned ones), and histograms of oriented gradients (HOG, Dalal and
+Triggs 2005), which describe lines, beside principal components of the reduced picture, which
+describe its layout.
 """
 
 import math
@@ -32,9 +33,9 @@ def small_strips(strips: np.ndarray | Tensor, factor: int = 8) -> Tensor:
 def random_network_features(strips: np.ndarray | Tensor, seed: int = 0) -> Tensor:
     """Activations of a frozen random network: uint8 [N, 3, 3, H, W] → float [N, 3·2·(32+64+128)].
 
-    Each panel at half resolution passes four 3×3 convolutions of stride 2 with He initialisation
-    from `seed`; the mean and the standard deviation over the plane of the last three layers'
-    channels are its features. Random weights in place of learned ones: see Naeem et al. 2020.
+    Each panel, at half resolution, goes through four 3×3 convolutions of stride 2 with He
+    initialisation from `seed`. Its features are the mean and the standard deviation over the plane
+    of each channel of the last three layers.
     """
     generator = torch.Generator().manual_seed(seed)
     widths = (3, 16, 32, 64, 128)
@@ -58,9 +59,9 @@ def random_network_features(strips: np.ndarray | Tensor, seed: int = 0) -> Tenso
 def hog(strips: np.ndarray | Tensor, cell: int = 16) -> Tensor:
     """Histograms of oriented gradients: uint8 [N, 3, 3, H, W] → float [N, 3·9·(H/cell)·(W/cell)].
 
-    Central differences of the mean of the colours, nine unsigned orientations with linear
-    sharing between the two nearest, sums over cells, then each cell divided by the length of the
-    2×2 block of cells around it (Dalal and Triggs 2005, with one block a cell for brevity).
+    Gradients are central differences of the mean colour. Their lengths are shared linearly between
+    the two nearest of nine unsigned orientations and averaged over cells; each cell is divided by
+    the norm of one 2×2 block of cells (Dalal and Triggs 2005, who use every block around it).
     """
     rows, columns = strips.shape[-2] // cell, strips.shape[-1] // cell
     cells = rows * columns
@@ -76,7 +77,7 @@ def hog(strips: np.ndarray | Tensor, cell: int = 16) -> Tensor:
         angle = torch.atan2(down, across).mul_(ORIENTATIONS / math.pi).remainder_(ORIENTATIONS)
         lower = angle.floor()
         upper_share = (angle - lower).mul_(length)
-        # Two bins more than orientations: nothing has to be wrapped before it is counted.
+        # Two bins more than orientations; they are added to the first two afterwards.
         panel = torch.arange(len(grey))[:, None, None] * (ORIENTATIONS + 2)
         place = (lower.long().add_(panel)).mul_(cells).add_(cell_of).flatten()
         bins = torch.zeros(len(grey) * (ORIENTATIONS + 2) * cells)
@@ -92,22 +93,24 @@ def hog(strips: np.ndarray | Tensor, cell: int = 16) -> Tensor:
 
 
 class LinesAndLayout:
-    """HOG and small pixels, each reduced to its leading principal components of a reference set.
+    """HOG and reduced pictures, projected on the leading principal components of a reference set.
 
-    Fitted once on training strips and then fixed. Both halves are scaled to the same total
-    variance on the reference, so that neither drowns the other, and the whole to a mean square of
-    1, so that a polynomial kernel sees more than means.
+    Both halves are scaled to the same total variance on the reference, so that they have the same
+    weight, and the whole to a mean square of 1, which KID expects (see `KernelDistance`).
     """
 
     def __init__(self, *reference: Tensor, components: int = 64) -> None:
         """reference: `hog` [M, F] and `small_strips` [M, ...] of the reference set."""
-        self._reductions = [_fit_components(half.flatten(1), components) for half in reference]
+        self._projections = []
+        for half in reference:
+            mean, axes, std = principal_components(half.flatten(1), components)
+            self._projections.append((mean, axes / std.square().sum().sqrt()))
 
     def __call__(self, *halves: Tensor) -> Tensor:
         """The same two of other strips, [N, ...] each → [N, at most 2·components]."""
         reduced = [
             (half.flatten(1) - mean) @ axes
-            for half, (mean, axes) in zip(halves, self._reductions, strict=True)
+            for half, (mean, axes) in zip(halves, self._projections, strict=True)
         ]
         features = torch.cat(reduced, dim=1)
         return features * math.sqrt(features.shape[1] / len(halves))
@@ -124,18 +127,18 @@ def standardised(features: Tensor, reference: Tensor) -> Tensor:
     return torch.where(varies, (features - mean) / std.clamp(min=1e-6) * scale, 0.0)
 
 
-def _fit_components(features: Tensor, components: int) -> tuple[Tensor, Tensor]:
-    """Mean [F] and leading axes [F, k], the axes divided by the reference's deviation along all."""
+def principal_components(features: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The mean [F] of features [M, F], and at most `most` leading axes [F, k] with the standard
+    deviation along each [k]."""
     mean = features.mean(dim=0)
     _, lengths, axes = torch.linalg.svd(features - mean, full_matrices=False)
-    kept = min(components, int((lengths > 1e-4 * lengths[0]).sum()))
-    total = lengths[:kept].square().sum() / len(features)
-    return mean, axes[:kept].T / total.sqrt()
+    kept = max(1, min(most, int((lengths > 1e-4 * lengths[0]).sum())))
+    return mean, axes[:kept].T, lengths[:kept].clamp(min=1e-6) / math.sqrt(len(features))
 
 
-def strip_chunks(strips: np.ndarray | Tensor) -> Iterator[Tensor]:
-    """uint8 [N, 3, 3, H, W], a few strips at a time, as float in [-1, 1]."""
-    for start in range(0, len(strips), CHUNK):
-        # a copy: the pieces of a memory map cannot be written to, and torch warns of those
-        chunk = torch.from_numpy(np.array(strips[start : start + CHUNK]))
+def strip_chunks(strips: np.ndarray | Tensor, size: int = CHUNK) -> Iterator[Tensor]:
+    """Strips, uint8 [N, 3, 3, H, W], as float in [-1, 1], `size` of them at a time."""
+    for start in range(0, len(strips), size):
+        # A copy, because torch warns of arrays that cannot be written to, such as memory maps.
+        chunk = torch.from_numpy(np.array(strips[start : start + size]))
         yield chunk.float().div_(127.5).sub_(1)

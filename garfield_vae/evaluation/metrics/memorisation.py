@@ -1,14 +1,14 @@
-"""Does a model draw new strips, or its training strips again?
+"""Memorisation: are samples new strips or copies of training strips?
 
-Three kinds of answer, each relative to what real strips do that training never saw:
+Three measures, each relative to the same measure of held-out strips:
 
     data_copying_test   the three-sample test of Meehan, Chaudhuri and Dasgupta (2020), "A
                         Non-Parametric Test to Detect Data-Copying in Generative Models"
-    nearest_training    how near each panel comes to a training panel, whatever its place in the
-                        strip and also mirrored, relative to the panels next nearest
+    nearest_training    distance of each panel to the nearest training panel, at any place in a
+                        strip and also mirrored, relative to the distance to the 20th nearest
     novelty             distances of latents and of decoded pictures to the nearest training strip
 
-Training sets are read a piece at a time, all of them: memory does not grow with the library.
+Training strips are read a piece at a time, so that memory does not grow with their number.
 """
 
 import math
@@ -24,15 +24,16 @@ from torch import Tensor
 from garfield_vae.evaluation.metrics.features import strip_chunks
 from garfield_vae.evaluation.metrics.filters import PlaneFilter, averaging_matrix
 from garfield_vae.evaluation.metrics.intervals import Estimate, ratio_estimate
+from garfield_vae.evaluation.metrics.reconstruction import mse_of_pixels
 
-GRID = (16, 18)  # squares of a panel that its layout keeps: a shift by a pixel hardly shows in them
+GRID = (16, 18)  # squares of a panel's layout: large enough to be insensitive to small shifts
 NEIGHBOURS = 20  # the nearest training panel is measured against this one
 TRAINING_STRIPS = 512  # compared at once
 LATENTS = 4096  # compared at once
-LEADING = 64  # principal components that carry what can be seen
-NEAR_COPY = 0.6  # of real strips' median relative distance: below it, a panel is a near copy
-COPIES_SIGNIFICANT = 0.01  # one-sided, exact
-TEST_SIGNIFICANT = -3.1  # of a standard normal deviate: one in a thousand
+LEADING = 64  # principal components with visible effects
+NEAR_COPY = 0.6  # share of real strips' median relative distance, below which a panel is a copy
+COPIES_SIGNIFICANT = 0.01  # p-value of Fisher's exact test, one-sided
+TEST_SIGNIFICANT = -3.1  # standard normal deviate of the data-copying test: p = 0.001, one-sided
 FEWEST_IN_CELL = 20  # samples, and half as many held-out strips, for a cell of the test to count
 
 
@@ -54,8 +55,8 @@ class Nearest:
     row [N]            the training strip that is nearest as a whole
     distance [N]       root mean square difference to it, of squares' colours in [-1, 1]
     relative [N, 3]    each panel's distance to the training panel nearest to it, over its distance
-                       to the 20th nearest: 0 for a copy, a little below 1 for a new panel. Unlike
-                       a distance, it is not lowered by blur, which brings a panel nearer to all.
+                       to the 20th nearest: 0 for a copy, a little below 1 for a new panel. Blur
+                       lowers both distances, and so hardly changes their ratio.
     panel_row [N, 3]   the training strip that each panel's nearest belongs to
     """
 
@@ -114,17 +115,15 @@ def nearest_training(
 def near_copies(relative: np.ndarray, control: np.ndarray) -> np.ndarray:
     """Which strips have a panel that is a near copy: bool [N], from `Nearest.relative` [N, 3].
 
-    `control` [C, 3] are the relative distances of real strips; a near copy is nearer than 0.6 of
-    their median.
+    `control` [C, 3] are the relative distances of real strips; those of a near copy are below 0.6
+    of their median.
     """
     return relative.min(axis=1) < NEAR_COPY * np.median(control.min(axis=1))
 
 
 def more_copies(samples: np.ndarray, control: np.ndarray) -> float:
-    """Probability of at least so many near copies among the samples, were both sets of one kind.
-
-    bool [M] and [C]; Fisher's exact test, one-sided.
-    """
+    """p-value of Fisher's exact test, one-sided: are near copies more frequent among samples, bool
+    [M], than among real strips, bool [C]?"""
     table = [[samples.sum(), (~samples).sum()], [control.sum(), (~control).sum()]]
     return float(scipy.stats.fisher_exact(table, alternative="greater").pvalue)
 
@@ -135,8 +134,8 @@ def more_copies(samples: np.ndarray, control: np.ndarray) -> float:
 @dataclass(frozen=True)
 class CopyingTest:
     """`z` is Z_U of Meehan et al. over all strips, `cells` their C_T, or None where no cell has
-    enough strips. Standard normal for a model that draws as the world does; far below 0 the samples
-    lie nearer to training strips than held-out strips do (copying), far above 0 further away."""
+    enough strips. Both are standard normal where samples have the distribution of real strips; far
+    below 0, samples are nearer to training strips than held-out strips are (copying)."""
 
     z: float
     cells: float | None
@@ -150,9 +149,9 @@ def data_copying_test(
 ) -> CopyingTest:
     """The three-sample test on distances to the nearest training strip, [N] and [M].
 
-    Cells, [N] and [M], say in which part of the space of strips each lies (of a k-means of training
-    strips). C_T is the mean of the Z_U of single cells, weighted by their held-out strips, over
-    cells with at least 20 samples and 10 held-out strips.
+    Cells, [N] and [M], are the cluster of each strip in a k-means of training strips. C_T is the
+    mean of Z_U over cells with at least 20 samples and 10 held-out strips, weighted by the number
+    of held-out strips.
     """
     if held_out_cells is None or sample_cells is None:
         return CopyingTest(mann_whitney_z(samples, held_out), None)
@@ -167,10 +166,8 @@ def data_copying_test(
 
 
 def mann_whitney_z(samples: np.ndarray, others: np.ndarray) -> float:
-    """Mann and Whitney's U of samples [M] over others [N] as a standard normal deviate.
-
-    Below 0: the samples are smaller. Ties count half.
-    """
+    """The Mann-Whitney U of samples [M] and others [N] as a standard normal deviate, below 0 where
+    samples are smaller. Ties count half."""
     m, n = len(samples), len(others)
     ranks = scipy.stats.rankdata(np.concatenate([samples, others]))
     u = ranks[:m].sum() - m * (m + 1) / 2
@@ -184,11 +181,11 @@ def mann_whitney_z(samples: np.ndarray, others: np.ndarray) -> float:
 class Novelty:
     """Distances of samples to the nearest training strip, over those of held-out strips.
 
-    1: as new as a real strip. 0: a copy. `leading` is by the first 64 principal components in
+    1: as new as a held-out strip. 0: a copy. `leading` is by the first 64 principal components in
     standard deviations, `latents` by all of them in latent units, `pixels` by the mean squared
     error between the decoded sample and the reconstruction of the training strip whose latent is
-    nearest. Beside them the nearest training strips [M] and, for the test of Meehan et al., the
-    distances in latent units of samples [M] and held-out strips [N].
+    nearest. `row` [M] are the nearest training strips; the distances [M] and [N] are in latent
+    units.
     """
 
     leading: Estimate
@@ -210,7 +207,7 @@ def novelty(
     decoded: int = 200,
     seed: int = 0,
 ) -> Novelty:
-    """How new are samples, as coordinates in the space of the training strips' components?
+    """Distances of samples to the nearest training strip, over those of held-out strips.
 
     samples [M, k], held_out [N, k], training [T, k]: PCA coordinates of latents in standard
     deviations (`LatentSpace.coordinates`), std [k] those deviations in latent units. `decode` turns
@@ -225,8 +222,7 @@ def novelty(
         return nearest_points(queries[:, :k] * scale, reference)
 
     def error(queries: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        drawn, known = decode(queries[:decoded]), decode(training[rows[:decoded]])
-        return np.array([_mse(a, b) for a, b in zip(drawn, known, strict=True)])
+        return mse_of_pixels(decode(queries[:decoded]), decode(training[rows[:decoded]]))
 
     ones = np.ones(min(LEADING, len(std)), np.float32)
     (near, _), (held_near, _) = nearest(samples, ones), nearest(held_out, ones)
@@ -260,13 +256,9 @@ def nearest_points(
 
 
 def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    """[N, F] and [M, F] → [N, M]. A millionth of the lengths is rounding and counts as nothing."""
+    """[N, F] and [M, F] → [N, M]. Less than a millionth of the lengths is rounding error: 0."""
     middle = b.mean(dim=0)
     a, b = a - middle, b - middle
     lengths = a.square().sum(dim=1)[:, None] + b.square().sum(dim=1)
     squares = torch.addmm(lengths, a, b.T, alpha=-2)
     return squares.masked_fill_(squares < 1e-6 * lengths, 0)
-
-
-def _mse(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.square(a.astype(np.float32) - b).mean(dtype=np.float64) / 127.5**2)

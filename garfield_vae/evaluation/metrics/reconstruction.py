@@ -1,12 +1,14 @@
-"""Held-out strips against what the model makes of them: MSE, PSNR, SSIM and MS-SSIM."""
+"""Strips against their reconstructions: MSE, PSNR, SSIM and MS-SSIM."""
 
 import math
 from functools import cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from garfield_vae.evaluation.metrics.features import strip_chunks
 from garfield_vae.evaluation.metrics.filters import PlaneFilter, filter_matrix
 
 DATA_RANGE = 2.0  # pixels lie in [-1, 1]
@@ -22,6 +24,12 @@ def mse_per_strip(strips: Tensor, others: Tensor) -> Tensor:
     return (strips - others).square().flatten(1).mean(dim=1)
 
 
+def mse_of_pixels(strips: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """`mse_per_strip` of uint8 sets [N, 3, 3, H, W], in the same units: float64 [N]."""
+    pairs = zip(strip_chunks(strips), strip_chunks(others), strict=True)
+    return torch.cat([mse_per_strip(*pair) for pair in pairs]).double().numpy()
+
+
 def psnr(mse: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB of pixels in [-1, 1]: 10·log10(2² / MSE)."""
     return 10 * torch.log10(DATA_RANGE**2 / mse)
@@ -30,11 +38,11 @@ def psnr(mse: Tensor) -> Tensor:
 def ssim_and_ms_ssim(panels: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
     """Structural similarity and its multi-scale form of each panel's luminance, 1 at best.
 
-    Both take float [N, 3, H, W] in [-1, 1] and the results are [N]. SSIM is Wang et al. 2004
-    (Gaussian window of 11 pixels, sigma 1.5), MS-SSIM is Wang et al. 2003, both on luminance as
-    published there. The figures are those of torchmetrics (borders are mirrored), but the pyramid
-    is walked once for the two of them and filtered by matrix products, ten times as fast.
-    Panels too small for five scales use the scales that fit, with their weights scaled to sum to 1.
+    Panels are float [N, 3, H, W] in [-1, 1], the results [N]. SSIM is Wang et al. 2004 (Gaussian
+    window of 11 pixels, sigma 1.5), MS-SSIM is Wang et al. 2003, both on luminance as published.
+    The figures are those of torchmetrics (borders are mirrored), computed ten times as fast: both
+    from one pyramid, with filters as matrix products.
+    Panels too small for five scales use those that fit, with their weights scaled to sum to 1.
     """
     x, y = _luma(panels), _luma(others)
     fitting = [level for level in range(5) if min(x.shape[-2:]) // 2**level >= WINDOW]

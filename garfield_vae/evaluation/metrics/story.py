@@ -1,10 +1,9 @@
-"""Do the three panels of a strip belong together, in this order and not in a mirror?
+"""Do the three panels of a strip belong together, in this order, and not mirrored?
 
-Measures of single panels cannot say. Three logistic regressions, fitted to training strips, can:
-each learns to tell real strips from the same strips put together wrongly. What is reported is a
-classifier two-sample test in the manner of Lopez-Paz and Oquab (2017), "Revisiting Classifier
-Two-Sample Tests", with classifiers that know the story and nothing else: how often a real strip
-that they never saw scores higher than a drawn one.
+Three logistic regressions are fitted to training strips; each learns to tell real strips from the
+same strips with one thing wrong. The measure is how often a held-out strip scores higher than a
+sample: a classifier two-sample test (Lopez-Paz and Oquab 2017, "Revisiting Classifier Two-Sample
+Tests") with classifiers that respond to that one thing.
 
     together   one panel comes from another strip
     order      first and last panel change places
@@ -12,15 +11,16 @@ that they never saw scores higher than a drawn one.
 """
 
 import numpy as np
-import scipy.stats
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from garfield_vae.evaluation.metrics.features import principal_components
+
 COMPONENTS = 32  # of each kind of features
-STRENGTH = 0.01  # of the fit to the strips (C); small, because there are few strips
+INVERSE_REGULARISATION = 0.01  # C of scikit-learn; small, because there are few strips
 
 
 class StoryMeasure:
@@ -29,12 +29,13 @@ class StoryMeasure:
     def __init__(self, kinds: list[Tensor], mirrored: list[Tensor], seed: int = 0) -> None:
         """kinds: features of each panel, [M, 3, F] each. mirrored: the same of the first of these
         strips with every panel mirrored, [m ≤ M, 3, F] each."""
-        self._reductions = [_principal_axes(kind.flatten(0, 1)) for kind in kinds]
+        found = [principal_components(kind.flatten(0, 1), COMPONENTS) for kind in kinds]
+        self._projections = [(mean, axes / std) for mean, axes, std in found]
         real, turned = self._reduced(kinds), self._reduced(mirrored)
         rng = np.random.default_rng(seed)
         self._classifiers = {
-            "together": _fit(_likeness(real), _likeness(with_strange_panels(real, rng))),
-            "order": _fit(_course(real), _course(real[:, ::-1])),
+            "together": _fit(_similarities(real), _similarities(with_strange_panels(real, rng))),
+            "order": _fit(_changes(real), _changes(real[:, ::-1])),
             "facing": _fit(_flat(real[: len(turned)]), _flat(turned)),
         }
 
@@ -42,8 +43,8 @@ class StoryMeasure:
         """Features [N, 3, F] of each kind → log odds [N] of a real strip, by what is judged."""
         panels = self._reduced(kinds)
         features = {
-            "together": _likeness(panels),
-            "order": _course(panels),
+            "together": _similarities(panels),
+            "order": _changes(panels),
             "facing": _flat(panels),
         }
         return {
@@ -53,17 +54,25 @@ class StoryMeasure:
 
     def _reduced(self, kinds: list[Tensor]) -> np.ndarray:
         """[N, 3, F] of each kind → [N, 3, 32 of each kind] of variance 1."""
-        halves = [
-            (kind - mean) @ axes for kind, (mean, axes) in zip(kinds, self._reductions, strict=True)
+        reduced = [
+            (kind - mean) @ axes
+            for kind, (mean, axes) in zip(kinds, self._projections, strict=True)
         ]
-        return torch.cat(halves, dim=2).numpy().astype(np.float64)
+        return torch.cat(reduced, dim=2).numpy().astype(np.float64)
 
 
-def told_apart(real: np.ndarray, drawn: np.ndarray) -> float:
-    """How often a real strip [N] scores higher than a drawn one [M]: 0.5 where they are alike, 1
+class RankedHigher:
+    """How often a real strip scores higher than a drawn one: 0.5 where the two sets are alike, 1
     where every drawn strip can be told. Ties count half (the area under the ROC curve)."""
-    u = scipy.stats.rankdata(np.concatenate([real, drawn]))[: len(real)].sum()
-    return float((u - len(real) * (len(real) + 1) / 2) / (len(real) * len(drawn)))
+
+    def __init__(self, real: np.ndarray, drawn: np.ndarray) -> None:
+        """Scores [N] of real strips and [M] of drawn ones."""
+        self._higher = (real[:, None] > drawn) + 0.5 * (real[:, None] == drawn)  # [N, M]
+
+    def __call__(self, real_counts: np.ndarray, drawn_counts: np.ndarray) -> float:
+        """Counts [N] and [M] of a resampled set (all ones: the plain share) → share of pairs."""
+        pairs = real_counts.sum() * drawn_counts.sum()
+        return float(real_counts @ self._higher @ drawn_counts / pairs)
 
 
 def with_strange_panels(panels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -80,14 +89,14 @@ def _flat(panels: np.ndarray) -> np.ndarray:
     return panels.reshape(len(panels), -1)
 
 
-def _likeness(panels: np.ndarray) -> np.ndarray:
-    """What is alike in the panels, whatever their order: [N, 3, F] → [N, 6·F]."""
+def _similarities(panels: np.ndarray) -> np.ndarray:
+    """Distances and products of each pair of panels: [N, 3, F] → [N, 6·F]."""
     pairs = [(panels[:, i], panels[:, j]) for i, j in ((0, 1), (1, 2), (0, 2))]
     return np.concatenate([np.abs(a - b) for a, b in pairs] + [a * b for a, b in pairs], axis=1)
 
 
-def _course(panels: np.ndarray) -> np.ndarray:
-    """What changes from panel to panel: [N, 3, F] → [N, 4·F]."""
+def _changes(panels: np.ndarray) -> np.ndarray:
+    """What reversing the order of the panels changes: [N, 3, F] → [N, 4·F]."""
     first, second, third = panels[:, 0], panels[:, 1], panels[:, 2]
     nearer = np.abs(first - second) - np.abs(second - third)
     return np.concatenate(
@@ -96,14 +105,7 @@ def _course(panels: np.ndarray) -> np.ndarray:
 
 
 def _fit(real: np.ndarray, wrong: np.ndarray) -> Pipeline:
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=1000))
+    classifier = make_pipeline(
+        StandardScaler(), LogisticRegression(C=INVERSE_REGULARISATION, max_iter=1000)
+    )
     return classifier.fit(np.concatenate([real, wrong]), [1] * len(real) + [0] * len(wrong))
-
-
-def _principal_axes(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean [F] and the leading axes [F, k], divided by the spread along each."""
-    mean = features.mean(dim=0)
-    _, lengths, axes = torch.linalg.svd(features - mean, full_matrices=False)
-    kept = max(1, min(COMPONENTS, int((lengths > 1e-4 * lengths[0]).sum())))
-    spread = (lengths[:kept] / len(features) ** 0.5).clamp(min=1e-6)
-    return mean, axes[:kept].T / spread

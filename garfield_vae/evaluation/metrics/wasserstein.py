@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from garfield_vae.evaluation.metrics.features import strip_chunks
 from garfield_vae.evaluation.metrics.filters import PlaneFilter, filter_matrix
 
 PATCH = 7
@@ -57,9 +58,8 @@ def pyramid_patches(strips: np.ndarray | Tensor, patches: int = 16, seed: int = 
     levels = pyramid_levels(height, width)
     generator = torch.Generator().manual_seed(seed)
     found: list[list[Tensor]] = [[] for _ in range(levels)]
-    for start in range(0, len(strips), 16):
-        chunk = torch.from_numpy(np.array(strips[start : start + 16])).flatten(0, 1)
-        for level, band in enumerate(laplacian_pyramid(chunk.float() / 127.5 - 1, levels)):
+    for chunk in strip_chunks(strips, 16):
+        for level, band in enumerate(laplacian_pyramid(chunk.flatten(0, 1), levels)):
             windows = band.unfold(2, PATCH, 1).unfold(3, PATCH, 1)  # [3·N, C, h − 6, w − 6, 7, 7]
             panel = torch.arange(len(band)).repeat_interleave(patches)
             y, x = (

@@ -1,4 +1,4 @@
-"""What needs no network: the reconstructions that a trained model has to beat."""
+"""Reconstructions without a network, which a trained model should be better than."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,9 @@ INT8 = torch.cpu._is_vnni_supported()  # without VNNI, products of int8 are slow
 
 
 def mosaic(strips: np.ndarray, block: int = 8) -> np.ndarray:
-    """Every block × block square filled with its mean, uint8 [N, 3, 3, H, W] → the same.
+    """Every block × block square filled with its mean colour: uint8 [N, 3, 3, H, W] → the same.
 
-    What a strip looks like when one number a square and colour is kept of it. Squares at the right
-    and bottom edge may be smaller.
+    Squares at the right and bottom edge may be smaller.
     """
     height, width = strips.shape[-2:]
     result = np.empty_like(strips)

@@ -1,8 +1,8 @@
-"""Do latent dimensions tell known factors apart? MIG, DCI and SAP, and what moves with what.
+"""Disentanglement of latents with respect to known factors: MIG, DCI and SAP.
 
-For drawn strips the true factors of every strip are known. All three measures take the posterior
-means [N, z] and factors as a dictionary of name → [N] array, numbers or words. Words and numbers
-of few values are taken as categories, the others as quantities.
+The factors of drawn strips are known. All three measures take posterior means [N, z] and a
+dictionary of factors, name → [N] of numbers or words. Words, and numbers with few distinct values,
+are categories; other numbers are quantities.
 """
 
 from dataclasses import dataclass
@@ -13,19 +13,18 @@ import scipy.stats
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.model_selection import train_test_split
 
-FEW_VALUES = 12  # a number with at most so many values is a category
-MOST_WORDS = 30
+FEW_VALUES = 12  # a number with at most so many distinct values is a category
+MOST_WORDS = 30  # distinct words of a factor
 BINS = 20  # Locatello et al. 2019
 
 Factors = dict[str, np.ndarray]
 
 
 def usable_factors(records: list[dict]) -> Factors:
-    """A factor dictionary out of one record a strip: nested names are joined by a dot or an index.
+    """Factors from one record per strip, the names of nested entries joined.
 
-    Kept are the entries that every record has, whose values are numbers, booleans or words, and
-    that take at least two values; words of more than 30 values (dates, speech) are names, not
-    factors.
+    An entry is a factor if every record has it as a number, boolean or word, with at least two
+    distinct values, and at most 30 distinct words (dates and speech are no factors).
     """
     flat = [dict(_flatten("", record)) for record in records]
     names = [name for name in flat[0] if all(name in record for record in flat)] if flat else []
@@ -40,28 +39,29 @@ def usable_factors(records: list[dict]) -> Factors:
 
 
 def is_category(factor: np.ndarray) -> bool:
-    """Words are categories, and so are numbers of few values."""
+    """Whether a factor is a category: words, or numbers with few distinct values."""
     return factor.dtype.kind in "US" or len(np.unique(factor)) <= FEW_VALUES
 
 
 def mutual_information(means: np.ndarray, factors: Factors) -> np.ndarray:
     """Mutual information in nats between each latent and each factor, [z, factors].
 
-    Latents and quantities are cut into equally wide and equally filled bins respectively.
+    Latents are discretised in bins of equal width, quantities in bins of equal count.
     """
     latents = _equal_width(means)  # [N, z]
     return np.stack([_information(latents, _labels(f)) for f in factors.values()], axis=1)
 
 
 def entropies(factors: Factors) -> np.ndarray:
-    """Entropy in nats of each factor, [factors]; quantities in equally filled bins."""
+    """Entropy in nats of each factor, [factors]; quantities in bins of equal count."""
     return np.array([scipy.stats.entropy(np.bincount(_labels(f))) for f in factors.values()])
 
 
 def mig(means: np.ndarray, factors: Factors) -> dict[str, float]:
     """Mutual information gap of each factor, 0 to 1 (Chen et al. 2018).
 
-    How much more the best latent knows of the factor than the second best, over its entropy.
+    The difference between the two largest mutual informations of a latent with the factor, over
+    the factor's entropy.
     """
     information = np.sort(mutual_information(means, factors), axis=0)[::-1]
     second = information[1] if len(information) > 1 else 0.0
@@ -72,9 +72,9 @@ def mig(means: np.ndarray, factors: Factors) -> dict[str, float]:
 def sap(means: np.ndarray, factors: Factors) -> dict[str, float]:
     """Separated attribute predictability of each factor, 0 to 1 (Kumar et al. 2018).
 
-    The score of the best single latent less that of the second best: squared correlation for
-    quantities; for categories the accuracy of the nearest class mean, classes weighted equally,
-    learned on one half of the strips and scored on the other (a support vector machine there).
+    The difference between the scores of the best two latents. The score is the squared correlation
+    for quantities; for categories, the balanced accuracy of the nearest class mean, fitted to one
+    half of the strips and scored on the other (Kumar et al. use a support vector machine).
     """
     gaps = {}
     for name, factor in factors.items():
@@ -97,8 +97,8 @@ class DCI:
 def dci(means: np.ndarray, factors: Factors, trees: int = 10, seed: int = 0) -> DCI:
     """Disentanglement, completeness and informativeness (Eastwood and Williams 2018).
 
-    A random forest predicts each factor; its importances say which latent serves which factor.
-    Informativeness is its score on a held-out quarter: R² of quantities (0 at worst), accuracy of
+    A random forest predicts each factor; its importances are the weights of latents for factors.
+    Informativeness is its score on a held-out quarter: R² of quantities (0 at least), accuracy of
     categories.
     """
     columns, scores = [], {}
@@ -109,7 +109,7 @@ def dci(means: np.ndarray, factors: Factors, trees: int = 10, seed: int = 0) -> 
         )
         forest = kind(trees, max_features=1.0, min_samples_leaf=2, random_state=seed, n_jobs=-1)
         forest.fit(train_x, train_y)
-        # Threads would sum the trees' predictions in whatever order they finish.
+        # With threads, the order in which predictions are added, and so the result, would vary.
         forest.set_params(n_jobs=1)
         columns.append(forest.feature_importances_)
         scores[name] = max(0.0, float(forest.score(test_x, test_y)))
@@ -136,7 +136,7 @@ def dci_scores(importance: np.ndarray) -> tuple[float, float]:
 
 
 def _entropy(columns: np.ndarray) -> np.ndarray:
-    """Entropy in nats of each column taken as a distribution; an empty column has none."""
+    """Entropy in nats of each column, normalised; 0 for a column of zeros."""
     return scipy.special.entr(columns / np.maximum(columns.sum(axis=0), 1e-300)).sum(axis=0)
 
 
@@ -152,7 +152,7 @@ def _flatten(prefix: str, value: object):
 
 
 def _labels(factor: np.ndarray) -> np.ndarray:
-    """Whole numbers for a factor's values: its categories, or equally filled bins."""
+    """A factor as integers: the number of the category, or of the bin of equal count."""
     if is_category(factor):
         return np.unique(factor, return_inverse=True)[1]
     edges = np.quantile(factor, np.linspace(0, 1, BINS + 1)[1:-1])

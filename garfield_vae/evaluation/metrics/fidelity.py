@@ -1,7 +1,7 @@
-"""Sets of drawn strips against sets of real ones, on features.
+"""Sets of drawn strips against sets of real ones, by features.
 
-Precision and density say how far a drawn set is faithful, recall and coverage how much of the real
-one it reaches, kernel distance (KID) how far the two lie apart as a whole.
+Precision and density measure how realistic drawn strips are, recall and coverage how much of the
+variety of real ones they have, kernel distance (KID) both.
 """
 
 import math
@@ -14,7 +14,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Manifold:
-    """One value a strip; the mean of each is the measure.
+    """One value per strip; the measures are their means.
 
     precision, density [M]: of each drawn strip. recall, coverage [N]: of each real strip.
     """
@@ -28,13 +28,13 @@ class Manifold:
 def manifold_measures(real: Tensor, drawn: Tensor, neighbours: int = 5) -> Manifold:
     """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
-    real [N, F] and drawn [M, F] are features. Around every strip lies a ball that reaches to its
-    k-th nearest neighbour in its own set. A drawn strip is precise when it lies in a real ball, a
-    real strip is recalled when it lies in a drawn ball; density counts the real balls around a
-    drawn strip, over k (it may exceed 1); a real strip is covered when a drawn one lies in its
-    ball. k is lowered where a set has too few strips for it.
+    real [N, F] and drawn [M, F] are features. The ball of a strip reaches to its k-th nearest
+    neighbour in its own set. Precision: a drawn strip is in the ball of a real one. Recall: a real
+    strip is in the ball of a drawn one. Density: the number of real balls that a drawn strip is in,
+    over k (it may exceed 1). Coverage: there is a drawn strip in the ball of a real one. k is lower
+    where a set has too few strips.
 
-    Raises ValueError for a set of fewer than two strips, which has no balls.
+    Raises ValueError for a set of fewer than two strips.
     """
     k = min(neighbours, len(real) - 1, len(drawn) - 1)
     if k < 1:
@@ -57,11 +57,8 @@ def _neighbour_distance(features: Tensor, k: int) -> Tensor:
 
 
 def _distances(a: Tensor, b: Tensor) -> Tensor:
-    """Euclidean distances [N, M] by one matrix product, in double precision.
-
-    What lies within a millionth of its own length counts as the same place: that is what rounding
-    would leave between a strip and itself.
-    """
+    """Euclidean distances [N, M] by one matrix product, in double precision. A distance below a
+    millionth of the lengths, such as rounding leaves between a strip and itself, becomes 0."""
     a, b = a.double(), b.double()
     middle = b.mean(dim=0)
     a, b = a - middle, b - middle
@@ -73,10 +70,10 @@ def _distances(a: Tensor, b: Tensor) -> Tensor:
 class KernelDistance:
     """Squared maximum mean discrepancy with the kernel (x·y / F + 1)³ (KID, Bińkowski et al. 2018).
 
-    Features are expected to have a mean square of 1, as those of Inception have about: with much
-    smaller ones the kernel is nearly linear and sees only the difference of means. Unbiased: two
-    sets of the same kind give 0 on average, and may give less. Called with how often each strip
-    counts, it gives the distance of a resampled set; a strip never meets itself.
+    Features should have a mean square of about 1, as those of Inception have: with much smaller
+    ones the kernel is nearly linear and compares only means. The estimator is unbiased, so it is 0
+    on average for two sets of one distribution, and may be negative. Called with how often each
+    strip counts, it gives the distance of a resampled set, in which no strip is paired with itself.
     """
 
     def __init__(self, real: Tensor, drawn: Tensor) -> None:
@@ -98,6 +95,6 @@ class KernelDistance:
 
 def _mean_of_pairs(kernel: np.ndarray, counts: np.ndarray) -> float:
     pairs = counts.sum() ** 2 - (counts**2).sum()
-    if pairs == 0:  # one strip, however often, has no pair
+    if pairs == 0:  # only one strip
         return math.nan
     return (counts @ kernel @ counts - counts**2 @ np.diagonal(kernel)) / pairs

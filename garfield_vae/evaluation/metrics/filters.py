@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-PIECE = 32  # rows of a filter that are multiplied together: fewer are slower, more hold more zeros
+PIECE = 32  # rows of a filter that are multiplied together: with more, more of them are zeros
 
 
 @cache
@@ -25,8 +25,7 @@ def filter_matrix(kernel: tuple[float, ...], size: int) -> Tensor:
 def averaging_matrix(size: int, cells: int) -> Tensor:
     """The [cells, size] matrix of means over `cells` equal parts of `size` pixels.
 
-    A pixel that two parts share counts for either by its share, so that a mirrored picture has
-    mirrored means.
+    A pixel across a boundary counts for either part by its share.
     """
     edges = torch.linspace(0, size, cells + 1, dtype=torch.float64)
     start = torch.arange(size, dtype=torch.float64)
@@ -38,8 +37,8 @@ def averaging_matrix(size: int, cells: int) -> Tensor:
 class PlaneFilter:
     """`down @ planes @ across.T` for matrices [h, H] and [w, W] that are zero off a band.
 
-    Called with planes [..., H, W] it gives [..., h, w]. It multiplies a piece of the band at a time
-    and leaves out the zeros beside it.
+    Takes planes [..., H, W] to [..., h, w], PIECE rows of a matrix at a time, without the columns
+    that are zero in all of them.
     """
 
     def __init__(self, down: Tensor, across: Tensor) -> None:
@@ -53,7 +52,7 @@ class PlaneFilter:
 
 
 def _pieces(band: Tensor) -> list[tuple[slice, Tensor]]:
-    """PIECE rows at a time: the columns that are not all zero, and the values in them."""
+    """For PIECE rows at a time, the span of columns that are not all zero, and the values in it."""
     found = []
     for rows in band.split(PIECE):
         filled = rows.any(dim=0).nonzero()

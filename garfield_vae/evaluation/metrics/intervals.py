@@ -1,7 +1,7 @@
 """Confidence intervals by resampling weeks of strips (the bootstrap, Efron 1979).
 
-Strips of one week tell one story: resampled singly, they would pass for more evidence than they
-are (the cluster bootstrap, Davison and Hinkley 1997, section 3.8).
+Strips of one week tell one story and are not independent, so whole weeks are resampled (the
+cluster bootstrap, Davison and Hinkley 1997, section 3.8).
 """
 
 import math
@@ -23,10 +23,10 @@ class Estimate:
 def mean_estimate(
     values: np.ndarray, groups: np.ndarray | None = None, resamples: int = 1000, seed: int = 0
 ) -> Estimate:
-    """Mean of one value a strip [N] with the percentile interval over resampled groups.
+    """Mean of one value per strip [N] with the percentile interval over resampled groups.
 
-    `groups` [N] says which strips were drawn together (a week's story); without it each is a group
-    of its own. Fewer than two groups have no interval.
+    `groups` [N] are the weeks; without them every strip is a group of its own. With fewer than two
+    groups there is no interval.
     """
     return _resampled_mean(np.asarray(values, np.float64), None, groups, resamples, seed)
 
@@ -40,7 +40,7 @@ def ratio_estimate(
 ) -> Estimate:
     """Mean of `values` [M] over mean of `others` [N], both resampled; `groups` [N] of the others.
 
-    Not a number where the others are all 0.
+    NaN where the others are all 0.
     """
     return _resampled_mean(
         np.asarray(others, np.float64), np.asarray(values, np.float64), groups, resamples, seed
@@ -82,9 +82,8 @@ def weighted_estimate(
 
     `statistic` takes how often each strip of either set counts (float [N], [M]); all ones give the
     estimate itself. `groups` [N] are those of the first set. The interval is the estimate ± 1.96
-    standard deviations over resamples: a distance between sets grows under resampling (a set that
-    repeats itself is further from everything), so its percentiles would lie beside the estimate,
-    but its spread is right. Resamples for which the statistic is not finite are left out.
+    standard deviations over resamples. Percentiles would be biased: repetitions in a resampled set
+    increase its distance to any other. Resamples whose statistic is not finite are left out.
     """
     rng = np.random.default_rng(seed)
     value = statistic(np.ones(sizes[0]), np.ones(sizes[1]))

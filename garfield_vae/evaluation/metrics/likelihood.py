@@ -1,16 +1,16 @@
 """Evidence lower bounds (ELBO) of held-out strips, for a Gaussian decoder of one shared sigma.
 
 Mean squared error plus beta times the rate is the negative ELBO of a decoder N(x; decode(z),
-sigma²) with sigma² = beta·D/2, up to constants. These functions put the constants back, at the
-sigma that suits the held-out strips best (Rybkin et al. 2021), for two decoders:
+sigma²) with sigma² = beta·D/2, up to constants. These functions add the constants, at the sigma of
+highest likelihood on the held-out strips (Rybkin et al. 2021), for two decoders:
 
     continuous    a density; a pixel value gets the density times the step between two values
     discretised   the probability of each of the 256 values: the density integrated over its step,
                   with the tails below the least and above the largest value folded into those two
                   (Salimans et al. 2017, "PixelCNN++", there for a logistic density)
 
-The second is the tighter and an honest code length: a strip is mostly paper and ink, at the two
-ends of the range, where the continuous decoder wastes half of its density.
+The second is the tighter, and a code length that can be achieved. Most pixels of a strip are paper
+or ink, at the two ends of the range, where half of the continuous density lies outside.
 """
 
 import math
@@ -47,7 +47,7 @@ def elbo_bits(rate: Tensor, mse: Tensor, dimensions: int) -> Tensor:
 
 
 def value_counts(strips: np.ndarray, decoded: np.ndarray) -> np.ndarray:
-    """How often a pixel value meets a decoded one: two uint8 arrays of one shape → [256, 256]."""
+    """Counts of pairs (pixel value, decoded value): two uint8 arrays of one shape → [256, 256]."""
     pairs = strips.astype(np.int32).ravel() * 256 + decoded.ravel()
     return np.bincount(pairs, minlength=256 * 256).reshape(256, 256)
 
@@ -59,12 +59,12 @@ def discretised_bits(sigma: float) -> np.ndarray:
     """
     steps = np.arange(256)
     width = sigma / PIXEL_STEP
-    # By the tail on the far side of the mean, where differences of probabilities keep their digits.
+    # Differences of upper tail probabilities: those of lower ones, near 1, would cancel.
     distance = np.abs(steps[:, None] - steps[None, :])
     upper = scipy.special.log_ndtr(-(distance - 0.5) / width)
     lower = scipy.special.log_ndtr(-(distance + 0.5) / width)
     inner = upper + np.log1p(-np.exp(np.minimum(lower - upper, -1e-300)))
-    ends = (steps == 0) | (steps == 255)  # whose steps reach out to infinity
+    ends = (steps == 0) | (steps == 255)  # whose intervals are unbounded
     return -np.where(ends[:, None], upper, inner) / math.log(2)
 
 

@@ -1,4 +1,4 @@
-"""Sliced Wasserstein distance between patches of drawn and real strips, scale by scale."""
+"""Sliced Wasserstein distance between patches of drawn and real strips, at several scales."""
 
 from functools import cache
 
@@ -27,7 +27,7 @@ def laplacian_pyramid(panels: Tensor, levels: int) -> list[Tensor]:
 
 
 def enlarged(panels: Tensor, size: tuple[int, int]) -> Tensor:
-    """The pyramid's way to twice the size: [N, C, h, w] → [N, C, *size], zeros between, blurred."""
+    """[N, C, h, w] → [N, C, *size], twice the size: zeros are inserted, and the whole blurred."""
     return _doubling(*size)(panels)
 
 
@@ -74,12 +74,12 @@ def pyramid_patches(strips: np.ndarray | Tensor, patches: int = 16, seed: int = 
 class SlicedWasserstein:
     """Mean 1-Wasserstein distance between projections of two sets of patches, ×1000.
 
-    After Karras et al. 2018 (random patches of a Laplacian pyramid, random directions), with one
-    change: both sets are put into the real set's standard deviations a colour, where they
-    normalise each set by its own. A set that is merely too smooth is not forgiven.
+    As in Karras et al. 2018 (random patches of a Laplacian pyramid, random directions), but both
+    sets are normalised by the real set's mean and standard deviation of each colour, where they
+    normalise each set by its own: a difference in contrast counts.
 
-    Called with how often each strip counts, it gives the distance of resampled sets. The
-    projections are sorted once.
+    Called with how often each strip counts, it gives the distance of resampled sets; projections
+    are sorted once.
     """
 
     def __init__(self, real: Tensor, drawn: Tensor, directions: int = 128, seed: int = 0) -> None:
@@ -92,9 +92,9 @@ class SlicedWasserstein:
         axes = axes / axes.norm(dim=0) / std.repeat_interleave(PATCH**2)[:, None]
         places = torch.cat([((s - mean) @ axes).flatten(0, 1) for s in (real, drawn)])
         places = np.ascontiguousarray(places.T.numpy())  # [directions, (N + M)·P]
-        order = places.argsort(axis=1)  # by vector instructions: a third of torch.sort's time
+        order = places.argsort(axis=1)  # numpy's takes a third of torch.sort's time
         self._gaps = torch.from_numpy(np.diff(np.take_along_axis(places, order, axis=1), axis=1))
-        # the strip that each place came from; small numbers, because they are read many times
+        # The strip of each place, as int32, because every resample reads all of them.
         self._strip = torch.from_numpy((order[:, :-1] // real.shape[1]).astype(np.int32))
         self._patches = real.shape[1]
 

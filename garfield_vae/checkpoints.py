@@ -1,17 +1,15 @@
-"""Reads a trained model from any of its files, believing nothing before it is checked.
+"""Loads trained models, of which no file is trusted: each is validated, and none can run code.
 
 A run's folder has checkpoints/best.ckpt and last.ckpt. An exported model has
 
     model.safetensors   the averaged weights
-    config.json         format, version, the network's sizes, how it was trained
-    latent.safetensors  the latent space that samples, walks and sliders need
+    config.json         format, version, the network's sizes, the options of training
+    latent.safetensors  the latent space, for samples, latent traversals and sliders
     prior.safetensors   the latent prior, if there is one: its network, and the Gaussian that it
                         starts from where that is not the latent space's own
 
-Numbers are float32. In a compact export those of convolutions are float16, and a dense layer is
-int8 with a scale for each row beside it (util/compact.py).
-
-There are no strips in it, and none are needed. Nothing in either can run, whoever made it.
+Weights are float32. In a compact export those of convolutions are float16, and those of dense
+layers int8 with a scale for each row (util/compact.py).
 """
 
 import os
@@ -46,13 +44,13 @@ from garfield_vae.util.tensors import read_tensor_file
 CHECKPOINT_FORMAT = 3  # of a checkpoint's entry "garfield_vae"; 2 is converted, others are refused
 CONFIG_FORMAT = 3  # of config.json; the same
 OLD_FORMAT = 2  # of both
-LARGEST_CONFIG = 2**20  # bytes; one that is written here has a thousand
+LARGEST_CONFIG = 2**20  # bytes; about 1,000 are written
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A trained model, ready to use: `model` has the averaged weights and is in eval mode."""
+    """A trained model: `model` has the averaged weights and is in eval mode."""
 
     model: StripVAE
     options: TrainOptions
@@ -61,14 +59,14 @@ class LoadedModel:
     epoch: int
 
     def reconstruct(self, picture: str | Path) -> Image.Image:
-        """A picture file of a strip, encoded and decoded: what the latent vector keeps of it."""
+        """Encodes and decodes the strip in a picture file."""
         height, width = self.model.config["panel_height"], self.model.config["panel_width"]
         panels = cut_panels(open_strip(Path(picture)), height, width)  # uint8 [3, 3, H, W]
         return Image.fromarray(join_panels(reconstruct(self.model, panels[None]))[0])
 
 
 def load_run(folder: Path, device: str | torch.device = "cpu") -> LoadedModel:
-    """Loads the best checkpoint of a run (the last one, if it never was validated)."""
+    """Loads the best checkpoint of a run, or the last one where there was no validation yet."""
     path = find_checkpoint(folder, "best", "last")
     checkpoint = read_checkpoint(path)
     record, prefix = checkpoint["garfield_vae"], "averaged.module."
@@ -87,23 +85,23 @@ def load_run(folder: Path, device: str | torch.device = "cpu") -> LoadedModel:
 
 
 def read_archive(path: Path, entry: str) -> dict[str, Any]:
-    """What `torch.save` wrote, read without running anything in it; `entry` names the dict in it
-    that says whose it is. Raises UserError if it is no good."""
+    """Reads what `torch.save` wrote, without running code; `entry` names a dict that it must have.
+    Raises UserError where it is damaged, too large when unpacked, or not of this project."""
     try:
         with open_regular(path) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's remarks on a file that it then refuses
+            warnings.simplefilter("ignore")  # of torch, about files that it then refuses
             check_archive(file)
             checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is refused: it is damaged or holds more than weights and plain values"
         ) from error
-    except Exception as error:  # a damaged archive fails in as many ways as it has bytes
+    except Exception as error:  # damaged archives raise many kinds
         raise UserError(f"{path} cannot be read, it is damaged or cut off") from error
     for value in values_in(checkpoint):
         if not torch.is_tensor(value):
             continue
-        # A sparse one, or one number that is declared to be 10^12, could be of any size.
+        # Sparse tensors, and one number expanded to 10^12, may be of any size in use.
         if value.layout != torch.strided or value.untyped_storage().nbytes() < value.nbytes:
             raise UserError(f"{path} is refused: it declares more than it holds")
     if not (isinstance(checkpoint, dict) and isinstance(checkpoint.get(entry), dict)):
@@ -112,7 +110,8 @@ def read_archive(path: Path, entry: str) -> dict[str, Any]:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A VAE's checkpoint, in today's format. Raises UserError if it is no good."""
+    """A VAE's checkpoint, converted to the current format. Raises UserError where it cannot be
+    used."""
     checkpoint = read_archive(path, "garfield_vae")
     record = checkpoint["garfield_vae"]
     if record.get("format") == OLD_FORMAT:
@@ -130,8 +129,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run was at a checkpoint: its steps, its whole epochs, and whether it has begun
-    another one."""
+    """How far a run was at a checkpoint: steps, completed epochs, and whether it was within one."""
 
     steps: int
     epochs: int
@@ -139,7 +137,7 @@ class Progress:
 
 
 def read_progress(checkpoint: dict[str, Any], path: Path) -> Progress:
-    """Raises UserError where Lightning's counters are not all counters."""
+    """Reads Lightning's counters. Raises UserError where they are not valid."""
     try:
         loop = checkpoint["loops"]["fit_loop"]
         if not all(isinstance(n, int) and 0 <= n < 2**53 for n in values_in(loop)):
@@ -155,8 +153,8 @@ def read_progress(checkpoint: dict[str, Any], path: Path) -> Progress:
 def check_archive(file: IO[bytes]) -> None:
     """Raises an exception unless a file is a zip that unpacks to no more than its own size.
 
-    `torch.save` writes such a zip; what packs a bomb, or is in one of torch's older formats (which
-    are read without knowing how much is to come), is refused.
+    `torch.save` writes such a zip. Zip bombs are refused, and so are torch's older formats, whose
+    size is not known before they are read.
     """
     with zipfile.ZipFile(file) as archive:
         declared = sum(member.file_size for member in archive.infolist())
@@ -166,12 +164,12 @@ def check_archive(file: IO[bytes]) -> None:
 
 
 def values_in(checkpoint: Any) -> Iterator[Any]:
-    """Every value in what a checkpoint's pickle gives: nested dicts, lists and tuples."""
+    """Every value in nested dicts, lists and tuples, as a checkpoint consists of."""
     to_do, seen = [checkpoint], set()
     while to_do:
         value = to_do.pop()
         if isinstance(value, dict | list | tuple):
-            if id(value) not in seen:  # a pickle's list may be in itself
+            if id(value) not in seen:  # a pickled list may contain itself
                 seen.add(id(value))
                 to_do.extend(value.values() if isinstance(value, dict) else value)
         else:
@@ -181,8 +179,8 @@ def values_in(checkpoint: Any) -> Iterator[Any]:
 def build(network: dict[str, Any], weights: dict[str, torch.Tensor], origin: Path) -> StripVAE:
     """The model that `network` describes, with `weights` in it, in eval mode.
 
-    It is built without memory first: a file that declares more than it holds is refused by its
-    shapes before anything of that size is allocated.
+    It is built on the meta device, without memory, so that a file that declares more than it holds
+    is refused before anything of that size is allocated.
     """
     try:
         with torch.device("meta"):
@@ -196,8 +194,8 @@ def build(network: dict[str, Any], weights: dict[str, torch.Tensor], origin: Pat
 
 
 def check_weights(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
-    """Puts weights into a model without memory. Raises an exception unless they are all there, of
-    its shapes, float32 and finite."""
+    """Assigns weights to a model on the meta device. Raises an exception unless they are complete,
+    of its shapes, float32 and finite."""
     model.load_state_dict(weights, assign=True)
     for name, value in weights.items():
         if (value.dtype, value.layout) != (torch.float32, torch.strided):
@@ -207,7 +205,7 @@ def check_weights(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> N
 
 
 def record(options: TrainOptions, network: dict[str, Any]) -> dict[str, Any]:
-    """The checkpoint's entry "garfield_vae": what rebuilds the model without any flag."""
+    """The checkpoint's entry "garfield_vae", from which the model is built without any flags."""
     return {
         "format": CHECKPOINT_FORMAT,
         "version": __version__,
@@ -226,7 +224,7 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> LoadedModel:
 
 
 def load_exported(folder: Path, device: str | torch.device = "cpu") -> LoadedModel:
-    """Loads an exported model. Raises UserError for whatever stands in the way."""
+    """Loads an exported model. Raises UserError where a file is missing or damaged."""
     path = folder / CONFIG
     config = read_config(path)
     try:
@@ -264,7 +262,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file, which declares no more than it holds."""
+    """The tensors of a safetensors file, converted to float32."""
     try:
         return expanded(load(read_tensor_file(path)))
     except OSError as error:

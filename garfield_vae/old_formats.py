@@ -1,8 +1,7 @@
-"""Files that an earlier version wrote, converted when they are read.
+"""Converts checkpoints and exported models of format 2, which earlier versions wrote.
 
-Format 2 of checkpoints and exported models stored the dense layers' weights divided by 0.005, which
-made Adam change the layers by a 200th of its learning rate. Format 3 stores the weights as they
-are, and the optimizer has a parameter group for them (training/module.py).
+It stored the dense layers' weights divided by 0.005, for a lower learning rate. Format 3 stores
+them as they are; their learning rate is that of a parameter group (training/module.py).
 """
 
 from typing import Any
@@ -13,7 +12,7 @@ SCALE = 0.005  # what format 2 multiplied stored dense weights by
 
 
 def convert_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of format 2, of StripVAE or of a module that has one, in format 3."""
+    """Weights of StripVAE, or of a module that contains one, from format 2 to 3."""
     return {
         name: value * SCALE if {"join", "spread"} & set(name.split(".")) else value
         for name, value in weights.items()
@@ -21,8 +20,8 @@ def convert_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def convert_checkpoint(checkpoint: dict[str, Any]) -> None:
-    """A checkpoint of format 2 in format 3, in place. The optimizer, then AdamW for all weights,
-    begins anew.
+    """Converts a checkpoint of format 2 to format 3, in place, without the state of its optimizer,
+    which was another one.
 
     Raises KeyError, TypeError or AttributeError if it is damaged.
     """

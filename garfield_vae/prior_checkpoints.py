@@ -1,5 +1,5 @@
-"""Reads the latent prior of a run (checkpoints/prior.ckpt) or of an exported model
-(prior.safetensors), believing nothing before it is checked; see checkpoints.py."""
+"""Loads the latent prior of a run (checkpoints/prior.ckpt) or of an exported model
+(prior.safetensors), and validates it as checkpoints.py does."""
 
 import math
 from pathlib import Path
@@ -29,7 +29,7 @@ PRIOR_ENTRY, PRIOR_FORMAT = "garfield_vae_prior", 1  # of prior.ckpt
 
 
 def read_prior_checkpoint(path: Path) -> dict[str, Any]:
-    """A latent prior's checkpoint. Raises UserError if it is no good."""
+    """A latent prior's checkpoint. Raises UserError where it cannot be used."""
     checkpoint = read_archive(path, PRIOR_ENTRY)
     record = checkpoint[PRIOR_ENTRY]
     if record.get("format") != PRIOR_FORMAT:
@@ -51,7 +51,7 @@ def read_prior_checkpoint(path: Path) -> dict[str, Any]:
 def load_prior(run: LoadedModel) -> tuple[LatentPrior, float] | None:
     """The latent prior of a run or of an exported model, in eval mode, and its validation loss.
 
-    None where there is none, or one of another VAE. Raises UserError where it is damaged.
+    None where there is none, or only one of another VAE. Raises UserError where it is damaged.
     """
     if run.checkpoint.name == WEIGHTS:
         return load_exported_prior(run)
@@ -74,8 +74,8 @@ def load_prior(run: LoadedModel) -> tuple[LatentPrior, float] | None:
 def load_prior_sampler(
     run: LoadedModel, space: LatentSpace, steps: int = STEPS, guidance: float = GUIDANCE
 ) -> PriorSampler | None:
-    """The latent prior of a model, ready to draw from; None where there is none, or one that
-    did not learn enough that holds for strips outside the training set."""
+    """The sampler of a model's latent prior; None where there is none whose validation loss is well
+    below the fitted Gaussian's."""
     found = load_prior(run)
     if found is None or not worth_using(found[1]):
         return None
@@ -96,7 +96,7 @@ def load_exported_prior(run: LoadedModel) -> tuple[LatentPrior, float] | None:
 
 
 def gaussian_of(space: LatentSpace) -> dict[str, torch.Tensor]:
-    """The buffers of a LatentPrior that the Gaussian of a latent space fills."""
+    """The Gaussian of a latent space, as buffers of a LatentPrior."""
     arrays = {"mean": space.mean, "directions": space.components, "std": space.std}
     return {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
 
@@ -104,7 +104,7 @@ def gaussian_of(space: LatentSpace) -> dict[str, torch.Tensor]:
 def build_prior(
     config: Any, weights: dict[str, torch.Tensor], origin: Path, run: LoadedModel
 ) -> LatentPrior:
-    """The prior that `config` describes with `weights` in it, as `build` does it for the VAE."""
+    """The prior that `config` describes, with `weights` in it; like `checkpoints.build`."""
     _, channels, height, width = run.model.code_shape
     fits = {
         "z_dim": run.model.config["z_dim"],
@@ -118,7 +118,7 @@ def build_prior(
         with torch.device("meta"):
             described = LatentPrior(**config)
         check_weights(described, weights)
-        prior = LatentPrior(**config)  # with the buffers that no file holds
+        prior = LatentPrior(**config)  # has buffers that are in no file
         prior.load_state_dict(weights)
     except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(f"{origin} does not hold the prior that it describes") from error

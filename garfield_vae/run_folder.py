@@ -1,7 +1,7 @@
-"""A run's folder: how a new one is made and an old one found, and the small files in it.
+"""The folders of runs: creating and finding them, and the small files in them.
 
-options.json       what it was asked for         environment.json   what it was made with
-metrics.csv        a row of figures an epoch     checkpoints/       see checkpoints.py
+options.json       the options of the run     environment.json   versions, device, strips
+metrics.csv        figures of each epoch      checkpoints/       see checkpoints.py
 """
 
 import datetime
@@ -24,14 +24,17 @@ from garfield_vae.util.console import tell
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import locked, read_json, replacing
 
-# The model that comes with the project, an exported one, and the word that means it.
+# The exported model that comes with the project, and its name on the command line.
 PRETRAINED = Path(__file__).parent / "pretrained"
 PRETRAINED_NAME = "pretrained"
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "Pillow", "scikit-learn")
 
 
 def new_run_folder(log_dir: Path, run_name: str | None) -> Path:
-    """Makes `log_dir/run_name`, or one named by the time of day. An existing one is an error."""
+    """Makes `log_dir/run_name`, or a folder named by date and time.
+
+    Raises UserError where a folder of that name exists or cannot be made.
+    """
     if run_name is not None and not re.fullmatch(r"[\w][\w.,=+-]*", run_name):
         raise UserError(
             f"--run_name {run_name!r} cannot be a folder's name: use letters, digits and .,=+-_"
@@ -42,8 +45,7 @@ def new_run_folder(log_dir: Path, run_name: str | None) -> Path:
             f"that comes with the project"
         )
     name = run_name or datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    for attempt in range(1, 100):
-        # two trainings that start in the same second get a folder each
+    for attempt in range(1, 100):  # others may start in the same second
         folder = log_dir / (name if attempt == 1 else f"{name}_{attempt}")
         try:
             folder.mkdir(parents=True)
@@ -64,8 +66,8 @@ def new_run_folder(log_dir: Path, run_name: str | None) -> Path:
 
 
 def hold(folder: Path) -> AbstractContextManager[None]:
-    """Holds a run for this process. Raises UserError while another process trains it; two would
-    write each other's checkpoints."""
+    """Locks a run for this process, so that no two write its checkpoints. Raises UserError while
+    another process trains it."""
     return locked(
         folder,
         f"{folder} is being trained by another process: wait until that ends, or stop it",
@@ -79,8 +81,8 @@ def is_run(folder: Path, *names: str) -> bool:
 
 
 def find_run_folder(name: str, log_dir: Path, *checkpoints: str) -> Path:
-    """The folder of a run that a flag names; `last` is the newest run that has one of these
-    checkpoints (best or last, if none is named)."""
+    """The folder of a run that a flag names; `last` is the newest run that has one of
+    `checkpoints`, by default best or last."""
     if name == "last":
         names = checkpoints or ("best", "last")
         runs = [path.parent for path in log_dir.glob("*/options.json")]
@@ -97,7 +99,7 @@ def find_run_folder(name: str, log_dir: Path, *checkpoints: str) -> Path:
 
 def find_model_folder(name: str, log_dir: Path) -> Path:
     """The folder of a run or of an exported model that a flag names; `pretrained` is the model that
-    comes with the project. Of a folder of that name in the current one it says how it is named."""
+    comes with the project, also where there is a folder ./pretrained."""
     if name != PRETRAINED_NAME:
         return find_run_folder(name, log_dir)
     folder = pretrained_folder()
@@ -121,8 +123,8 @@ def is_pretrained_there() -> bool:
 
 
 def output_folder(folder: Path, log_dir: Path) -> Path:
-    """Where what is made of a model is kept: in its folder, but for the pretrained one, which may
-    be installed where nobody can write, and whose is logs/pretrained."""
+    """The folder for a model's pictures: its own, or logs/pretrained for the pretrained model,
+    whose own may not be writable."""
     if folder.resolve() != PRETRAINED.resolve():
         return folder
     output = log_dir / PRETRAINED_NAME
@@ -135,7 +137,7 @@ def output_folder(folder: Path, log_dir: Path) -> Path:
 
 
 def choose_device(accelerator: str) -> torch.device:
-    """The device that --accelerator means. Raises UserError when this machine has none of it."""
+    """The device that --accelerator names. Raises UserError where this machine has none."""
     there = {"gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if accelerator == "auto":
         accelerator = next((name for name, is_there in there.items() if is_there), "cpu")
@@ -161,7 +163,7 @@ def read_options(folder: Path) -> TrainOptions:
     try:
         values = read_json(path)
     except FileNotFoundError as error:
-        raise UserError(f"{folder} is no run's folder: it has no options.json") from error
+        raise UserError(f"{folder} is not a run's folder: it has no options.json") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from error
     except ValueError as error:
@@ -178,7 +180,7 @@ def write_json(path: Path, values: Any) -> None:
 
 
 def environment(store_digest: str, device: str) -> dict[str, Any]:
-    """What a run was made with, for environment.json."""
+    """The contents of environment.json."""
     return {
         "garfield_vae": __version__,
         "python": platform.python_version(),
@@ -192,7 +194,7 @@ def environment(store_digest: str, device: str) -> dict[str, Any]:
 
 
 def trained_on(folder: Path) -> str | None:
-    """The digest of the strips that a run has seen, or None where that is not known."""
+    """The digest of the strips that a run was trained on, or None where it is not known."""
     try:
         return read_json(folder / "environment.json")["strips"]
     except (OSError, ValueError, LookupError, TypeError):
@@ -200,7 +202,7 @@ def trained_on(folder: Path) -> str | None:
 
 
 def git_commit() -> str | None:
-    """The commit of this source tree, or None where it is no checkout."""
+    """The git commit of this source tree, or None where it is not a checkout."""
     try:
         answer = subprocess.run(
             ["git", "rev-parse", "HEAD"],

@@ -1,6 +1,6 @@
-"""A trained model as a folder to share.
+"""Exports a trained model to a folder that can be shared.
 
-folder.py       writes it: weights, sizes, latent space; `checkpoints.load_exported` reads it
-card.py         the model card in it
-onnx_files.py   the network in ONNX, for programs that have no torch
+folder.py       weights, configuration, latent space; `checkpoints.load_exported` reads them
+card.py         the model card
+onnx_files.py   the networks in ONNX, for use without torch
 """

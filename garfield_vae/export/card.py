@@ -1,4 +1,4 @@
-"""The model card: what is to be known before an exported model is used."""
+"""The model card of an exported model."""
 
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ loaded.reconstruct("a_strip.png").save("reconstruction.png")
 
 `loaded.model.encode` turns strips `[B, 3, 3, {panel_height}, {panel_width}]` (strip, panel,
 channel, y, x; values in [-1, 1]) into means and log standard deviations `[B, {z_dim}]`;
-`loaded.model.decode` is the way back.{onnx}
+`loaded.model.decode` turns latent vectors into strips.{onnx}
 
 ## What it is
 
@@ -50,10 +50,9 @@ of the trained ones, after epoch {epoch}.
 {figures}
 Trained with: {options}.
 
-## What it is not
+## Limitations
 
-It draws what its training strips have in common. Words in balloons are texture, not text; what is
-rare in those strips is blurred.
+Lettering in balloons is texture, not text, and what is rare in the training strips is blurred.
 
 ## Rights
 
@@ -67,13 +66,13 @@ DRAWN = """The strips that this model learned from were drawn by that code
 itself, so nobody else has a claim on them."""
 
 STARTED = """The strips that this model learned from were drawn by
-that code itself, but it started from the weights of {start}, and whatever claim there is on the
-strips that those learned from holds for it too."""
+that code itself, but its training started from the weights of {start}, so rights in the strips
+that those were trained on may apply to it, too."""
 
 OTHERS = """The strips that this model learned from
-belong to their authors, and that licence says nothing about them. None is in this folder as a
-picture, but the weights and `latent.safetensors` (latents of up to 2,048 training strips) hold
-enough to reconstruct rough likenesses of them. Before you pass it on, make sure that you may."""
+belong to their authors, and are not covered by that licence. None is in this folder as a picture,
+but from the weights and `latent.safetensors` (latents of up to 2,048 training strips) blurred
+copies of them can be decoded. Make sure that you may share it before you do."""
 
 
 def model_card(
@@ -81,7 +80,7 @@ def model_card(
 ) -> str:
     """The text of README.md, with figures from the run's metrics.csv and measures.json.
 
-    `samples`: strips in its picture; `onnx`: whether the ONNX files are there.
+    `samples`: the number of strips in its picture; `onnx`: whether there are ONNX files.
     """
     return CARD.format(
         **run.model.config,
@@ -105,7 +104,7 @@ def rights(run: LoadedModel) -> str:
 
 
 def figures_table(run: LoadedModel) -> str:
-    """A table of what was measured, empty where nothing was."""
+    """A table of the figures of training and evaluation; empty where there are none."""
     rows = [row for row in read_metrics(run.folder) if row["epoch"] == run.epoch + 1]
     trained = rows[-1] if rows else {}
     measured = read_measures(run.folder / "processed" / "measures.json")
@@ -121,7 +120,7 @@ def figures_table(run: LoadedModel) -> str:
 
 
 def read_measures(path: Path) -> dict[str, float]:
-    """What `process_model.py --evaluate` found of reconstructions; empty if it was not asked."""
+    """Figures of reconstructions from `process_model.py --evaluate`; empty where there are none."""
     try:
         found = read_json(path)["reconstruction"]["this model"]
         return {name.upper(): float(estimate["value"]) for name, estimate in found.items()}

@@ -1,8 +1,7 @@
-"""Writes a trained model as a folder to share; `checkpoints.load_exported` reads it.
+"""Exports a trained model to a folder, which `checkpoints.load_exported` reads.
 
-Beside what that needs there is a model card with a picture and, where onnx is installed, the
-network for programs that have no torch. The folder appears when it is complete: it is filled under
-another name in the same place, read again, and then renamed.
+It has a model card with a picture, too, and the networks in ONNX where onnx is installed. It is
+written under a temporary name beside its own, loaded to check it, and then renamed.
 """
 
 import glob
@@ -53,10 +52,11 @@ SHARED = (DATA, MODEL, OBJECTIVE, TRAINING)  # groups of options
 def export_model(
     run: LoadedModel, space: LatentSpace, directory: Path, compact: bool = False
 ) -> list[str]:
-    """Writes the model to `directory`, which must be empty or new; gives the names of its files.
+    """Writes the model to `directory` and returns the names of its files.
 
     Compact: weights in 8 and 16 bits, the latents of fewer strips, and no ONNX.
-    Raises UserError when it is neither, and when it cannot be written: nothing is there then.
+    Raises UserError where the folder is not new or empty, or cannot be written; nothing is left
+    then.
     """
     directory = directory.resolve()
     check_new_folder(directory)
@@ -67,7 +67,7 @@ def export_model(
         fill(run, space, temporary, directory.name, compact)
         names = sorted(path.name for path in temporary.iterdir())
         if directory.exists():
-            directory.rmdir()  # it is empty; Windows renames nothing over it
+            directory.rmdir()  # Windows does not rename over an empty folder
         temporary.rename(directory)
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -81,8 +81,8 @@ def export_model(
 
 
 def fill(run: LoadedModel, space: LatentSpace, folder: Path, name: str, compact: bool) -> None:
-    """Writes everything into `folder`. Samples and ONNX are made from the files just written, read
-    back as any user reads them, so that a fault in those shows here."""
+    """Writes all files into `folder`. Samples and ONNX are made from the model as it is loaded from
+    the files, so that errors in those show here."""
     options, prior = shared_options(run.options), load_prior(run)
     write_json(
         folder / CONFIG,
@@ -97,7 +97,7 @@ def fill(run: LoadedModel, space: LatentSpace, folder: Path, name: str, compact:
     )
     write_weights(folder / WEIGHTS, run.model.state_dict(), compact)
     if prior is not None:
-        known = gaussian_of(space)  # latent.safetensors has it
+        known = gaussian_of(space)  # is in latent.safetensors
         weights = {
             name: value
             for name, value in prior[0].state_dict().items()
@@ -107,10 +107,10 @@ def fill(run: LoadedModel, space: LatentSpace, folder: Path, name: str, compact:
     write_space(folder / LATENT, space, compact=compact)
     written = load_exported(folder)
     written_space = exported_space(written)
-    drawn_from = load_prior_sampler(written, written_space)
-    sampler = "kernel" if drawn_from is None else "prior"
+    written_prior = load_prior_sampler(written, written_space)
+    sampler = "kernel" if written_prior is None else "prior"
     rng = np.random.default_rng(0)
-    latents = samplers.draw(written_space, SAMPLES, rng, sampler, prior=drawn_from)
+    latents = samplers.draw(written_space, SAMPLES, rng, sampler, prior=written_prior)
     picture = sheet(join_panels(decode(written.model, latents)), columns=2)
     save_png(folder / "samples.png", picture.quantize(256) if compact else picture)
     if onnx := can_write_onnx() and not compact:
@@ -120,14 +120,14 @@ def fill(run: LoadedModel, space: LatentSpace, folder: Path, name: str, compact:
 
 
 def write_weights(path: Path, weights: dict[str, Tensor], compact: bool) -> None:
-    small = compacted(weights) if compact else weights
-    tensors = {name: value.cpu().contiguous() for name, value in small.items()}
+    weights = compacted(weights) if compact else weights
+    tensors = {name: value.cpu().contiguous() for name, value in weights.items()}
     with replacing(path) as file:
         file.write(save(tensors))
 
 
 def shared_options(options: TrainOptions) -> dict[str, Any]:
-    """How the model was trained, without what concerns only the machine that did it."""
+    """The options of training, without those of the machine that it ran on."""
     shared = {
         item.name: getattr(options, item.name)
         for item in fields(options)

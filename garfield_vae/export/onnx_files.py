@@ -1,4 +1,4 @@
-"""The network in ONNX, for programs that have no torch: browsers, phones, other languages."""
+"""Encoder and decoder in ONNX, for use without torch: browsers, phones, other languages."""
 
 import warnings
 from importlib.util import find_spec
@@ -15,7 +15,7 @@ from garfield_vae.util.files import replacing
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")  # requirements-export.txt
 TOLERANCE = 1e-4  # between onnxruntime's values and torch's, on a scale of −1 to 1
-CHECKED_STRIPS = 3  # not the number that the network is traced with, which is 2
+CHECKED_STRIPS = 3  # a batch of another size than the one that is traced, of 2
 
 
 class Encoder(nn.Module):
@@ -41,11 +41,11 @@ def can_write_onnx() -> bool:
 
 
 def write_onnx(model: StripVAE, folder: Path) -> None:
-    """Writes encoder.onnx and decoder.onnx, and computes with both what the model computes.
+    """Writes encoder.onnx and decoder.onnx, and compares their outputs with the model's.
 
     encoder: strips [N, 3, 3, H, W] in [-1, 1] → mean, log_std [N, z_dim]; decoder: latents
-    [N, z_dim] → strips. `model` is on the CPU and was never evaluated in inference mode, whose
-    tensors cannot be traced. Raises UserError when a value is off by more than 1e-4.
+    [N, z_dim] → strips. `model` is on the CPU, and its tensors are not from inference mode, where
+    they could not be traced. Raises UserError where a value differs by more than 1e-4.
     """
     shape = 3, 3, model.config["panel_height"], model.config["panel_width"]
     generator = torch.Generator().manual_seed(0)
@@ -56,7 +56,7 @@ def write_onnx(model: StripVAE, folder: Path) -> None:
 
 
 def write_part(part: nn.Module, example: Tensor, path: Path, name: str, outputs: list[str]) -> None:
-    import onnxruntime  # an extra, and slow to load
+    import onnxruntime  # optional
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -70,7 +70,7 @@ def write_part(part: nn.Module, example: Tensor, path: Path, name: str, outputs:
             verbose=False,
         )
     network = program.model_proto
-    forget_origins(network.graph)
+    remove_source_lines(network.graph)
     with replacing(path) as file:
         file.write(network.SerializeToString())
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -80,13 +80,13 @@ def write_part(part: nn.Module, example: Tensor, path: Path, name: str, outputs:
     for one, other in zip(found, wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
         if not (off := float(np.abs(one - other.numpy()).max())) <= TOLERANCE:
             raise UserError(
-                f"{path.name} gives values that are off by {off:.1g}: install newer versions of "
-                f"{', '.join(NEEDED)}, or uninstall onnx to export without it"
+                f"{path.name} gives values that differ by {off:.1g} from torch's: install newer "
+                f"versions of {', '.join(NEEDED)}, or uninstall onnx to export without it"
             )
 
 
-def forget_origins(graph: Any) -> None:
-    """Removes each node's note of the source file and line it comes from: paths of this machine."""
+def remove_source_lines(graph: Any) -> None:
+    """Removes the source file and line of each node, which are paths on the user's machine."""
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")

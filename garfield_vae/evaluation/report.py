@@ -94,7 +94,7 @@ def training_charts(metrics: list[dict[str, float]]) -> list[tuple[str, str, str
         ),
         (
             "rate",
-            "rate, nats a strip",
+            "rate, nats per strip",
             "What a latent vector tells of its strip. Good: it rises, then levels off. Near zero "
             "the decoder ignores the latents: posterior collapse.",
         ),
@@ -125,7 +125,7 @@ def bits_chart(by_dimension: np.ndarray) -> str | None:
     if not shown:
         return None
     wide = shown[0][1] > 20 * shown[-1][1]
-    labels = "latent dimension, by its bits", "bits a strip"
+    labels = "latent dimension, by its bits", "bits per strip"
     return as_uri(line_chart([Series("bits", shown)], *labels, log_y=wide))
 
 

@@ -68,15 +68,16 @@ def compression(figures: dict[str, Any]) -> Sentence:
     if rate < COLLAPSED_RATE or figures["active units"] < figures["dimensions"] / 100:
         return Sentence(
             "warning",
-            f"Posterior collapse: the latent vector carries {rate:,.1f} nats a strip, in "
-            f"{figures['active units']:,} of {figures['dimensions']:,} dimensions. A lower beta "
-            f"helps: the calibrated value is {figures['calibrated beta']:.2g}.",
+            f"Posterior collapse: the rate is {rate:,.1f} nats per strip, and "
+            f"{figures['active units']:,} of {figures['dimensions']:,} latent dimensions are "
+            f"active. A lower beta helps: the calibrated value is "
+            f"{figures['calibrated beta']:.2g}.",
         )
     return Sentence(
         "plain",
-        f"The latent vector carries {rate:,.0f} nats ({size:,.0f} bytes) a strip, half of them in "
-        f"{figures['dimensions of half the rate']:,} of its {figures['dimensions']:,} dimensions; "
-        "the reconstructions show what of a strip these bytes keep.",
+        f"The rate is {rate:,.0f} nats ({size:,.0f} bytes) per strip, half of it in "
+        f"{figures['dimensions of half the rate']:,} of {figures['dimensions']:,} latent "
+        "dimensions; the reconstructions show what of a strip these bytes keep.",
     )
 
 

@@ -111,7 +111,7 @@ def figures_table(run: LoadedModel) -> str:
     lines = [
         ("MSE on training strips", trained.get("train/distortion")),
         ("MSE on validation strips", trained.get("validation/distortion")),
-        ("rate, nats a strip", trained.get("validation/rate")),
+        ("rate, nats per strip", trained.get("validation/rate")),
         ("active latent dimensions", trained.get("validation/active_units")),
         *((f"{name} on test strips", value) for name, value in measured.items()),
     ]

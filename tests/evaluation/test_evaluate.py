@@ -1,4 +1,4 @@
-"""Measuring one run: what is written, what the figures are, and who is told what."""
+"""The evaluation of a run: the files, and the figures in them."""
 
 import json
 import math
@@ -51,7 +51,7 @@ def test_the_report_and_the_figures_lie_in_the_folder_that_was_asked_for(evaluat
     assert sorted(p.name for p in path.parent.iterdir()) == ["measures.json", "report.html"]
 
 
-def test_all_lines_to_compare_with_are_there_and_have_intervals(evaluated):
+def test_the_model_and_all_baselines_have_figures_with_intervals(evaluated):
     figures = evaluated[3]
     assert list(figures["reconstruction"]) == [
         "this model",
@@ -64,7 +64,7 @@ def test_all_lines_to_compare_with_are_there_and_have_intervals(evaluated):
             assert estimate["low"] <= estimate["value"] <= estimate["high"]
 
 
-def test_beside_every_set_of_samples_stands_what_real_strips_score_at_the_same_sizes(evaluated):
+def test_samples_are_compared_with_as_many_real_strips_and_reconstructions(evaluated):
     figures = evaluated[3]
     sets = figures["samples"]["against test strips"]
     assert list(sets) == ["real strips", "reconstructions", "kernel", "normal"]
@@ -102,7 +102,7 @@ def test_the_same_seed_gives_the_same_figures(evaluated):
     assert json.loads((folder / "measures.json").read_text(encoding="utf-8")) == figures
 
 
-def test_samplers_are_measured_by_the_names_that_they_are_given_and_copies_are_told(
+def test_given_samplers_are_measured_under_their_names_and_copies_have_no_novelty(
     evaluated, tmp_path
 ):
     run, store, _, _ = evaluated
@@ -121,7 +121,7 @@ def test_samplers_are_measured_by_the_names_that_they_are_given_and_copies_are_t
     assert figures["copying"]["copies"]["Z_U of latents"] < -3
 
 
-def test_a_store_with_too_few_test_strips_is_refused_in_plain_words(evaluated, tmp_path):
+def test_too_few_test_strips_are_a_user_error_and_nothing_is_written(evaluated, tmp_path):
     run = evaluated[0]
     strips, _ = coloured_strips(20)
     names = sorted(f"strip {i}" for i in range(20))
@@ -145,7 +145,7 @@ def test_few_strips_are_measured_without_a_warning_of_any_library(
     assert ("factors" in figures) == (count >= 100)
 
 
-def test_names_that_are_not_utf8_or_hold_line_ends_do_not_end_an_evaluation(evaluated, tmp_path):
+def test_names_that_are_not_utf8_or_have_line_ends_are_escaped(evaluated, tmp_path):
     run = evaluated[0]
     strips, _ = coloured_strips(120)
     names = sorted(f"caf\udce9\n{i:03}" for i in range(120))
@@ -174,7 +174,7 @@ def test_halves_have_no_week_in_common_and_the_first_is_no_larger_than_asked():
     assert (len(first), len(second)) == (2, 3)
 
 
-def test_rows_are_read_and_changed_when_they_are_asked_for():
+def test_rows_are_read_and_transformed_when_indexed():
     rows = Rows(np.arange(10)[:, None], np.array([7, 2, 5]), lambda some: 10 * some)
     assert len(rows) == 3
     assert rows[1:].tolist() == [[20], [50]]
@@ -183,7 +183,7 @@ def test_rows_are_read_and_changed_when_they_are_asked_for():
 # ---- reconstructions ----------------------------------------------------------------------------
 
 
-def test_strips_that_come_back_unchanged_have_no_error_and_full_similarity():
+def test_perfect_reconstructions_have_no_error_and_full_similarity():
     strips, _ = coloured_strips(5)
     figures = reconstruction_figures(reconstruction_values(strips, strips))
     assert figures["mse"].value == 0
@@ -216,7 +216,7 @@ class GreyModel(nn.Module):
         return self.grey.expand(len(z), *self.grey.shape)
 
 
-def test_a_model_that_says_nothing_costs_the_entropy_of_gaussian_noise():
+def test_the_elbo_at_rate_zero_is_the_entropy_of_the_noise():
     rng = np.random.default_rng(0)
     strips = rng.normal(127.5, 30, (6, 3, 3, 16, 16)).clip(0, 255).astype(np.uint8)
     means, variances = np.zeros((6, 4), np.float32), np.ones((6, 4), np.float32)
@@ -232,7 +232,7 @@ def test_a_model_that_says_nothing_costs_the_entropy_of_gaussian_noise():
     assert found["beta ratio"] == pytest.approx(1e-3 / found["calibrated beta"])
 
 
-def test_paper_and_ink_cost_less_by_a_decoder_that_folds_its_tails():
+def test_black_and_white_pixels_cost_less_where_tails_are_folded():
     rng = np.random.default_rng(0)
     strips = np.where(rng.random((4, 3, 3, 16, 16)) < 0.8, 255, 0).astype(np.uint8)
     sampled = (strips.astype(float) + rng.normal(0, 20, strips.shape)).clip(0, 255)
@@ -295,7 +295,7 @@ def test_taking_rows_of_described_strips_is_describing_those_rows():
 # ---- factors ------------------------------------------------------------------------------------
 
 
-def test_a_component_that_is_a_factor_moves_it_and_noise_moves_nothing():
+def test_a_component_equal_to_a_factor_explains_it_and_noise_explains_nothing():
     rng = np.random.default_rng(0)
     factors = {"size": rng.uniform(size=600), "place": rng.integers(0, 30, 600).astype(str)}
     coordinates = np.stack([rng.normal(size=600), factors["size"]], axis=1)
@@ -307,7 +307,7 @@ def test_a_component_that_is_a_factor_moves_it_and_noise_moves_nothing():
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", "{}", '{"date": []}', "[" * 100_000, "\xff"])
-def test_a_damaged_file_of_factors_is_named(tmp_path, text):
+def test_a_damaged_file_of_factors_is_a_user_error(tmp_path, text):
     run, store = small_run(tmp_path / "run"), small_store(tmp_path)
     (tmp_path / "factors.jsonl").write_text(text, encoding="latin-1")
     with pytest.raises(UserError, match=r"factors\.jsonl is damaged"):

@@ -188,7 +188,7 @@ def test_blurred_strips_are_further_away_at_the_finest_scale_than_real_ones():
     assert far > 5 * near
 
 
-# ---- lines to compare with ----------------------------------------------------------------------
+# ---- baselines ----------------------------------------------------------------------------------
 
 
 def test_a_mosaic_has_the_mean_of_every_square():

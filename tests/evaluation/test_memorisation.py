@@ -1,4 +1,4 @@
-"""Copies of training strips: what must be found out, what must not be, and the test's formulas."""
+"""Copies of training strips are found, new and blurred strips are not, and the formulas hold."""
 
 import numpy as np
 import pytest
@@ -75,7 +75,7 @@ def test_strips_of_the_same_group_are_not_compared():
     assert nearest_training(training, training).distance.max() == 0
 
 
-def test_equal_training_strips_leave_no_division_by_nothing():
+def test_equal_training_strips_have_relative_distance_one():
     training = np.repeat(panels(1), 30, axis=0)
     found = nearest_training(training[:2], training)
     assert found.distance.max() == 0
@@ -110,7 +110,7 @@ COPIES = {
 
 
 @pytest.mark.parametrize("kind", COPIES)
-def test_copies_are_found_out(library, kind):
+def test_copies_are_found(library, kind):
     measure, training, _, others = library
     originals = training[np.random.default_rng(0).choice(600, 100, replace=False)]
     figures, _ = measure(COPIES[kind](originals, others).astype(np.uint8))
@@ -132,7 +132,7 @@ def test_blur_brings_strips_nearer_to_all_and_is_not_copying(library):
     assert copies(figures) == []
 
 
-def test_a_copy_is_named_with_the_strip_that_it_is_of(library):
+def test_the_nearest_training_strip_of_a_copy_is_its_original(library):
     measure, training, _, _ = library
     _, nearest = measure(training[[7, 70]])
     np.testing.assert_array_equal(nearest.row, [7, 70])
@@ -140,7 +140,7 @@ def test_a_copy_is_named_with_the_strip_that_it_is_of(library):
     assert nearest.distance.max() == 0
 
 
-def test_few_held_out_strips_are_made_up_for_by_training_strips_of_other_weeks(library):
+def test_training_strips_of_other_weeks_join_a_small_control_group(library):
     _, training, held_out, others = library
     weeks = np.arange(600) // 6
     control = Control(held_out[:5], np.full(5, 1000), training[:300], weeks[:300], weeks)

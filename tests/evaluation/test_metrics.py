@@ -178,7 +178,7 @@ def test_the_interval_of_two_sets_has_the_width_of_the_known_standard_error():
     assert (estimate.high - estimate.low) / 2 == pytest.approx(1.96 * error, rel=0.1)
 
 
-def test_strips_of_one_week_do_not_pass_for_several():
+def test_the_interval_over_weeks_is_wider_than_over_dependent_strips():
     rng = np.random.default_rng(0)
     weeks = np.repeat(np.arange(40), 6)
     values = rng.normal(size=40)[weeks]  # what a week has in common is all there is
@@ -215,7 +215,7 @@ def test_one_strip_has_a_value_but_no_interval():
     assert weighted_estimate(lambda a, b: 1.0, (1, 5), resamples=10).high is None
 
 
-def test_resamples_without_a_figure_are_left_out_of_the_interval():
+def test_resamples_that_are_not_finite_are_left_out_of_the_interval():
     counts = iter([math.nan, 1.0, math.nan, 3.0])
     estimate = weighted_estimate(
         lambda a, b: next(counts, 0.0) if a.max() > 1 else 5.0, (9, 9), resamples=4

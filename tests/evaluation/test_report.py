@@ -1,4 +1,4 @@
-"""The report as a reader has it: whole, self-contained, legible on a phone and in the dark."""
+"""The report: complete, self-contained, legible on phones and in dark mode."""
 
 import re
 from html.parser import HTMLParser
@@ -60,7 +60,7 @@ def test_nothing_is_fetched_from_anywhere(report, page):
     assert not re.search(r"url\(|@import|https?://", report.read_text(encoding="utf-8"))
 
 
-def test_every_picture_has_words_and_a_size(page):
+def test_every_picture_has_alternative_text_and_a_size(page):
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]
     assert len(pictures) > 50
     for picture in pictures:
@@ -70,9 +70,9 @@ def test_every_picture_has_words_and_a_size(page):
     assert sum("svg+xml" in picture["src"] for picture in pictures) == 4
 
 
-def test_every_part_of_the_story_is_there(page):
+def test_all_sections_are_there_in_order(page):
     assert page.headings == [
-        "How well this network redraws comic strips and draws new ones",
+        "How well this network reconstructs comic strips and draws new ones",
         "In short",
         "Reconstructions",
         "Samples",
@@ -86,7 +86,7 @@ def test_every_part_of_the_story_is_there(page):
     ]
 
 
-def test_every_figure_of_a_table_has_its_ceiling_in_the_same_table(report):
+def test_every_table_of_sets_begins_with_what_perfect_samples_would_score(report):
     text = report.read_text(encoding="utf-8")
     for name, first in (
         ("Sets of samples against test strips", "real strips"),
@@ -107,13 +107,13 @@ def test_names_and_options_are_escaped(report):
     assert "<i>run" not in text
 
 
-def test_the_page_does_not_tell_where_on_a_machine_it_was_made(report):
+def test_the_page_has_no_paths_of_the_machine(report):
     text = report.read_text(encoding="utf-8")
     assert "/home/me" not in text
     assert str(report.parent.parent.parent) not in text
 
 
-def test_numbers_are_short_and_have_true_signs():
+def test_numbers_have_three_digits_and_a_minus_sign():
     assert [number(x) for x in (0.21349, 12345.6, -3.14159, 2.5e-6, 0.0)] == [
         "0.213",
         "12,346",
@@ -139,7 +139,7 @@ def test_curves_are_made_of_the_cells_that_metrics_have(tmp_path):
     assert training_charts([]) == []
 
 
-def test_bits_of_no_dimension_make_no_chart():
+def test_without_any_rate_there_is_no_chart_of_bits():
     assert bits_chart(np.zeros(5)) is None
     assert bits_chart(np.array([3.0, 1.0])).startswith("data:image/svg+xml")
 

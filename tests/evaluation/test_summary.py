@@ -1,4 +1,4 @@
-"""What a reader is told first, from figures made up for the purpose."""
+"""The sentences of the summary, from made-up figures."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def told(figures, metrics=()):
     return [(sentence.tone, sentence.text) for sentence in summary(figures, list(metrics))]
 
 
-def test_the_error_is_held_against_every_line(figures):
+def test_the_error_is_compared_with_every_baseline(figures):
     tone, text = told(figures)[0]
     assert tone == "good"
     for part in (
@@ -83,11 +83,10 @@ def test_a_model_between_the_mean_image_and_pca_is_no_success_yet(figures):
     assert told(figures)[0][0] == "plain"
 
 
-def test_the_rate_is_told_in_bytes_and_where_it_goes(figures):
+def test_the_rate_is_in_nats_and_bytes_with_its_share_of_dimensions(figures):
     tone, text = told(figures)[1]
     assert tone == "plain"
-    assert "1,109 nats (200 bytes)" in text
-    assert "half of them in 17 of its 128 dimensions" in text
+    assert "1,109 nats (200 bytes) per strip, half of it in 17 of 128 latent dimensions" in text
 
 
 def test_a_collapse_is_a_warning_with_the_beta_that_would_be_calibrated(figures):
@@ -117,7 +116,7 @@ def test_a_calibrated_or_unknown_beta_is_not_mentioned(figures):
     assert not any(text.startswith("Beta") for _, text in told(figures))
 
 
-def test_training_and_validation_that_part_are_overfitting(figures):
+def test_a_validation_error_well_above_the_training_error_is_overfitting(figures):
     apart = [{"epoch": 1, "train/distortion": 0.1, "validation/distortion": 0.2}]
     together = [{"epoch": 1, "train/distortion": 0.19, "validation/distortion": 0.2}]
     assert any(text.startswith("Overfitting") for _, text in told(figures, apart))
@@ -143,7 +142,7 @@ def test_samples_that_stay_near_training_strips_are_a_warning_without_any_copy(f
     assert "stay close to training strips: their latents are 0.64 times" in text
 
 
-def test_samples_are_told_beside_real_strips_and_with_their_weakest_point(figures):
+def test_samples_are_compared_with_real_strips_and_their_weakest_point_is_named(figures):
     text = told(figures)[-1][1]
     for part in (
         "KID 0.0500",
@@ -155,7 +154,7 @@ def test_samples_are_told_beside_real_strips_and_with_their_weakest_point(figure
         assert part in text
 
 
-def test_with_few_test_strips_distances_between_sets_are_not_told(figures):
+def test_with_few_test_strips_there_are_no_distances_between_sets(figures):
     figures["strips"]["test"] = 42
     text = told(figures)[-1][1]
     assert "There are 42 test strips" in text

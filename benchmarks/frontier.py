@@ -4,7 +4,7 @@
 
 A size is c_hidden x num_blocks. Each is trained by train_torch.py to the first time, measured,
 trained on to the next, and so on, on the split of benchmarks/quality.py. Several sizes side by side
-would take each other's cores: to use more of them, start this once for each, with
+would compete for cores: to use several, start this once for each, with
 `OMP_NUM_THREADS=1 taskset -c CORE`. MSE is in [-1, 1], of reconstructions from the posterior mean.
 """
 
@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.quality import ROOT, draw, reconstruction_row, run, split_weeks
 from garfield_vae.checkpoints import load_run
 from garfield_vae.latent.codec import reconstruct
+from garfield_vae.util.metrics_table import read_metrics
 
 
 def main() -> None:
@@ -47,8 +48,7 @@ def main() -> None:
                 spent = mark
                 loaded = load_run(work / "logs" / size)
                 row = reconstruction_row(originals, reconstruct(loaded.model, originals))
-                lines = (loaded.folder / "metrics.csv").read_text().splitlines()
-                steps = lines[-1].split(",")[lines[0].split(",").index("step")]
+                steps = int(read_metrics(loaded.folder)[-1]["step"])
                 parameters = sum(p.numel() for p in loaded.model.parameters())
                 print(
                     f"{size:8} {parameters:11,} {mark:8g} {steps:>7} "

@@ -14,7 +14,6 @@ with two it learns more in the same time.
 """
 
 import argparse
-import csv
 import json
 import os
 import shutil
@@ -52,10 +51,11 @@ from garfield_vae.latent.codec import encode, reconstruct
 from garfield_vae.latent.files import encoded_strips
 from garfield_vae.model.prior import LatentPrior
 from garfield_vae.prior_checkpoints import load_prior, read_prior_checkpoint
-from garfield_vae.run_folder import PRETRAINED, is_run
+from garfield_vae.run_folder import PRETRAINED, is_run, read_options
 from garfield_vae.training.interruption import Stopped, StopSignals
 from garfield_vae.training.prior_run import train_prior
 from garfield_vae.training.trainer import quieten_lightning
+from garfield_vae.util.metrics_table import read_metrics
 
 MOST_CHANGE = 0.01  # of an error by rounding, as a share of it
 FINISHED = 0.9  # of the minutes: validation and pictures take the rest
@@ -173,14 +173,11 @@ def trained_vae(options: argparse.Namespace, training: PanelStore, work: Path) -
 
 
 def minutes_done(folder: Path, training: PanelStore) -> float:
-    """How long a run has trained, by its record of strips a second."""
-    with (folder / "metrics.csv").open() as file:
-        epochs = list(csv.DictReader(file))
-    batch = json.loads((folder / "options.json").read_text())["batch_size"]
-    steps = np.diff([0, *(int(epoch["step"]) for epoch in epochs)])
-    most = len(training.split("train"))
-    speeds = [float(epoch["train/strips_per_second"]) for epoch in epochs]
-    strips = np.minimum(steps * batch, most)
+    """How long a run has trained, by the strips per second in its metrics."""
+    epochs = read_metrics(folder)
+    steps = np.diff([0, *(epoch["step"] for epoch in epochs)])
+    strips = np.minimum(steps * read_options(folder).batch_size, len(training.split("train")))
+    speeds = [epoch["train/strips_per_second"] for epoch in epochs]
     return float((strips / speeds).sum()) / 60
 
 

@@ -3,8 +3,8 @@
     python benchmarks/rate_distortion.py                                    drawn strips
     python benchmarks/rate_distortion.py --source folder --data_dir DIR     your own
 
-Every beta is a run of train_torch.py with the same strips, seed and number of epochs, so they
-differ in beta alone; flags that are not listed here go to it. Rate and distortion are those of the
+Every beta is a run of train_torch.py with the same strips, seed and number of epochs; flags that
+are not listed here are passed to it. Rate and distortion are those of the
 test strips, after training. One beta is "auto", the calibrated one; the others are multiples of
 the value that it ended with. Runs that are in --output already are measured, not trained again.
 
@@ -19,17 +19,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import train_torch
 from garfield_vae.checkpoints import load_run
 from garfield_vae.data.sources import present_strips
-from garfield_vae.evaluation.metrics.likelihood import elbo_bits
-from garfield_vae.evaluation.reconstructions import reconstruction_values
-from garfield_vae.latent.codec import decode, encode
-from garfield_vae.model.elbo import active_units, calibrated_beta, rate
+from garfield_vae.evaluation.compression import compression_figures
+from garfield_vae.latent.codec import encode
 from garfield_vae.util.charts import Series, as_svg, line_chart
 from garfield_vae.util.files import replacing
 
@@ -81,18 +78,16 @@ def train_and_measure(flags: list[str], beta: str, output: Path) -> dict[str, fl
     store = present_strips(run.options)
     strips = store.panels[store.split("test")]
     means, variances = encode(run.model, strips)
-    noise = np.random.default_rng(0).standard_normal(means.shape, dtype=np.float32)
-    sampled = decode(run.model, means + np.sqrt(variances) * noise)
-    mse = torch.from_numpy(reconstruction_values(strips, sampled)["mse"].mean(axis=1))
-    nats = rate(torch.from_numpy(means), 0.5 * torch.from_numpy(variances).log())
-    calibrated = float(calibrated_beta(mse.mean(), strips[0].size))
+    rng = np.random.default_rng(0)
+    figures = compression_figures(run.model, strips, means, variances, beta=None, rng=rng)
+    calibrated = figures["calibrated beta"]
     return {
         "beta": calibrated if beta == "auto" else float(beta),
         "calibrated": calibrated,
-        "rate": float(nats.mean()),
-        "distortion": float(mse.mean()),
-        "active units": active_units(torch.from_numpy(means)),
-        "bits per dimension": float(elbo_bits(nats, mse, strips[0].size).mean()),
+        "rate": figures["rate"].value,
+        "distortion": figures["sampled MSE"].value,
+        "active units": figures["active units"],
+        "bits per dimension": figures["ELBO, continuous"].value,
     }
 
 

@@ -12,7 +12,6 @@ in which compute is the single process's time a step and every process has its o
 """
 
 import argparse
-import csv
 import os
 import subprocess
 import sys
@@ -28,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from garfield_vae.data.drawn import draw_folder
 from garfield_vae.model.networks import StripVAE
+from garfield_vae.util.metrics_table import read_metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 LINKS = {"10 Gbit/s": 10e9 / 8, "100 Gbit/s": 100e9 / 8}
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def train(folder: Path, devices: int, batch_size: int) -> float:
-    """Strips/s of the second epoch; the first has the warming up."""
+    """Strips/s of the second epoch; the first includes starting up."""
     name = f"with-{devices}"
     command = [
         *(sys.executable, str(ROOT / "train_torch.py"), "--source", "folder"),
@@ -88,8 +88,7 @@ def train(folder: Path, devices: int, batch_size: int) -> float:
         *("--prior_minutes", "0"),
     ]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    rows = csv.DictReader((folder / "logs" / name / "metrics.csv").read_text().splitlines())
-    return float(list(rows)[1]["train/strips_per_second"])
+    return read_metrics(folder / "logs" / name)[1]["train/strips_per_second"]
 
 
 def time_all_reduce(processes: int, size: int) -> float:

@@ -69,13 +69,8 @@ def load_run(folder: Path, device: str | torch.device = "cpu") -> LoadedModel:
     """Loads the best checkpoint of a run, or the last one where there was no validation yet."""
     path = find_checkpoint(folder, "best", "last")
     checkpoint = read_checkpoint(path)
-    record, prefix = checkpoint["garfield_vae"], "averaged.module."
+    record, weights = checkpoint["garfield_vae"], averaged_weights(checkpoint, path)
     try:
-        weights = {
-            name.removeprefix(prefix): value
-            for name, value in checkpoint["state_dict"].items()
-            if name.startswith(prefix)
-        }
         network, options = record["network"], dict(record["options"])
         epoch = int(checkpoint["epoch"])
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
@@ -125,6 +120,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{CHECKPOINT_FORMAT}: use the version that wrote it ({record.get('version')})"
         )
     return checkpoint
+
+
+def averaged_weights(checkpoint: dict[str, Any], path: Path) -> dict[str, torch.Tensor]:
+    """The averaged weights in a checkpoint. Raises UserError where it has no weights."""
+    state, prefix = checkpoint.get("state_dict"), "averaged.module."
+    named = {str(n): v for n, v in state.items()} if isinstance(state, dict) else {}
+    weights = {n.removeprefix(prefix): v for n, v in named.items() if n.startswith(prefix)}
+    if not weights:
+        raise UserError(f"{path} is damaged: it holds no weights")
+    return weights
 
 
 @dataclass(frozen=True)

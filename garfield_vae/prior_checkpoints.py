@@ -12,6 +12,7 @@ from garfield_vae.checkpoints import (
     CONFIG,
     WEIGHTS,
     LoadedModel,
+    averaged_weights,
     check_weights,
     exported_space,
     read_archive,
@@ -59,15 +60,10 @@ def load_prior(run: LoadedModel) -> tuple[LatentPrior, float] | None:
     if not path.is_file():
         return None
     checkpoint = read_prior_checkpoint(path)
-    record, prefix = checkpoint[PRIOR_ENTRY], "averaged.module."
+    record = checkpoint[PRIOR_ENTRY]
     if record["vae"] != file_digest(run.checkpoint):
         return None
-    state = checkpoint.get("state_dict")
-    if not isinstance(state, dict):
-        raise UserError(f"{path} is damaged: it holds no weights")
-    weights = {
-        str(n).removeprefix(prefix): v for n, v in state.items() if str(n).startswith(prefix)
-    }
+    weights = averaged_weights(checkpoint, path)
     return build_prior(record["config"], weights, path, run), record["loss"]
 
 

@@ -15,9 +15,9 @@ from garfield_vae.evaluation.metrics.memorisation import (
     COPIES_SIGNIFICANT,
     TEST_SIGNIFICANT,
     Nearest,
-    data_copying_test,
     layouts,
     mann_whitney_z,
+    mean_z_of_cells,
     more_copies,
     near_copies,
     nearest_training,
@@ -56,7 +56,7 @@ class CopyingMeasure:
         strips = np.concatenate([control.strips, control.further])
         self._real = nearest_training(strips, training, groups, control.training_groups)
         self._held_out = self._real.distance[: len(control.strips)]
-        self._cells, self._held_out_cells = None, None
+        self._cells = None
         cells = min(MOST_CELLS, len(control.strips) // 20)
         if cells > 1:
             rows = np.linspace(0, len(training) - 1, min(len(training), CELL_STRIPS)).astype(int)
@@ -69,12 +69,10 @@ class CopyingMeasure:
         found = nearest_training(strips, self._training)
         real = self._real.relative
         copies, real_copies = near_copies(found.relative, real), near_copies(real, real)
-        test = data_copying_test(
-            self._held_out,
-            found.distance,
-            self._held_out_cells,
-            None if self._cells is None else self._cells_of(strips),
-        )
+        c_t = None
+        if self._cells is not None:
+            cells = self._cells_of(strips)
+            c_t = mean_z_of_cells(found.distance, self._held_out, cells, self._held_out_cells)
         relative = found.relative.mean(axis=1)
         figures = {
             "strips": [len(strips), len(self._held_out), len(real)],
@@ -87,8 +85,8 @@ class CopyingMeasure:
             "near copies": mean_estimate(copies, seed=seed),
             "near copies among real strips": mean_estimate(real_copies, seed=seed),
             "chance of so many near copies": more_copies(copies, real_copies),
-            "Z_U": test.z,
-            "C_T": test.cells,
+            "Z_U": mann_whitney_z(found.distance, self._held_out),
+            "C_T": c_t,
             "Z_U of relative distances": mann_whitney_z(relative, real.mean(axis=1)),
         }
         return figures, found

@@ -11,7 +11,7 @@ from garfield_vae.evaluation.copying import Control, CopyingMeasure, copies
 from garfield_vae.evaluation.metrics.memorisation import (
     Nearest,
     Novelty,
-    data_copying_test,
+    mann_whitney_z,
     novelty,
 )
 from garfield_vae.evaluation.sample_sets import Described, Describer
@@ -130,7 +130,7 @@ class SampleMeasures:
             "novelty, leading components": new.leading,
             "novelty, latents": new.latents,
             "novelty, pixels": new.pixels,
-            "Z_U of latents": data_copying_test(new.held_out_distances, new.sample_distances).z,
+            "Z_U of latents": mann_whitney_z(new.sample_distances, new.held_out_distances),
             "verdict": copies(figures),
         }
         return figures, nearest, new

@@ -18,22 +18,15 @@ TOLERANCE = 1e-4  # between onnxruntime's values and torch's, on a scale of −1
 CHECKED_STRIPS = 3  # a batch of another size than the one that is traced, of 2
 
 
-class Encoder(nn.Module):
-    def __init__(self, model: StripVAE):
+class Part(nn.Module):
+    """A method of StripVAE as a module of its own, which can be exported."""
+
+    def __init__(self, model: StripVAE, method: str):
         super().__init__()
-        self.model = model
+        self.model, self.method = model, method
 
-    def forward(self, strips: Tensor) -> tuple[Tensor, Tensor]:
-        return self.model.encode(strips)
-
-
-class Decoder(nn.Module):
-    def __init__(self, model: StripVAE):
-        super().__init__()
-        self.model = model
-
-    def forward(self, latents: Tensor) -> Tensor:
-        return self.model.decode(latents)
+    def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        return getattr(self.model, self.method)(inputs)
 
 
 def can_write_onnx() -> bool:
@@ -51,8 +44,10 @@ def write_onnx(model: StripVAE, folder: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     strips = torch.rand(CHECKED_STRIPS, *shape, generator=generator) * 2 - 1
     latents = torch.randn(CHECKED_STRIPS, model.config["z_dim"], generator=generator)
-    write_part(Encoder(model), strips, folder / "encoder.onnx", "strips", ["mean", "log_std"])
-    write_part(Decoder(model), latents, folder / "decoder.onnx", "latents", ["strips"])
+    write_part(
+        Part(model, "encode"), strips, folder / "encoder.onnx", "strips", ["mean", "log_std"]
+    )
+    write_part(Part(model, "decode"), latents, folder / "decoder.onnx", "latents", ["strips"])
 
 
 def write_part(part: nn.Module, example: Tensor, path: Path, name: str, outputs: list[str]) -> None:

@@ -2,8 +2,8 @@
 
 Three measures, each relative to the same measure of held-out strips:
 
-    data_copying_test   the three-sample test of Meehan, Chaudhuri and Dasgupta (2020), "A
-                        Non-Parametric Test to Detect Data-Copying in Generative Models"
+    mann_whitney_z      the data-copying test of Meehan, Chaudhuri and Dasgupta (2020), "A
+    mean_z_of_cells     Non-Parametric Test to Detect Data-Copying in Generative Models"
     nearest_training    distance of each panel to the nearest training panel, at any place in a
                         strip and also mirrored, relative to the distance to the 20th nearest
     novelty             distances of latents and of decoded pictures to the nearest training strip
@@ -131,47 +131,36 @@ def more_copies(samples: np.ndarray, control: np.ndarray) -> float:
 # ---- the test of Meehan et al. ------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class CopyingTest:
-    """`z` is Z_U of Meehan et al. over all strips, `cells` their C_T, or None where no cell has
-    enough strips. Both are standard normal where samples have the distribution of real strips; far
-    below 0, samples are nearer to training strips than held-out strips are (copying)."""
+def mann_whitney_z(samples: np.ndarray, held_out: np.ndarray) -> float:
+    """Z_U of Meehan et al., on distances to the nearest training strip, [M] and [N].
 
-    z: float
-    cells: float | None
-
-
-def data_copying_test(
-    held_out: np.ndarray,
-    samples: np.ndarray,
-    held_out_cells: np.ndarray | None = None,
-    sample_cells: np.ndarray | None = None,
-) -> CopyingTest:
-    """The three-sample test on distances to the nearest training strip, [N] and [M].
-
-    Cells, [N] and [M], are the cluster of each strip in a k-means of training strips. C_T is the
-    mean of Z_U over cells with at least 20 samples and 10 held-out strips, weighted by the number
-    of held-out strips.
+    The Mann-Whitney U, ties counting half, as a standard normal deviate: far below 0, samples are
+    nearer to training strips than held-out strips are (copying).
     """
-    if held_out_cells is None or sample_cells is None:
-        return CopyingTest(mann_whitney_z(samples, held_out), None)
+    m, n = len(samples), len(held_out)
+    ranks = scipy.stats.rankdata(np.concatenate([samples, held_out]))
+    u = ranks[:m].sum() - m * (m + 1) / 2
+    return float((u - m * n / 2) / math.sqrt(m * n * (m + n + 1) / 12))
+
+
+def mean_z_of_cells(
+    samples: np.ndarray,
+    held_out: np.ndarray,
+    sample_cells: np.ndarray,
+    held_out_cells: np.ndarray,
+) -> float | None:
+    """C_T of Meehan et al.: the mean of Z_U over cells, weighted by their held-out strips.
+
+    Cells, [M] and [N], are the cluster of each strip in a k-means of training strips. Only those
+    with at least 20 samples and 10 held-out strips count; None where there are none.
+    """
     scores, weights = [], []
     for cell in np.unique(held_out_cells):
         a, b = samples[sample_cells == cell], held_out[held_out_cells == cell]
         if len(a) >= FEWEST_IN_CELL and len(b) >= FEWEST_IN_CELL // 2:
             scores.append(mann_whitney_z(a, b))
             weights.append(len(b))
-    cells = float(np.average(scores, weights=weights)) if scores else None
-    return CopyingTest(mann_whitney_z(samples, held_out), cells)
-
-
-def mann_whitney_z(samples: np.ndarray, others: np.ndarray) -> float:
-    """The Mann-Whitney U of samples [M] and others [N] as a standard normal deviate, below 0 where
-    samples are smaller. Ties count half."""
-    m, n = len(samples), len(others)
-    ranks = scipy.stats.rankdata(np.concatenate([samples, others]))
-    u = ranks[:m].sum() - m * (m + 1) / 2
-    return float((u - m * n / 2) / math.sqrt(m * n * (m + n + 1) / 12))
+    return float(np.average(scores, weights=weights)) if scores else None
 
 
 # ---- novelty of latents -------------------------------------------------------------------------

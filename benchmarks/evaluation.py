@@ -1,10 +1,9 @@
-"""What does an evaluation cost? Time, processor time and memory for 1,000 test strips, by stage.
+"""What does an evaluation cost? Time, processor time and memory by stage.
 
-    python benchmarks/evaluation.py [--held_out 1000] [--samples 500] [--z_dim 1024]
+    python benchmarks/evaluation.py [--held_out 500] [--training 4000] [--samples 500] [--z_dim 1024]
 
 Measures an untrained network (its figures mean nothing, its cost is that of a trained one) on
-strips of coloured blocks and noise, whose factors are known. Processor time is that of all
-threads: on a machine that does nothing else, the wall time is about half of it with two cores.
+strips of coloured blocks and noise with known factors. Processor time is that of all threads.
 """
 
 import argparse
@@ -35,9 +34,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--held_out", type=int, default=1000)
+    parser.add_argument("--held_out", type=int, default=500)
     parser.add_argument("--samples", type=int, default=500)
-    parser.add_argument("--training", type=int, default=2000)
+    parser.add_argument("--training", type=int, default=4000)
     parser.add_argument("--z_dim", type=int, default=1024)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -47,17 +47,18 @@ MOST_TEST = 1000
 MOST_PCA = 12_000  # training strips that PCA is fitted to; its cost grows with their square
 Sampler = Callable[[int, np.random.Generator], np.ndarray]  # how many, generator → latents [n, z]
 
-# Seconds for 1,000 test strips and 500 samples of two samplers on two cores.
+# Seconds on one core for 500 test strips, 4,000 training strips and 500 samples of two samplers
+# (benchmarks/evaluation.py).
 STAGES = {
-    "encode and decode test strips": 40.0,
-    "errors of the reconstructions": 10.0,
-    "baselines": 60.0,
-    "compression": 25.0,
-    "describe real strips": 60.0,
-    "draw and compare samples": 60.0,
-    "copies of training strips": 60.0,
-    "known factors": 25.0,
-    "pictures and page": 10.0,
+    "encode and decode test strips": 6.0,
+    "errors of the reconstructions": 2.0,
+    "baselines": 39.0,
+    "compression": 5.0,
+    "describe real strips": 33.0,
+    "draw and compare samples": 20.0,
+    "copies of training strips": 25.0,
+    "known factors": 18.0,
+    "pictures and page": 1.0,
 }
 
 

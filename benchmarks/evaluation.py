@@ -1,6 +1,6 @@
 """What does an evaluation cost? Time, processor time and memory by stage.
 
-    python benchmarks/evaluation.py [--held_out 500] [--training 4000] [--samples 500] [--z_dim 1024]
+    python benchmarks/evaluation.py --held_out 500 --training 4000 --samples 500
 
 Measures an untrained network (its figures mean nothing, its cost is that of a trained one) on
 strips of coloured blocks and noise with known factors. Processor time is that of all threads.

@@ -4,7 +4,7 @@ For each run, the mean squared error of its test strips (or of a folder of strip
 three panels, as one picture with one scale; and a table of its share by what is there in the
 original: lines (where the brightness changes within two pixels by more than a quarter of its
 range), their surroundings (within two pixels of one) and flat areas; and by spatial frequency,
-which says what the latents spend their numbers on.
+which shows what the latents encode.
 
     python benchmarks/error_map.py logs/BEFORE logs/AFTER --picture /tmp/errors.png
     python benchmarks/error_map.py logs/RUN --strips FOLDER

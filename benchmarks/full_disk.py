@@ -2,13 +2,13 @@
 
     sudo python benchmarks/full_disk.py
 
-A small file system in memory is mounted, filled with what a phase begins with, and left so much
-room. The phase then ends well, or with status 2 and one line; what was there before is compared
-byte for byte (TensorBoard only ever adds to its own file); nothing is left that nobody will clear.
-Then the file system is enlarged, and the same command has to end well.
+A small file system in memory is mounted and filled with what a phase begins with, but for some
+room. The phase has to end well, or with status 2 and one line. The earlier files have to be the
+same, byte for byte (TensorBoard's may be longer), and no temporary files left. Then the file system
+is enlarged, and the same command has to end well.
 `tests/end_to_end/test_faults.py` does the same with a limit on each file, which needs no rights.
 
-Prints a table; the status is 1 where anything was otherwise. Linux, as root.
+Prints a table; the status is 1 where anything was wrong. Linux, as root.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def changed(before: dict[str, bytes], after: dict[str, bytes]) -> list[str]:
-    """The files that were there and are not, or are otherwise."""
+    """The files that are gone or have changed."""
     return [
         name
         for name, content in before.items()
@@ -85,7 +85,7 @@ def changed(before: dict[str, bytes], after: dict[str, bytes]) -> list[str]:
 
 
 def full(phase: str, room: int, made: Path, disk: Path) -> tuple[str, str]:
-    """How a phase ended with so many pages of room, and what was wrong with that, if anything."""
+    """How a phase ended with `room` free pages, and what was wrong with that, if anything."""
     main, flags, there = PHASES[phase]
     there = there or ({} if phase == "drawing" else USED)
     log = disk.with_name("log")
@@ -94,7 +94,7 @@ def full(phase: str, room: int, made: Path, disk: Path) -> tuple[str, str]:
         os.chdir(disk)
         for source, name in there.items():
             shutil.copytree(made / source, name)
-        if "data" in there:  # the name says where the strips are
+        if "data" in there:  # its name depends on the folder of the strips
             (store,) = Path("data").iterdir()
             store.rename(strip_folders(TrainOptions(source="folder", data_dir="drawn/strips"))[1])
         usage = os.statvfs(disk)
@@ -110,14 +110,14 @@ def full(phase: str, room: int, made: Path, disk: Path) -> tuple[str, str]:
         if status == 2 and not re.fullmatch(r"error: [^\n]+\n", said):
             wrong.append("more than a sentence")
         if status == 2:
-            # what the command itself puts first is its own: the options, and figures so far
+            # files that the command itself writes first
             own = ("options.json", "environment.json", "metrics.csv")
             lost = [n for n in changed(before, contents(disk)) if not n.endswith(own)]
             wrong += [f"changed {name}" for name in lost]
             wrong += [f"left {path.name}" for path in disk.rglob("*.tmp")]
             subprocess.run(["mount", "-o", "remount,size=256m", disk], check=True)
             if command(main, flags, log) != 0:
-                wrong.append("not to be gone on with: " + log.read_text()[-300:])
+                wrong.append("the next run failed: " + log.read_text()[-300:])
         sentence = "ended well" if status == 0 else said.strip().replace(f"{disk}/", "")
         return sentence, "; ".join(wrong) + (f"\n{said[-1500:]}" if wrong else "")
     finally:
@@ -143,7 +143,7 @@ def main() -> int:
                 faulty += bool(wrong)
                 print(f"{phase:11} {room * PAGE // 1024:8}  {how[:110]}"
                       + (f"\n    WRONG: {wrong}" if wrong else ""), flush=True)  # fmt: skip
-    print(f"{faulty} of them otherwise than they should")
+    print(f"{faulty} of them wrong")
     return 1 if faulty else 0
 
 

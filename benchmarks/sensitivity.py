@@ -1,4 +1,4 @@
-"""Which measure sees which damage? Drawn strips, damaged in known ways, as if they were samples.
+"""Which measure detects which damage? Drawn strips, damaged in known ways, in place of samples.
 
     python benchmarks/sensitivity.py                 4,000 drawn strips, about ten CPU minutes
     python benchmarks/sensitivity.py --folder DIR    a folder of real strips

@@ -14,7 +14,6 @@ equal ends, so compare areas only of the same --multiples and strips.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from garfield_vae.checkpoints import load_run
 from garfield_vae.data.sources import present_strips
 from garfield_vae.evaluation.compression import compression_figures
 from garfield_vae.latent.codec import encode
+from garfield_vae.run_folder import write_json
 from garfield_vae.util.charts import Series, as_svg, line_chart
 from garfield_vae.util.files import replacing
 
@@ -59,9 +59,7 @@ def main() -> None:
     for line in table(points):
         print(line)
     print(f"area under the curve, MSE over ln(rate): {area:.4f}")
-    options.output.mkdir(parents=True, exist_ok=True)
-    with replacing(options.output / "rate_distortion.json", "w") as file:
-        json.dump({"points": points, "area": area}, file, indent=2)
+    write_json(options.output / "rate_distortion.json", {"points": points, "area": area})
     with replacing(options.output / "rate_distortion.svg", "w") as file:
         file.write(as_svg(chart(points)))
     print(f"wrote {options.output / 'rate_distortion.svg'} and .json")

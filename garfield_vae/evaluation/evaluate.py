@@ -9,7 +9,6 @@ Distances between sets depend on the sets' sizes, so each is given for a set of 
 same size as well.
 """
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, is_dataclass
@@ -35,9 +34,9 @@ from garfield_vae.latent import samplers as latent_samplers
 from garfield_vae.latent.codec import decode
 from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace
+from garfield_vae.run_folder import write_json
 from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
-from garfield_vae.util.files import replacing
 from garfield_vae.util.metrics_table import read_metrics
 from garfield_vae.util.progress import Stages
 
@@ -112,17 +111,18 @@ def evaluate_run(
         stage("baselines")
         pca_rows = random_rows(train, MOST_PCA, rng)
         [(by_pca, kept)] = pca_reconstructions(store.panels, held_out, [len(space.mean)], pca_rows)
-        lines = {"this model": reconstruction_figures(values, weeks)}
+        reconstruction = {"this model": reconstruction_figures(values, weeks)}
         for name, others in {
             "8×8 mosaic": mosaic(held_out),
             f"PCA, {kept} components": by_pca,
             "mean image": np.broadcast_to(mean_image(training), held_out.shape),
         }.items():
-            lines[name] = reconstruction_figures(reconstruction_values(held_out, others), weeks)
+            values_of_baseline = reconstruction_values(held_out, others)
+            reconstruction[name] = reconstruction_figures(values_of_baseline, weeks)
         del by_pca, others
 
         stage("compression")
-        bound = compression_figures(
+        compression = compression_figures(
             model, held_out, measures.test_means, measures.variances, last_beta(loaded), rng, weeks
         )
 
@@ -165,14 +165,14 @@ def evaluate_run(
                 "PCA fitted on": len(pca_rows),
             },
             "samplers": list(samplers),
-            "reconstruction": lines,
+            "reconstruction": reconstruction,
             "panels": {
                 f"panel {i + 1}": reconstruction_figures(
                     {name: panels[:, [i]] for name, panels in values.items()}, weeks
                 )
                 for i in range(3)
             },
-            "compression": bound,
+            "compression": compression,
             "samples": {
                 "against test strips": against_test,
                 "against their reconstructions": against_reconstructions,
@@ -196,15 +196,13 @@ def evaluate_run(
         )
         metrics = read_metrics(loaded.folder)
         path = write_report(folder / "report.html", loaded, space, figures, pictures, metrics)
-        with replacing(folder / "measures.json", "w") as file:
-            json.dump(for_json(figures), file, indent=2, ensure_ascii=False)
-            file.write("\n")
+        write_json(folder / "measures.json", for_json(figures))
         log_table(loaded.folder, figures, loaded.epoch + 1)
-    mse = lines["this model"]["mse"]
+    mse = reconstruction["this model"]["mse"]
     print(
         f"measured {len(held_out):,} test strips and {measures.count:,} samples of each sampler in "
-        f"{time.monotonic() - began:.0f} s: MSE {mse.value:.4f}, rate {bound['rate'].value:.0f} "
-        f"nats"
+        f"{time.monotonic() - began:.0f} s: MSE {mse.value:.4f}, "
+        f"rate {compression['rate'].value:.0f} nats"
     )
     return path
 

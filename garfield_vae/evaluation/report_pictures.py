@@ -98,12 +98,12 @@ def choose_pictures(
             if share >= LEAST_EXPLAINED
         ],
         morph=_morph(model, means, names, order),
-        nearest=_nearest(samples[first], nearest[first], training, training_names),
+        nearest=_nearest(first, samples[first], nearest[first], training, training_names),
     )
 
 
 def _nearest(
-    samples: np.ndarray, nearest: Nearest, training: Any, names: Sequence[str]
+    sampler: str, samples: np.ndarray, nearest: Nearest, training: Any, names: Sequence[str]
 ) -> list[tuple[Picture, Picture]]:
     """The samples whose panels are nearest to a training panel, with the strip that has it."""
     pairs = []
@@ -113,7 +113,7 @@ def _nearest(
         label = f"sample {i + 1}, panel {panel + 1}: {nearest.relative[i, panel]:.2f}"
         pairs.append(
             (
-                Picture(samples[i], label, f"Sample {i + 1} of the sampler"),
+                Picture(samples[i], label, f"Sample {i + 1} of the {sampler} sampler"),
                 Picture(training[[row]][0], names[row], f"Training strip {names[row]}"),
             )
         )

@@ -1,5 +1,6 @@
 """Files are whole or not there, whatever happens while they are written."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,7 +10,9 @@ from contextlib import suppress
 
 import pytest
 
-from garfield_vae.util.files import replacing
+from garfield_vae.util import files
+from garfield_vae.util.errors import UserError
+from garfield_vae.util.files import CannotWrite, locked, replacing
 
 
 def test_a_file_is_made_with_its_folders(tmp_path):
@@ -70,3 +73,26 @@ def test_a_file_can_be_read_by_whom_the_umask_lets(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "x").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_folder_is_locked_by_one_at_a_time_and_then_by_the_next(tmp_path):
+    for _ in range(2):
+        with locked(tmp_path, "taken"), pytest.raises(UserError, match="taken"):
+            locked(tmp_path, "taken").__enter__()
+
+
+def test_a_file_system_without_locks_is_used_without_and_one_that_refuses_the_file_is_named(
+    tmp_path, monkeypatch
+):
+    def fail(error):
+        def acquire(lock):
+            raise error
+
+        monkeypatch.setattr(files.FileLock, "acquire", acquire)
+
+    fail(NotImplementedError())
+    with locked(tmp_path, "taken"):
+        pass
+    fail(OSError(errno.EROFS, "Read-only file system"))
+    with pytest.raises(CannotWrite, match=f"{tmp_path} cannot be written"):
+        locked(tmp_path, "taken").__enter__()

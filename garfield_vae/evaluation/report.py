@@ -144,7 +144,7 @@ def tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
         (
             f"{compression['rate, bytes'].value:,.0f}",
             "bytes per strip in the latent vector (rate)",
-            "enough for the reconstruction; for the strip without loss it takes "
+            "enough for the reconstruction; a lossless code of the strip takes "
             f"{number(compression['ELBO, discretised'].value)} bits per pixel value (ELBO)",
         ),
     ]

@@ -39,8 +39,12 @@ def manifold_measures(real: Tensor, drawn: Tensor, neighbours: int = 5) -> Manif
     k = min(neighbours, len(real) - 1, len(drawn) - 1)
     if k < 1:
         raise ValueError("precision and recall need two strips or more in either set")
-    real_radius, drawn_radius = _neighbour_distance(real, k), _neighbour_distance(drawn, k)
-    distances = _distances(real, drawn)  # [N, M]
+    real, drawn = real.double(), drawn.double()
+    # The smallest of the k + 1 distances is that of the strip to itself.
+    real_radius, drawn_radius = (
+        squared_distances(own, own).kthvalue(k + 1, dim=1).values for own in (real, drawn)
+    )
+    distances = squared_distances(real, drawn)  # [N, M]
     in_real_ball = distances <= real_radius[:, None]
     in_drawn_ball = distances <= drawn_radius[None, :]
     return Manifold(
@@ -51,20 +55,15 @@ def manifold_measures(real: Tensor, drawn: Tensor, neighbours: int = 5) -> Manif
     )
 
 
-def _neighbour_distance(features: Tensor, k: int) -> Tensor:
-    # The smallest of the k + 1 distances is that of the strip to itself.
-    return _distances(features, features).kthvalue(k + 1, dim=1).values
-
-
-def _distances(a: Tensor, b: Tensor) -> Tensor:
-    """Euclidean distances [N, M] by one matrix product, in double precision. A distance below a
-    millionth of the lengths, such as rounding leaves between a strip and itself, becomes 0."""
-    a, b = a.double(), b.double()
+def squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """Squared Euclidean distances of [N, F] and [M, F], by one matrix product → [N, M]. Those that
+    may be rounding errors of equal rows are 0."""
     middle = b.mean(dim=0)
     a, b = a - middle, b - middle
     lengths = a.square().sum(dim=1)[:, None] + b.square().sum(dim=1)
     squares = torch.addmm(lengths, a, b.T, alpha=-2)
-    return torch.where(squares > 1e-12 * lengths, squares, 0.0).sqrt()
+    rounding = 1e-12 if a.dtype == torch.float64 else 1e-6
+    return squares.masked_fill_(squares < rounding * lengths, 0)
 
 
 class KernelDistance:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from garfield_vae.evaluation.metrics.features import strip_chunks
+from garfield_vae.evaluation.metrics.fidelity import squared_distances
 from garfield_vae.evaluation.metrics.filters import PlaneFilter, averaging_matrix
 from garfield_vae.evaluation.metrics.intervals import Estimate, ratio_estimate
 from garfield_vae.evaluation.metrics.reconstruction import mse_of_pixels
@@ -87,7 +88,7 @@ def nearest_training(
     row, distance = torch.zeros(count, dtype=torch.long), torch.full((count,), math.inf)
     for start in range(0, len(training), TRAINING_STRIPS):
         chunk = layouts(training[start : start + TRAINING_STRIPS])
-        squares = _squared_distances(queries, chunk.flatten(0, 1)) / width  # [2·N·3, m·3]
+        squares = squared_distances(queries, chunk.flatten(0, 1)) / width  # [2·N·3, m·3]
         squares = squares.view(2, count, 3, len(chunk), 3)
         if groups is not None and training_groups is not None:
             own = groups[:, None] == training_groups[None, start : start + TRAINING_STRIPS]
@@ -236,18 +237,9 @@ def nearest_points(
     row, start = torch.zeros(len(points), dtype=torch.long), 0
     for piece in pieces:
         others = torch.from_numpy(np.ascontiguousarray(piece, np.float32))
-        found = _squared_distances(points, others).min(dim=1)
+        found = squared_distances(points, others).min(dim=1)
         nearer = found.values < distance
         row = torch.where(nearer, found.indices + start, row)
         distance = torch.where(nearer, found.values, distance)
         start += len(others)
     return distance.sqrt().double().numpy(), row.numpy()
-
-
-def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    """[N, F] and [M, F] → [N, M]. Less than a millionth of the lengths is rounding error: 0."""
-    middle = b.mean(dim=0)
-    a, b = a - middle, b - middle
-    lengths = a.square().sum(dim=1)[:, None] + b.square().sum(dim=1)
-    squares = torch.addmm(lengths, a, b.T, alpha=-2)
-    return squares.masked_fill_(squares < 1e-6 * lengths, 0)

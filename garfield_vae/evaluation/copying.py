@@ -49,7 +49,7 @@ class Control:
 class CopyingMeasure:
     """Compares sets of strips with all training strips, and the distances with the control's."""
 
-    def __init__(self, control: Control, training: Any, seed: int = 0) -> None:
+    def __init__(self, control: Control, training: Any) -> None:
         """training: uint8 [M, 3, 3, H, W], read in pieces: a memory map will do."""
         self._training, self._groups = training, control.groups
         groups = np.concatenate([control.groups, control.further_groups])
@@ -61,10 +61,10 @@ class CopyingMeasure:
         if cells > 1:
             rows = np.linspace(0, len(training) - 1, min(len(training), CELL_STRIPS)).astype(int)
             fitted = layouts(training[rows]).flatten(1).numpy()
-            self._cells = KMeans(cells, n_init=1, random_state=seed).fit(fitted)
+            self._cells = KMeans(cells, n_init=1, random_state=0).fit(fitted)
             self._held_out_cells = self._cells_of(control.strips)
 
-    def __call__(self, strips: np.ndarray, seed: int = 0) -> tuple[dict[str, Any], Nearest]:
+    def __call__(self, strips: np.ndarray) -> tuple[dict[str, Any], Nearest]:
         """uint8 [M, 3, 3, H, W] → figures, and the nearest training strip of each."""
         found = nearest_training(strips, self._training)
         real = self._real.relative
@@ -76,14 +76,12 @@ class CopyingMeasure:
         relative = found.relative.mean(axis=1)
         figures = {
             "strips": [len(strips), len(self._held_out), len(real)],
-            "distance": mean_estimate(found.distance, seed=seed),
-            "distance of held-out strips": mean_estimate(self._held_out, self._groups, seed=seed),
-            "distance ratio": ratio_estimate(
-                found.distance, self._held_out, self._groups, seed=seed
-            ),
-            "relative distance ratio": ratio_estimate(relative, real.mean(axis=1), seed=seed),
-            "near copies": mean_estimate(copies, seed=seed),
-            "near copies among real strips": mean_estimate(real_copies, seed=seed),
+            "distance": mean_estimate(found.distance),
+            "distance of held-out strips": mean_estimate(self._held_out, self._groups),
+            "distance ratio": ratio_estimate(found.distance, self._held_out, self._groups),
+            "relative distance ratio": ratio_estimate(relative, real.mean(axis=1)),
+            "near copies": mean_estimate(copies),
+            "near copies among real strips": mean_estimate(real_copies),
             "chance of so many near copies": more_copies(copies, real_copies),
             "Z_U": mann_whitney_z(found.distance, self._held_out),
             "C_T": c_t,

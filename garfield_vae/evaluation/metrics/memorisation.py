@@ -31,6 +31,7 @@ GRID = (16, 18)  # squares of a panel's layout: large enough to be insensitive t
 NEIGHBOURS = 20  # the nearest training panel is measured against this one
 TRAINING_STRIPS = 512  # compared at once
 LATENTS = 4096  # compared at once
+DECODED = 200  # samples, and held-out strips, whose pixels are compared for novelty
 LEADING = 64  # principal components with visible effects
 NEAR_COPY = 0.6  # share of real strips' median relative distance, below which a panel is a copy
 COPIES_SIGNIFICANT = 0.01  # p-value of Fisher's exact test, one-sided
@@ -194,14 +195,12 @@ def novelty(
     decode: Callable[[np.ndarray], np.ndarray],
     *,
     groups: np.ndarray | None = None,
-    decoded: int = 200,
-    seed: int = 0,
 ) -> Novelty:
     """Distances of samples to the nearest training strip, over those of held-out strips.
 
     samples [M, k], held_out [N, k], training [T, k]: PCA coordinates of latents in standard
     deviations (`LatentSpace.coordinates`), std [k] those deviations in latent units. `decode` turns
-    coordinates [n, k] into strips, uint8 [n, 3, 3, H, W]; the first `decoded` samples and held-out
+    coordinates [n, k] into strips, uint8 [n, 3, 3, H, W]; the first 200 samples and held-out
     strips are compared in pixels. `groups` [N]: held-out strips that are resampled together.
     """
 
@@ -212,16 +211,16 @@ def novelty(
         return nearest_points(queries[:, :k] * scale, reference)
 
     def error(queries: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        return mse_of_pixels(decode(queries[:decoded]), decode(training[rows[:decoded]]))
+        return mse_of_pixels(decode(queries[:DECODED]), decode(training[rows[:DECODED]]))
 
     ones = np.ones(min(LEADING, len(std)), np.float32)
     (near, _), (held_near, _) = nearest(samples, ones), nearest(held_out, ones)
     (far, rows), (held_far, held_rows) = nearest(samples, std), nearest(held_out, std)
-    some = groups[:decoded] if groups is not None else None
+    decoded_groups = groups[:DECODED] if groups is not None else None
     return Novelty(
-        ratio_estimate(near, held_near, groups, seed=seed),
-        ratio_estimate(far, held_far, groups, seed=seed),
-        ratio_estimate(error(samples, rows), error(held_out, held_rows), some, seed=seed),
+        ratio_estimate(near, held_near, groups),
+        ratio_estimate(far, held_far, groups),
+        ratio_estimate(error(samples, rows), error(held_out, held_rows), decoded_groups),
         rows,
         far,
         held_far,

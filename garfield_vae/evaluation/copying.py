@@ -82,7 +82,7 @@ class CopyingMeasure:
             "relative distance ratio": ratio_estimate(relative, real.mean(axis=1)),
             "near copies": mean_estimate(copies),
             "near copies among real strips": mean_estimate(real_copies),
-            "chance of so many near copies": more_copies(copies, real_copies),
+            "near copies, p-value": more_copies(copies, real_copies),
             "Z_U": mann_whitney_z(found.distance, self._held_out),
             "C_T": c_t,
             "Z_U of relative distances": mann_whitney_z(relative, real.mean(axis=1)),
@@ -103,8 +103,8 @@ def copies(figures: dict[str, Any]) -> list[str]:
     """
     reasons = []
     share, real = figures["near copies"].value, figures["near copies among real strips"].value
-    chance = figures["chance of so many near copies"]
-    if share >= LEAST_COPIES and chance < COPIES_SIGNIFICANT:
+    p_value = figures["near copies, p-value"]
+    if share >= LEAST_COPIES and p_value < COPIES_SIGNIFICANT:
         reasons.append(
             f"{share:.1%} have a panel that is a near copy of a training panel, of real strips "
             f"{real:.1%}"

@@ -63,7 +63,7 @@ class StoryMeasure:
 
 class RankedHigher:
     """How often a real strip scores higher than a drawn one: 0.5 where the two sets are alike, 1
-    where every drawn strip can be told. Ties count half (the area under the ROC curve)."""
+    where every drawn one scores lower. Ties count half (the area under the ROC curve)."""
 
     def __init__(self, real: np.ndarray, drawn: np.ndarray) -> None:
         """Scores [N] of real strips and [M] of drawn ones."""

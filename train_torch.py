@@ -206,13 +206,11 @@ def continued_options(folder: Path, given: dict[str, Any]) -> TrainOptions:
     from dataclasses import asdict
     from pathlib import Path
 
-    from garfield_vae.cli.options import train_options
+    from garfield_vae.cli.options import SIZES, train_options
     from garfield_vae.run_folder import read_options
 
     before = asdict(read_options(folder))
-    fixed = ("z_dim", "c_hidden", "num_blocks", "panel_height", "panel_width", "batch_size", "seed")
-    fixed += ("start_from",)
-    for flag in fixed:
+    for flag in (*SIZES, "batch_size", "seed", "start_from"):
         if flag in given and given[flag] != before[flag]:
             raise UserError(
                 f"--{flag} {given[flag]} does not fit {folder}, which was begun with "

@@ -20,6 +20,7 @@ MOST_STRIPS = 1_000_000
 MOST_SEED = 2**63 - 1  # torch's generators take no more
 
 SCRATCH = "scratch"  # untrained, of --start_from
+SIZES = ("z_dim", "c_hidden", "num_blocks", "panel_height", "panel_width")  # of a network
 WEB = "--source web"  # what flags of the downloader need
 
 DATA, MODEL, OBJECTIVE, TRAINING, MACHINE, RUN = (

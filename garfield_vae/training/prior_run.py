@@ -24,7 +24,7 @@ from garfield_vae.latent.codec import decode
 from garfield_vae.latent.files import encoded_strips, file_digest
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.prior import LatentPrior, worth_using
-from garfield_vae.prior_checkpoints import PRIOR_ENTRY, read_prior_checkpoint
+from garfield_vae.prior_checkpoints import PRIOR_ENTRY, gaussian_of, read_prior_checkpoint
 from garfield_vae.run_folder import choose_device
 from garfield_vae.training.callbacks import RunCheckpoints
 from garfield_vae.training.checkpoint_io import WholeCheckpoints
@@ -99,8 +99,7 @@ def make_prior(loaded: LoadedModel, space: LatentSpace, **sizes: int | float) ->
         code_width=width,
         **sizes,
     )
-    arrays = (space.mean, space.components, space.std)
-    prior.fit_gaussian(*(torch.from_numpy(np.array(array)) for array in arrays))
+    prior.fit_gaussian(**gaussian_of(space))
     return prior
 
 

@@ -38,9 +38,16 @@ from garfield_vae.data.panels import join_panels
 from garfield_vae.data.store import PanelStore
 from garfield_vae.explorer import security
 from garfield_vae.explorer.renderer import Ended, Superseded, bmp_bytes, enlarged
-from garfield_vae.explorer.request_fields import body, number, numbers_below, text, whole
+from garfield_vae.explorer.request_fields import body, number, text, whole
 from garfield_vae.explorer.service import QUICK_STEPS, Explorer
-from garfield_vae.explorer.states import MAX_TEMPERATURE, BadRequest, Prior, State, as_json
+from garfield_vae.explorer.states import (
+    MAX_TEMPERATURE,
+    BadRequest,
+    Prior,
+    State,
+    as_json,
+    indices,
+)
 from garfield_vae.explorer.strip_names import date_of
 from garfield_vae.geometry import PANELS
 from garfield_vae.latent.space import LatentSpace
@@ -149,13 +156,13 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
     @app.post("/api/refine")
     def refine() -> Response:
         asked = body()
-        held = numbers_below(asked, "held", positions.sliders)
+        held = indices(asked.get("held", []), positions.sliders, "held")
         return jsonify(state=as_json(explorer.refine(state_of(asked), held)))
 
     @app.post("/api/complete")
     def complete() -> Response:
         asked = body()
-        panels = numbers_below(asked, "panels", PANELS)
+        panels = indices(asked.get("panels", []), PANELS, "panels")
         if not panels:
             raise BadRequest("panels is a list of at least one panel")
         seed = whole(asked, "seed", 0, MAX_SEED)
@@ -180,7 +187,7 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
 
     @app.get("/api/map")
     def strip_map() -> Response:
-        return jsonify(explorer.map())
+        return jsonify(explorer.map)
 
     @app.get("/api/suggestions")
     def suggestions() -> Response:

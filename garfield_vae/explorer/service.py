@@ -128,12 +128,8 @@ class Explorer:
             "empty": [index for index, panel in enumerate(panels) if is_empty(panel)],
         }
 
-    def map(self) -> dict:
-        """See `_map`."""
-        return self._map
-
     @cached_property
-    def _map(self) -> dict:
+    def map(self) -> dict:
         """Every strip (or, where there are none, samples) by its first two coordinates, in
         standard deviations: names [N] and points, a flat list [2·N]."""
         if self.store is not None:

@@ -284,7 +284,7 @@ class Page {
 
   async refine() {
     if (!this.info.can.includes("refine")) return;
-    const held = this.state.knobs.flatMap((knob, i) => (knob === this.origin.knobs[i] ? [] : [i]));
+    const { held } = State.holding(this.state, this.origin);
     const refined = await this.try(this.canvas.awaits(this.backend.refine(this.state, held)));
     if (refined) this.jump(refined);
   }

@@ -94,7 +94,7 @@ export function checked(value, info) {
   };
 }
 
-// --- links: #v=1&k=0.5,,-1.2&p=1:3:0.8&from=1*strip:1985-03-12&hold=0,2 -----------------------------------
+// --- links: #v=1&k=0.5,,-1.2&p=1:3:0.8&from=1*strip:1985-03-12&hold=0,2 --------------------------
 
 function pack(state) {
   const number = (value) => (value === 0 ? "" : String(round(value, 6)));

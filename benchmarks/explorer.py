@@ -89,7 +89,7 @@ def serve(experiment_dir: str, folder: str, pipe, library: bool = True) -> None:
         store = means = None
     kept = Path(folder) / loaded.folder.name  # whose name the page shows
     explorer = Explorer(loaded, space, store, means, kept, prior=prior)
-    server, address = make_server(explorer, "127.0.0.1", 0)
+    server, address = make_server(explorer, 0)
     pipe.send(address)
     server.run()
 

@@ -86,9 +86,9 @@ class SmallPrior:
 
 
 @contextmanager
-def served(explorer: Explorer, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
+def served(explorer: Explorer, port: int = 0) -> Iterator[str]:
     """The explorer's address, while its real server runs in a thread."""
-    server, address = make_server(explorer, host, port)
+    server, address = make_server(explorer, port)
     stopping = threading.Event()
 
     def serve() -> None:  # what server.run does, but can be ended without a signal

@@ -12,12 +12,13 @@ import json
 import re
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from garfield_vae.checkpoints import LoadedModel
 from garfield_vae.data.panels import join_panels
 from garfield_vae.explorer.service import Explorer, Prior
 from garfield_vae.explorer.states import Positions
@@ -26,9 +27,6 @@ from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import CELL, PanelDecoder, ResNetBlock, StripVAE
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import replacing
-
-if TYPE_CHECKING:
-    from garfield_vae.checkpoints import LoadedModel
 
 SAMPLES = 300  # that the page holds
 PAGE_SCRIPTS = (
@@ -49,7 +47,7 @@ DECODER_SCRIPTS = ("offline/convolution.js", "offline/decoder.js")
 
 
 def export_page(
-    loaded: "LoadedModel",
+    loaded: LoadedModel,
     space: LatentSpace,
     folder: Path,
     file: Path,

@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from garfield_vae.checkpoints import LoadedModel
 from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels, is_empty, join_panels
 from garfield_vae.data.store import PanelStore
@@ -33,9 +33,6 @@ from garfield_vae.geometry import PANELS
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.util.pictures import gif_bytes, png_bytes, sheet
 
-if TYPE_CHECKING:  # it brings Lightning, which takes seconds, for a name in an annotation
-    from garfield_vae.checkpoints import LoadedModel
-
 ENDS = 3.0  # standard deviations that the small pictures show
 SMALL = 160  # their width in pixels
 QUICK_STEPS = 2  # of the prior, while a slider is dragged: hardly to be told from all of them
@@ -52,7 +49,7 @@ class Explorer:
 
     def __init__(
         self,
-        loaded: "LoadedModel",
+        loaded: LoadedModel,
         space: LatentSpace,
         store: PanelStore | None,
         latents: np.ndarray | None,

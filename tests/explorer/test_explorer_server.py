@@ -328,7 +328,7 @@ def test_eight_pages_at_once_each_get_their_own_pictures(address, explorer):
 
 def test_a_port_that_is_taken_is_one_sentence(address, explorer):
     with pytest.raises(UserError, match="give another --port"):
-        make_server(explorer, "127.0.0.1", urllib.parse.urlsplit(address).port)
+        make_server(explorer, urllib.parse.urlsplit(address).port)
 
 
 def ask_in_vain(*asked) -> None:

@@ -61,10 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.export:
             from garfield_vae.export.folder import export_model
             from garfield_vae.util.commands import install
-        if options.export_page:
+        if options.export_page or options.explore:
+            from garfield_vae.explorer import Explorer, explore
             from garfield_vae.explorer.export_page import export_page
-        if options.explore:
-            from garfield_vae.explorer import explore
 
     # -------------------------------------------------------------- 2. the model
     folder = find_model_folder(options.experiment_dir, Path(options.log_dir))
@@ -121,13 +120,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"wrote {options.export}: {', '.join(names)}")
         if "decoder.onnx" not in names:
             print(f"without ONNX files: for those, first {install('requirements-export.txt')}")
+    if options.export_page or options.explore:
+        explorer = Explorer(run.model, space, kept, store, means, prior, shown)
     if options.export_page:
-        page = Path(options.export_page)
-        size = export_page(run, space, kept, page, sliders=shown, prior=prior)
-        print(f"wrote {page}, {size / 1e6:.1f} MB: open it in any browser")
+        size = export_page(explorer, Path(options.export_page))
+        print(f"wrote {options.export_page}, {size / 1e6:.1f} MB: open it in any browser")
     if options.explore:
-        sliders = {"sliders": shown, "port": options.port, "open_browser": options.open}
-        explore(run, space, store, means, kept, prior=prior, **sliders)
+        explore(explorer, options.port, options.open)
     if asked:
         return 0
 

@@ -52,11 +52,9 @@ def make_explorer(
         means, _ = model.encode(to_unit(torch.from_numpy(panels)))
     space = LatentSpace.fit(means.numpy())
     store = SimpleNamespace(panels=panels, names=[day.isoformat() for day in days])
-    loaded = SimpleNamespace(model=model, folder=folder)
     prior = SmallPrior(space) if with_prior else None
-    if not with_strips:
-        return Explorer(loaded, space, None, None, folder, SLIDERS, prior)
-    return Explorer(loaded, space, store, means.numpy(), folder, SLIDERS, prior)
+    strips = (store, means.numpy()) if with_strips else (None, None)
+    return Explorer(model, space, folder, *strips, prior, SLIDERS)
 
 
 class SmallPrior:

@@ -34,9 +34,7 @@ from flask import Flask, Response, jsonify, request
 from PIL import Image
 from werkzeug.exceptions import HTTPException, NotFound
 
-from garfield_vae.checkpoints import LoadedModel
 from garfield_vae.data.panels import join_panels
-from garfield_vae.data.store import PanelStore
 from garfield_vae.explorer import security
 from garfield_vae.explorer.renderer import Ended, Superseded, bmp_bytes, enlarged
 from garfield_vae.explorer.request_fields import body, number, text, whole
@@ -44,14 +42,12 @@ from garfield_vae.explorer.service import QUICK_STEPS, Explorer
 from garfield_vae.explorer.states import (
     MAX_TEMPERATURE,
     BadRequest,
-    Prior,
     State,
     as_json,
     indices,
 )
 from garfield_vae.explorer.strip_names import date_of
 from garfield_vae.geometry import PANELS
-from garfield_vae.latent.space import LatentSpace
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.pictures import png_bytes
 
@@ -272,26 +268,9 @@ def make_server(explorer: Explorer, port: int):
     return server, f"http://{security.HOST}:{port}/"
 
 
-def explore(
-    loaded: LoadedModel,
-    space: LatentSpace,
-    store: PanelStore | None,
-    latents: np.ndarray | None,
-    folder: Path,
-    *,
-    sliders: int = 20,
-    port: int = 8176,
-    open_browser: bool = False,
-    prior: Prior | None = None,
-) -> None:
-    """Serves the page until Ctrl-C.
-
-    latents: the posterior means [N, z] of `store`'s strips, in its order. Without store or
-    latents the page has no real strips. folder: where component_names.json is kept. prior: where
-    new strips come from, and what finishes unfinished ones; see `states.Prior`.
-    """
+def explore(explorer: Explorer, port: int = 8176, open_browser: bool = False) -> None:
+    """Serves the page until Ctrl-C."""
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a full queue is no news here
-    explorer = Explorer(loaded, space, store, latents, folder, sliders, prior)
     server, address = make_server(explorer, port)
     # What is being painted ends before the threads that wait for it are told to.
     end_threads = server.task_dispatcher.shutdown

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from garfield_vae.checkpoints import LoadedModel
 from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels, is_empty, join_panels
 from garfield_vae.data.store import PanelStore
@@ -31,6 +30,7 @@ from garfield_vae.explorer.states import (
 )
 from garfield_vae.geometry import PANELS
 from garfield_vae.latent.space import LatentSpace
+from garfield_vae.model.networks import StripVAE
 from garfield_vae.util.pictures import gif_bytes, png_bytes, sheet
 
 ENDS = 3.0  # standard deviations that the small pictures show
@@ -43,22 +43,22 @@ JOBS_REMEMBERED = 64
 
 
 class Explorer:
-    """One model to play with. `latents` are the posterior means [N, z] of `store`'s strips, in its
-    order; without either there are no real strips. `folder` keeps the components' names. Without a
+    """One model to explore. `folder` keeps the components' names. `latents` are the posterior means
+    [N, z] of `store`'s strips, in its order; without them there are no real strips. Without a
     `prior`, samples come from the space's kernel density, and nothing is refined or completed."""
 
     def __init__(
         self,
-        loaded: LoadedModel,
+        model: StripVAE,
         space: LatentSpace,
-        store: PanelStore | None,
-        latents: np.ndarray | None,
         folder: Path,
-        sliders: int = 20,
+        store: PanelStore | None = None,
+        latents: np.ndarray | None = None,
         prior: Prior | None = None,
+        sliders: int = 20,
     ):
-        self.store = store if latents is not None else None
-        self.painter = Painter(loaded.model)
+        self.store = store
+        self.painter = Painter(model)
         self.prior = prior and OnPaintersThread(self.painter, prior)
         names = store.names if self.store else ()
         self.positions = Positions(space, sliders, names, latents, self.prior)
@@ -67,8 +67,7 @@ class Explorer:
         self.suggestions: list[str] = []
         self.progress: OrderedDict[str, float] = OrderedDict()  # job → the share that is done
         self._once = threading.Lock()
-        config = loaded.model.config
-        self.panel_size = config["panel_height"], config["panel_width"]
+        self.panel_size = model.config["panel_height"], model.config["panel_width"]
 
     def info(self) -> dict:
         explained = self.positions.space.explained[: self.positions.sliders]

@@ -340,11 +340,9 @@ def ask_in_vain(*asked) -> None:
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "while it paints"])
 def test_ctrl_c_ends_it_cleanly(tmp_path, busy):
     program = (
-        "import sys; from pathlib import Path; from types import SimpleNamespace;"
-        "from explorer_model import make_explorer; import garfield_vae.explorer.server as server;"
-        "explorer = make_explorer(Path(sys.argv[1]), with_strips=False);"
-        "loaded = SimpleNamespace(model=explorer.painter.model);"
-        "server.explore(loaded, explorer.positions.space, None, None, Path(sys.argv[1]), port=0)"
+        "import sys; from pathlib import Path; from explorer_model import make_explorer;"
+        "from garfield_vae.explorer import explore;"
+        "explore(make_explorer(Path(sys.argv[1]), with_strips=False), port=0)"
     )
     here = Path(__file__).parents[1]
     process = subprocess.Popen(

@@ -16,7 +16,7 @@ from PIL import Image
 from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels, is_empty, join_panels
 from garfield_vae.data.store import PanelStore
-from garfield_vae.explorer.component_names import ComponentNames, suggested_name
+from garfield_vae.explorer.component_names import ComponentNames, suggested_names
 from garfield_vae.explorer.renderer import Ended, OnPaintersThread, Painter
 from garfield_vae.explorer.states import (
     LIMIT,
@@ -179,11 +179,7 @@ class Explorer:
             if not self.suggestions:
                 k = self.positions.sliders
                 mean = State(np.zeros(k, np.float32), np.zeros((PANELS, k), np.float32))
-                ends = self._strips_at_ends(mean, range(k))
-                self.suggestions = [
-                    suggested_name(low, high)
-                    for low, high in zip(ends[::2], ends[1::2], strict=True)
-                ]
+                self.suggestions = suggested_names(self._strips_at_ends(mean, range(k)))
             return self.suggestions
 
     def walk(self, a: State, b: State, frames: int, seconds: float, job: str = "") -> bytes:

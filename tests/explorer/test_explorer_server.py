@@ -34,7 +34,7 @@ from PIL import Image
 
 from garfield_vae.data.drawn import draw_strip
 from garfield_vae.data.panels import join_panels, to_uint8
-from garfield_vae.explorer.component_names import ComponentNames, suggested_name
+from garfield_vae.explorer.component_names import ComponentNames, suggested_names
 from garfield_vae.explorer.renderer import PAGES_REMEMBERED, Superseded
 from garfield_vae.explorer.server import make_server
 from garfield_vae.explorer.service import CANDIDATES
@@ -143,7 +143,8 @@ def test_names_are_suggested_for_every_slider_by_what_it_changes(address):
     [
         (np.s_[:, :], (40, 40, 40), "lighter all over"),
         (np.s_[:, :], (-40, -40, -40), "darker all over"),
-        (np.s_[:, 60:120], (40, 0, -40), "warmer, panel 2"),
+        (np.s_[:, 60:120], (-50, 50, 0), "greener, panel 2"),
+        (np.s_[:, 120:], (30, 30, -60), "yellower, panel 3"),
         (np.s_[:20, 120:140], (-60, 0, 60), "bluer, top of panel 3"),
         (np.s_[40:, 20:40], (50, 50, 50), "lighter, foot of panel 1"),
     ],
@@ -152,7 +153,16 @@ def test_a_suggested_name_says_what_changes_and_where(where, colour, name):
     low = np.full((60, 180, 3), 120, np.uint8)
     high = low.astype(int)
     high[where] += colour
-    assert suggested_name(low, high.astype(np.uint8)) == name
+    assert suggested_names(np.stack([low, high.astype(np.uint8)])) == [name]
+
+
+def test_a_suggested_name_is_given_once_then_the_next_change_is_named():
+    low = np.full((60, 180, 3), 120, np.uint8)
+    high = low + np.uint8(20)
+    high[:20, 60:80] += 30  # the top left of panel 2
+    high[40:, :20] += 10  # the foot of panel 1
+    names = ["lighter all over", "lighter, top of panel 2", "lighter, foot of panel 1"]
+    assert suggested_names(np.stack([low, high] * 3)) == names
 
 
 def test_the_page_opens_on_the_sharpest_of_a_few_samples(address, explorer):

@@ -1,5 +1,4 @@
-"""Names of components: those a person gave, kept in `component_names.json` in the run folder, and
-those that are suggested."""
+"""Names of components: those the user gave, and those that are suggested."""
 
 import json
 import threading
@@ -18,7 +17,7 @@ WORDS = (("darker", "lighter"), ("greener", "redder"), ("bluer", "yellower"))
 
 
 class ComponentNames:
-    """{component, counted from 0: name}, kept in a file that is whole or not there."""
+    """{component, counted from 0: name}, kept in the run folder."""
 
     def __init__(self, folder: Path):
         self.path = folder / FILE
@@ -44,7 +43,7 @@ class ComponentNames:
 
     def _damaged(self, why: str) -> BadRequest:
         return BadRequest(
-            f"{self.path} is damaged ({why}): mend it, or delete it to begin without names"
+            f"{self.path} is damaged ({why}): repair it, or delete it to go on without names"
         )
 
     def rename(self, index: int, name: str) -> str:
@@ -108,5 +107,5 @@ def descriptions(low: np.ndarray, high: np.ndarray) -> list[str]:
         word, panel = WORDS[axis][int(axes[axis, row, column] > 0)], (first + column) // 3 + 1
         if abs(np.sign(axes[axis]).sum()) > 0.8 * axes[axis].size:  # everywhere the same way
             found.append(f"{word}, panel {panel}" if alone else f"{word} all over")
-        found.append(f"{word}, {('top', 'middle', 'foot')[row]} of panel {panel}")
+        found.append(f"{word}, panel {panel} {('top', 'middle', 'bottom')[row]}")
     return found

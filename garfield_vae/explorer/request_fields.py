@@ -1,4 +1,4 @@
-"""Reads what a request to the explorer says: its JSON object's fields, each checked.
+"""Reads and checks the fields of a request's JSON object.
 
 Every function raises BadRequest, with a sentence, for anything else.
 """
@@ -36,5 +36,5 @@ def whole(asked: dict, name: str, low: int, high: int, default: int | None = Non
 def text(asked: dict, name: str, default: str) -> str:
     value = asked.get(name, default)
     if not isinstance(value, str) or len(value) > 64:
-        raise BadRequest(f"{name} is a text of at most 64 letters")
+        raise BadRequest(f"{name} is a text of at most 64 characters")
     return value

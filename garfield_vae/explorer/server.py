@@ -6,7 +6,7 @@
     POST /api/ends.png        a state → what the two ends of some sliders do: one small strip each
     POST /api/draw            seed, temperature → a new strip's state
     POST /api/refine          a state → a likelier one near it
-    POST /api/complete        a state with some panels drawn anew
+    POST /api/complete        a state with some panels redrawn
     POST /api/portable        a state → the same with its numbers in it, for a link
     POST /api/walk.gif        two states → an animation between them;  /api/progress how far it is
     POST /api/nearest         a state → the strip of the store that is nearest in the latent space

@@ -35,7 +35,7 @@ from garfield_vae.util.pictures import gif_bytes, png_bytes, sheet
 
 ENDS = 3.0  # standard deviations that the small pictures show
 SMALL = 160  # their width in pixels
-QUICK_STEPS = 2  # of the prior, while a slider is dragged: hardly to be told from all of them
+QUICK_STEPS = 2  # of the prior, while a slider is dragged: the strip looks almost the same
 CANDIDATES = 6  # samples of which the sharpest is the strip that the page opens on
 SAMPLES_ON_MAP = 100  # where there are no strips
 HOLD = 0.8  # seconds that an animation rests at its ends
@@ -207,10 +207,10 @@ class Explorer:
         return self._moved(state, refined, "cleared up")
 
     def complete(self, state: State, panels: Sequence[int], seed: int) -> State:
-        """The strip with some panels drawn anew, to fit the others."""
+        """The strip with some panels redrawn to fit the others."""
         which = " and ".join(str(panel + 1) for panel in panels)
         drawn = self._ask_prior().complete(self._whole(state), panels, seed)
-        return self._moved(state, drawn, f"panel {which} drawn anew")
+        return self._moved(state, drawn, f"panel {which} redrawn")
 
     def portable(self, state: State) -> State:
         """The same strip with its numbers in it, for a place that has neither strips nor prior."""
@@ -227,7 +227,7 @@ class Explorer:
 
     def _ask_prior(self) -> Prior:
         if self.prior is None:
-            raise BadRequest("this model came without a prior: nothing can be drawn anew")
+            raise BadRequest("this model came without a prior: nothing can be redrawn")
         return self.prior
 
 

@@ -1,4 +1,4 @@
-"""What a person can set on the page, as plain data, and the latents it stands for.
+"""What can be set on the page, as plain data, and the latents that it stands for.
 
 A state has four parts:
 
@@ -64,11 +64,11 @@ class Prior(Protocol):
         steps are faster and less exact."""
 
     def complete(self, latent: np.ndarray, panels: Sequence[int], seed: int) -> np.ndarray:
-        """`latent` [z] with the given panels, counted from 0, drawn anew to fit the others."""
+        """`latent` [z] with the given panels, counted from 0, redrawn to fit the others."""
 
 
 class BadRequest(UserError):
-    """A request that says something the explorer cannot mean; its text goes back to the page."""
+    """A request that makes no sense to the explorer; its text is shown on the page."""
 
 
 @dataclass(frozen=True)

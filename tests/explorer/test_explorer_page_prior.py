@@ -68,7 +68,7 @@ def test_a_panel_is_drawn_anew(context, prior_address):
     page = opened(context, prior_address)
     before = knobs(page)
     page.locator("[data-redraw='2']").click()
-    expect(page.locator("#caption")).to_have_text("panel 3 drawn anew")
+    expect(page.locator("#caption")).to_have_text("panel 3 redrawn")
     after = knobs(page)
     assert after[2] != before[2]
     assert after[:2] == pytest.approx(before[:2], abs=0.01)
@@ -85,7 +85,7 @@ def test_a_dropped_strip_with_an_empty_panel_is_finished(context, prior_address)
     file = {"name": "mine.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
     page.set_input_files("#file", file)
     page.click("#finish")
-    expect(page.locator("#caption")).to_have_text("panel 3 drawn anew")
+    expect(page.locator("#caption")).to_have_text("panel 3 redrawn")
     whole = {**file, "buffer": strip_file(4)}
     page.set_input_files("#file", whole)
     expect(page.locator("#caption")).to_have_text("your own strip")

@@ -145,8 +145,8 @@ def test_names_are_suggested_for_every_slider_by_what_it_changes(address):
         (np.s_[:, :], (-40, -40, -40), "darker all over"),
         (np.s_[:, 60:120], (-50, 50, 0), "greener, panel 2"),
         (np.s_[:, 120:], (30, 30, -60), "yellower, panel 3"),
-        (np.s_[:20, 120:140], (-60, 0, 60), "bluer, top of panel 3"),
-        (np.s_[40:, 20:40], (50, 50, 50), "lighter, foot of panel 1"),
+        (np.s_[:20, 120:140], (-60, 0, 60), "bluer, panel 3 top"),
+        (np.s_[40:, 20:40], (50, 50, 50), "lighter, panel 1 bottom"),
     ],
 )
 def test_a_suggested_name_says_what_changes_and_where(where, colour, name):
@@ -160,8 +160,8 @@ def test_a_suggested_name_is_given_once_then_the_next_change_is_named():
     low = np.full((60, 180, 3), 120, np.uint8)
     high = low + np.uint8(20)
     high[:20, 60:80] += 30  # the top left of panel 2
-    high[40:, :20] += 10  # the foot of panel 1
-    names = ["lighter all over", "lighter, top of panel 2", "lighter, foot of panel 1"]
+    high[40:, :20] += 10  # the bottom left of panel 1
+    names = ["lighter all over", "lighter, panel 2 top", "lighter, panel 1 bottom"]
     assert suggested_names(np.stack([low, high] * 3)) == names
 
 

@@ -1,7 +1,7 @@
 """The second half of a training run: the latent prior, once the VAE is trained.
 
 checkpoints/prior.ckpt        the weights with the lowest validation loss
-checkpoints/prior-last.ckpt   the newest, with all that going on needs
+checkpoints/prior-last.ckpt   the newest, with the state of the optimizer
 prior/                        TensorBoard's curves and samples
 """
 
@@ -35,16 +35,16 @@ from garfield_vae.training.trainer import choose_precision, fit
 from garfield_vae.util.pictures import save_png, sheet
 from garfield_vae.util.progress import clock
 
-JUDGED_EVERY = 200  # steps, about: whole epochs
-PATIENCE = 10  # validations without a better one
+VALIDATED_EVERY = 200  # steps, rounded to whole epochs
+PATIENCE = 10  # validations without a lower loss
 SAMPLES = 12  # in each picture
 
 
 def train_prior(
     options: TrainOptions, folder: Path, store: PanelStore, signals: StopSignals
 ) -> bool:
-    """Trains the prior of a run's best VAE, or goes on where it was stopped; gives False, and does
-    nothing, where it is complete. Raises Stopped, as the VAE's training does."""
+    """Trains the prior of a run's best VAE, or goes on where it was stopped; does nothing and gives
+    False where it is complete. Raises Stopped, as the VAE's training does."""
     loaded = load_run(folder, choose_device(options.accelerator))
     of = {"vae": file_digest(loaded.checkpoint), "strips": store.digest}
     begun = begun_prior(folder, of)
@@ -65,9 +65,9 @@ def train_prior(
     trainer = Trainer(
         accelerator=options.accelerator,
         devices=1,
-        plugins=[LightningEnvironment(), WholeCheckpoints()],  # alone, also where torchrun began it
+        plugins=[LightningEnvironment(), WholeCheckpoints()],  # one process, also under torchrun
         max_epochs=-1,
-        check_val_every_n_epoch=max(1, round(JUDGED_EVERY * BATCH / len(train))),
+        check_val_every_n_epoch=max(1, round(VALIDATED_EVERY * BATCH / len(train))),
         logger=RunLogger(folder / "prior", begun.steps),
         callbacks=[
             EarlyStopping("validation/loss", patience=PATIENCE, check_on_train_epoch_end=False),
@@ -128,21 +128,21 @@ def begun_prior(folder: Path, of: dict[str, str]) -> Begun:
 
 
 def verdict(folder: Path) -> str:
-    """What the best of the prior's checkpoints is worth, in words."""
+    """Whether samples are drawn from the best of the prior's checkpoints, in a sentence."""
     path = folder / "checkpoints" / "prior.ckpt"
     loss = read_prior_checkpoint(path)[PRIOR_ENTRY]["loss"]
     if worth_using(loss):
         return f"validation loss {loss:.3f}, where one Gaussian has 1: samples are drawn from it"
     return (
-        f"validation loss {loss:.3f}, and one Gaussian has 1: it did not learn enough that holds "
-        f"for strips outside the training set, so samples are drawn from the kernel density"
+        f"validation loss {loss:.3f}, and one Gaussian has 1: it does not generalise beyond the "
+        f"training strips, so samples are drawn from the kernel density"
     )
 
 
 class PriorProgress(Checkpoint):
     """A progress bar, or a line after each validation.
 
-    It is a Checkpoint only in order: Lightning calls those when all else has logged.
+    It is a Checkpoint because Lightning calls those last, when all else has logged.
     """
 
     def __init__(self, bar: bool):

@@ -1,9 +1,9 @@
 """Where a run's first weights come from: --start_from.
 
 A network that has learned to draw any strips learns a new comic's in a fraction of the steps. The
-weights that come with the project were trained on drawn strips; those of a run or of an exported
-model on whatever that was trained on. Where both runs see the same strips, a validation or test
-strip of this one was none that the other trained on: the split follows from the strips.
+weights that come with the project were trained on drawn strips. Where a run starts from another one
+on the same strips, none of its validation or test strips was a training strip of the other: the
+split is a hash of the strips' weeks.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and readers that no pipe or device can hold up.
+"""Files that are written completely or not at all, and readers that no pipe or device can block.
 
 Everything the project writes goes through `replacing`; every file whose name comes from outside is
 opened by `open_regular`.
@@ -41,7 +41,7 @@ def remedy(error: OSError) -> str:
 
 def open_regular(path: Path) -> IO[bytes]:
     """Opens a file to read its bytes. Raises OSError where the name is that of a folder, a pipe, a
-    socket or a device, which could keep a reader waiting or have no end."""
+    socket or a device, which could block a reader or have no end."""
     descriptor = os.open(path, os.O_RDONLY | NEVER_WAITING)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

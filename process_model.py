@@ -101,9 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sampler = options.sampler or ("kernel" if prior is None else "prior")
         if prior is None and (options.complete or sampler == "prior"):
             raise UserError(
-                f"{folder} has no latent prior, or one that does not generalise beyond the "
-                f"training strips: train it for longer (train_torch.py --continue_from, "
-                f"--prior_minutes)"
+                f"{folder} has no latent prior, or one that learned too little that generalises: "
+                f"train it for longer (train_torch.py --continue_from, --prior_minutes)"
             )
 
     # -------------------------------------------------------------- 4. what was asked for

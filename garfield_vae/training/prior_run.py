@@ -132,11 +132,12 @@ def verdict(folder: Path) -> str:
     path = folder / "checkpoints" / "prior.ckpt"
     loss = read_prior_checkpoint(path)[PRIOR_ENTRY]["loss"]
     if worth_using(loss):
-        return f"validation loss {loss:.3f}, where one Gaussian has 1: samples are drawn from it"
-    return (
-        f"validation loss {loss:.3f}, and one Gaussian has 1: it does not generalise beyond the "
-        f"training strips, so samples are drawn from the kernel density"
-    )
+        what = "samples are drawn from it"
+    else:
+        what = (
+            "it learned too little that generalises, so samples are drawn from the kernel density"
+        )
+    return f"validation loss {loss:.3f} (1 for a single Gaussian): {what}"
 
 
 class PriorProgress(Checkpoint):
@@ -166,7 +167,10 @@ class PriorProgress(Checkpoint):
         self.shown.set_postfix_str(f"validation loss {loss:.3f}")
         if self.shown.disable:
             steps = f"{trainer.global_step:,} of {module.planned or MOST_STEPS:,}"
-            print(f"prior step {steps}  validation loss {loss:.3f}, one Gaussian 1", flush=True)
+            print(
+                f"prior step {steps}  validation loss {loss:.3f} (1 for a single Gaussian)",
+                flush=True,
+            )
 
     def on_train_end(self, trainer: Trainer, module: PriorModule) -> None:
         module.complete = True

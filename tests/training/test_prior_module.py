@@ -84,7 +84,7 @@ def test_a_finished_vae_gets_a_prior_its_curves_and_its_pictures(run, capsys):
     assert list((run / "pictures").glob("prior_step_*_samples.png"))
     said = capsys.readouterr().out
     assert f"prior step {STEPS} of {STEPS}" in said
-    assert "where one Gaussian has 1" in said or "and one Gaussian has 1" in said
+    assert "(1 for a single Gaussian): " in said
 
 
 def test_a_prior_that_is_complete_is_not_trained_again(run):

@@ -136,11 +136,9 @@ def verdict(folder: Path) -> str:
     path = folder / "checkpoints" / "prior.ckpt"
     loss = read_prior_checkpoint(path)[PRIOR_ENTRY]["loss"]
     if worth_using(loss):
-        what = "samples are drawn from it"
+        what = "samples come from it"
     else:
-        what = (
-            "it learned too little that generalises, so samples are drawn from the kernel density"
-        )
+        what = "it learned too little that generalises: samples come from the kernel density"
     return f"validation loss {loss:.3f} (1 for a single Gaussian): {what}"
 
 
@@ -168,13 +166,11 @@ class PriorProgress(Checkpoint):
 
     def on_validation_end(self, trainer: Trainer, module: PriorModule) -> None:
         loss = float(trainer.callback_metrics["validation/loss"])
-        self.shown.set_postfix_str(f"validation loss {loss:.3f}")
+        said = f"validation loss {loss:.3f}"
+        self.shown.set_postfix_str(said)
         if self.shown.disable:
             steps = f"{trainer.global_step:,} of {module.planned or MOST_STEPS:,}"
-            print(
-                f"prior step {steps}  validation loss {loss:.3f} (1 for a single Gaussian)",
-                flush=True,
-            )
+            print(f"prior step {steps}  {said} (1 for a single Gaussian)", flush=True)
 
     def on_train_end(self, trainer: Trainer, module: PriorModule) -> None:
         module.complete = True

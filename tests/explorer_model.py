@@ -59,7 +59,7 @@ def make_explorer(
 
 class SmallPrior:
     """One Gaussian, with the interface of a learned prior. What is likelier lies nearer to the
-    mean; a panel drawn anew moves the component of the panel's number."""
+    mean; a redrawn panel moves the component of the panel's number."""
 
     def __init__(self, space: LatentSpace):
         self.space = space

@@ -270,7 +270,7 @@ def make_server(explorer: Explorer, port: int):
 
 def explore(explorer: Explorer, port: int = 8176, open_browser: bool = False) -> None:
     """Serves the page until Ctrl-C."""
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a full queue is no news here
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # waiting requests are normal
     server, address = make_server(explorer, port)
     # What is being painted ends before the threads that wait for it are told to.
     end_threads = server.task_dispatcher.shutdown

@@ -20,7 +20,7 @@ NO_MEMORY = (
     "std::bad_alloc",
     "failed to map segment",  # the loader of shared libraries
 )
-# These may have other causes: they are believed only where hardly any memory is left.
+# These have other causes, too: they count only where hardly any memory is left.
 MAYBE_NO_MEMORY = ("could not create a primitive", "can't start new thread")
 HARDLY_ANY = 64 * 2**20  # bytes
 

@@ -96,7 +96,7 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO]:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
             for folder in missing:
-                folder.rmdir()  # refused where somebody else has put something in it
+                folder.rmdir()  # refused where something else is in it
         if isinstance(error, OSError) and error.errno:
             # what fails in the block with another file's name is no matter of this one
             named = Path(str(error.filename or temporary))

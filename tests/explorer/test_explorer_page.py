@@ -1,4 +1,4 @@
-"""The explorer in a real browser, used as a person would: drag, keys, drop, links."""
+"""The explorer in a real browser, used as a user would: drag, keys, drop, links."""
 
 import base64
 import json

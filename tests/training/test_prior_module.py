@@ -38,7 +38,7 @@ def make_brief(patch: pytest.MonkeyPatch) -> None:
     for module in (prior_module, prior_run):
         patch.setattr(module, "MOST_STEPS", STEPS)
         patch.setattr(module, "BATCH", 16)
-    patch.setattr(prior_run, "JUDGED_EVERY", 40)
+    patch.setattr(prior_run, "VALIDATED_EVERY", 40)
 
 
 @pytest.fixture(autouse=True)

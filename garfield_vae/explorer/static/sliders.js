@@ -159,7 +159,7 @@ export class Sliders {
     this.#homes = homes;
     this.#rows.forEach(({ row, turn, value }, index) => {
       const shows = `${values[index]} ${homes[index]} ${shifted[index]}`;
-      if (row.dataset.shows === shows) return; // a drag moves one: the browser paints one anew
+      if (row.dataset.shows === shows) return; // a drag changes one: repaint only that
       row.dataset.shows = shows;
       turn.value = values[index];
       const text = `${values[index] > 0 ? "+" : ""}${values[index].toFixed(2)}`.replace("-", "−");

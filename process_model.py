@@ -159,7 +159,7 @@ def read_command_line(arguments: Sequence[str] | None) -> ProcessOptions:
     add_options(parser, ProcessOptions)
     given = typed(parser.parse_args(arguments), ProcessOptions)
     if "experiment_dir" not in given:
-        parser.error("--experiment_dir is needed: a run's folder, such as one in logs/")
+        parser.error("--experiment_dir is needed: a run's folder in logs/, last, or pretrained")
     options = ProcessOptions(**given)
     named = {f"--experiment_dir {options.experiment_dir}"} & {LAST, PRETRAINED}
     refuse_idle_flags(given, ProcessOptions, [*(options.asked or [USUAL]), *named])

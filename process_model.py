@@ -1,7 +1,7 @@
 """Uses a trained model: new strips, latent traversals, reconstructions, the explorer.
 
-    python process_model.py --experiment_dir pretrained            samples and walks, at once
-    python process_model.py --experiment_dir logs/RUN              the same of a run of one's own
+    python process_model.py --experiment_dir pretrained            samples and latent traversals
+    python process_model.py --experiment_dir logs/RUN              the same of your own run
     python process_model.py --experiment_dir logs/RUN --explore    a page with live sliders
     python process_model.py --experiment_dir logs/RUN --evaluate   every measure, on one page
     python process_model.py --experiment_dir logs/RUN --interpolate 1985-03-12 my_strip.png
@@ -53,18 +53,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from garfield_vae.latent.files import encoded_strips
         from garfield_vae.prior_checkpoints import load_prior_sampler
         from garfield_vae.run_folder import choose_device, find_model_folder, output_folder
-        from garfield_vae.util.charts import as_picture, explained_variance
         from garfield_vae.util.pictures import save_png
 
+        if not options.asked:
+            from garfield_vae.util.charts import as_picture, explained_variance
         if options.evaluate:
             from garfield_vae.evaluation.evaluate import evaluate_run
         if options.export:
             from garfield_vae.export.folder import export_model
             from garfield_vae.util.commands import install
-        if options.export_page:
+        if options.export_page or options.explore:
+            from garfield_vae.explorer import Explorer, explore
             from garfield_vae.explorer.export_page import export_page
-        if options.explore:
-            from garfield_vae.explorer import explore
 
     # -------------------------------------------------------------- 2. the model
     folder = find_model_folder(options.experiment_dir, Path(options.log_dir))
@@ -87,23 +87,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         known = gallery.kept_panels(options.panels, begun, options.complete)
     if not asked or set(asked) - {"--reconstruct"}:
         if exported:
-            space, means, strips = exported_space(run), None, "no"
+            space, means, strips = exported_space(run), None, "of the model"
         else:
             encoded = encoded_strips(run.model, run.checkpoint, folder, store)
-            space, means, strips = encoded.space, encoded.means, f"{len(store):,}"
+            space, means, strips = encoded.space, encoded.means, f"{len(store):,} strips"
         prior = load_prior_sampler(run, space, options.steps, options.guidance)
         shown = min(options.components, len(space.std))
         print(
-            f"latents     {strips} strips; {shown} components explain "
-            f"{100 * space.explained[:shown].sum():.0f} % of their variance",
+            f"latents     {strips}; {shown} principal components explain "
+            f"{100 * space.explained[:shown].sum():.0f} % of the variance",
             flush=True,
         )
         sampler = options.sampler or ("kernel" if prior is None else "prior")
         if prior is None and (options.complete or sampler == "prior"):
             raise UserError(
-                f"{folder} has no latent prior, or one that did not learn enough that holds for "
-                f"strips outside its training set: train it for longer (train_torch.py "
-                f"--continue_from, --prior_minutes)"
+                f"{folder} has no latent prior, or one that learned too little that generalises: "
+                f"train it for longer (train_torch.py --continue_from, --prior_minutes)"
             )
 
     # -------------------------------------------------------------- 4. what was asked for
@@ -121,13 +120,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"wrote {options.export}: {', '.join(names)}")
         if "decoder.onnx" not in names:
             print(f"without ONNX files: for those, first {install('requirements-export.txt')}")
+    if options.export_page or options.explore:
+        explorer = Explorer(run.model, space, kept, store, means, prior, shown)
     if options.export_page:
-        page = Path(options.export_page)
-        size = export_page(run, space, kept, page, sliders=shown, prior=prior)
-        print(f"wrote {page}, {size / 1e6:.1f} MB: open it in any browser")
+        size = export_page(explorer, Path(options.export_page))
+        print(f"wrote {options.export_page}, {size / 1e6:.1f} MB: open it in any browser")
     if options.explore:
-        sliders = {"sliders": shown, "port": options.port, "open_browser": options.open}
-        explore(run, space, store, means, kept, prior=prior, **sliders)
+        explore(explorer, options.port, options.open)
     if asked:
         return 0
 
@@ -150,26 +149,19 @@ def read_command_line(arguments: Sequence[str] | None) -> ProcessOptions:
     from garfield_vae.cli.loading import loading
 
     with loading():
-        import argparse
         from pathlib import Path
 
-        from garfield_vae.cli.flags import add_options, refuse_idle_flags, typed
+        from garfield_vae.cli.flags import add_options, new_parser, refuse_idle_flags, typed
         from garfield_vae.cli.outputs import check_new_folder, check_page
         from garfield_vae.cli.process_options import LAST, PRETRAINED, USUAL, ProcessOptions
 
-    parser = argparse.ArgumentParser(
-        prog="process_model.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = new_parser("process_model.py", __doc__)
     add_options(parser, ProcessOptions)
     given = typed(parser.parse_args(arguments), ProcessOptions)
     if "experiment_dir" not in given:
-        parser.error("--experiment_dir is needed: a run's folder, such as one in logs/")
+        parser.error("--experiment_dir is needed: a run's folder in logs/, last, or pretrained")
     options = ProcessOptions(**given)
-    named = [f"--experiment_dir {options.experiment_dir}"]
-    named = named if set(named) & {LAST, PRETRAINED} else []
+    named = {f"--experiment_dir {options.experiment_dir}"} & {LAST, PRETRAINED}
     refuse_idle_flags(given, ProcessOptions, [*(options.asked or [USUAL]), *named])
     if options.export:
         check_new_folder(Path(options.export))

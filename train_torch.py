@@ -1,6 +1,6 @@
-"""Strips in, a trained StripVAE out.
+"""Trains a variational autoencoder on comic strips, then a latent prior that draws new ones.
 
-    python3 train_torch.py --demo                 a picture in three minutes, no network needed
+    python3 train_torch.py --demo                 pictures in three minutes, offline
     python3 train_torch.py                        downloads the dailies and trains on them
     python3 train_torch.py --source folder --data_dir DIR      any folder of strips
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from garfield_vae.data.store import PanelStore
     from garfield_vae.training.module import StripModule
 
-# What --demo changes; flags that are typed beside it are obeyed. In two minutes a small network
-# gets further than a large one (benchmarks/frontier.py).
+# The demo's defaults, which other flags override. In two minutes a small network gets further than
+# a large one (benchmarks/frontier.py).
 DEMO = {"source": "drawn", "count": 1000, "minutes": 2.0, "prior_minutes": 1.0, "c_hidden": 4}
 BATCH_ON_CPU, BATCH_ELSEWHERE = 8, 32
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def train(
     options: TrainOptions, wanted: DownloadOptions | None, folder: Path | None, held: ExitStack
 ) -> int:
-    """Everything after the command line; gives the exit status. `held` lets the run go."""
+    """Everything after the command line; gives the exit status. `held` has the run's lock."""
     from garfield_vae.cli.loading import loading
 
     with loading():
@@ -151,20 +151,14 @@ def read_command_line(
     from garfield_vae.cli.loading import loading
 
     with loading():
-        import argparse
         from dataclasses import replace
         from pathlib import Path
 
         from garfield_vae.cli.download_options import ABOUT, DownloadOptions
-        from garfield_vae.cli.flags import add_options, refuse_idle_flags, typed
+        from garfield_vae.cli.flags import add_options, new_parser, refuse_idle_flags, typed
         from garfield_vae.cli.options import WEB, TrainOptions, source_flag
 
-    parser = argparse.ArgumentParser(
-        prog="train_torch.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = new_parser("train_torch.py", __doc__)
     add_options(parser, TrainOptions)
     add_options(parser, DownloadOptions, without=("source", "comic"), about=ABOUT)
     namespace = parser.parse_args(arguments)
@@ -173,7 +167,7 @@ def read_command_line(
     if (name := given.get("continue_from")) is None:
         options = TrainOptions(**(DEMO if given.get("demo") else {}) | given)
         if options.minutes == 0:
-            raise UserError("--minutes 0 trains no VAE: it is for a run that --continue_from names")
+            raise UserError("--minutes 0 trains no VAE: give it with --continue_from only")
     else:
         with loading():
             from garfield_vae.run_folder import find_run_folder
@@ -202,17 +196,16 @@ def read_command_line(
 
 
 def continued_options(folder: Path, given: dict[str, Any]) -> TrainOptions:
-    """A run's own options with what was typed; what would make it another run is refused."""
+    """A run's own options with the flags typed now. Raises UserError for a flag that would make it
+    another run."""
     from dataclasses import asdict
     from pathlib import Path
 
-    from garfield_vae.cli.options import train_options
+    from garfield_vae.cli.options import SIZES, train_options
     from garfield_vae.run_folder import read_options
 
     before = asdict(read_options(folder))
-    fixed = ("z_dim", "c_hidden", "num_blocks", "panel_height", "panel_width", "batch_size", "seed")
-    fixed += ("start_from",)
-    for flag in fixed:
+    for flag in (*SIZES, "batch_size", "seed", "start_from"):
         if flag in given and given[flag] != before[flag]:
             raise UserError(
                 f"--{flag} {given[flag]} does not fit {folder}, which was begun with "

@@ -88,8 +88,8 @@ def serve(experiment_dir: str, folder: str, pipe, library: bool = True) -> None:
     if not library:
         store = means = None
     kept = Path(folder) / loaded.folder.name  # whose name the page shows
-    explorer = Explorer(loaded, space, store, means, kept, prior=prior)
-    server, address = make_server(explorer, "127.0.0.1", 0)
+    explorer = Explorer(loaded.model, space, kept, store, means, prior)
+    server, address = make_server(explorer, 0)
     pipe.send(address)
     server.run()
 
@@ -264,7 +264,7 @@ def main() -> None:
         server.terminate()
         loaded, space, prior, _, _ = parts(flags.experiment_dir)
         file = Path(folder) / "page.html"
-        size = export_page(loaded, space, Path(folder), file, prior=prior)
+        size = export_page(Explorer(loaded.model, space, Path(folder), prior=prior), file)
         print(f"the exported page: {size / 1e6:.1f} MB")
 
 

@@ -42,7 +42,7 @@ from garfield_vae.run_folder import find_run_folder
 from garfield_vae.training import averaged_module, prior_module
 from garfield_vae.training.optimizer import MuonAdamW
 from garfield_vae.training.prior_module import BATCH, LatentData, PriorModule, Rows
-from garfield_vae.training.prior_run import JUDGED_EVERY, make_prior
+from garfield_vae.training.prior_run import VALIDATED_EVERY, make_prior
 from garfield_vae.training.trainer import choose_precision, quieten_lightning
 
 JUDGED = 1000  # training latents, at most, of the column `training`
@@ -169,7 +169,7 @@ def train_and_measure(options: argparse.Namespace) -> None:
         accelerator="cpu",
         devices=1,
         max_epochs=-1,
-        check_val_every_n_epoch=max(1, round(JUDGED_EVERY * BATCH / len(train))),
+        check_val_every_n_epoch=max(1, round(VALIDATED_EVERY * BATCH / len(train))),
         callbacks=[validations],
         **QUIET_TRAINER,
     )

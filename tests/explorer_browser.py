@@ -1,4 +1,4 @@
-"""A real Chromium for the explorer's tests, and a person's hands and eyes in it."""
+"""A real Chromium for the explorer's tests, and helpers that use and read the page in it."""
 
 import base64
 import datetime

@@ -52,16 +52,14 @@ def make_explorer(
         means, _ = model.encode(to_unit(torch.from_numpy(panels)))
     space = LatentSpace.fit(means.numpy())
     store = SimpleNamespace(panels=panels, names=[day.isoformat() for day in days])
-    loaded = SimpleNamespace(model=model, folder=folder)
     prior = SmallPrior(space) if with_prior else None
-    if not with_strips:
-        return Explorer(loaded, space, None, None, folder, SLIDERS, prior)
-    return Explorer(loaded, space, store, means.numpy(), folder, SLIDERS, prior)
+    strips = (store, means.numpy()) if with_strips else (None, None)
+    return Explorer(model, space, folder, *strips, prior, SLIDERS)
 
 
 class SmallPrior:
     """One Gaussian, with the interface of a learned prior. What is likelier lies nearer to the
-    mean; a panel drawn anew moves the component of the panel's number."""
+    mean; a redrawn panel moves the component of the panel's number."""
 
     def __init__(self, space: LatentSpace):
         self.space = space
@@ -86,9 +84,9 @@ class SmallPrior:
 
 
 @contextmanager
-def served(explorer: Explorer, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
+def served(explorer: Explorer, port: int = 0) -> Iterator[str]:
     """The explorer's address, while its real server runs in a thread."""
-    server, address = make_server(explorer, host, port)
+    server, address = make_server(explorer, port)
     stopping = threading.Event()
 
     def serve() -> None:  # what server.run does, but can be ended without a signal

@@ -1,1 +1,1 @@
-"""The options of both scripts, and the flags that set them."""
+"""The scripts' options, and the flags that set them."""

@@ -1,7 +1,5 @@
-"""The flags that say which strips to download, from where and how.
-
-They are train_torch.py's and the downloader's own command's.
-"""
+"""The flags that say which strips to download, from where and how: those of the downloader's own
+command, and train_torch.py's too."""
 
 import argparse
 from collections.abc import Sequence
@@ -62,7 +60,7 @@ class DownloadOptions:
     limit: int | None = web_option(
         None, WHICH, "only the first N days of that range", type=whole(1, 100_000), metavar="N"
     )
-    sundays: bool = web_option(False, WHICH, "Sundays too, apart, under sundays/")
+    sundays: bool = web_option(False, WHICH, "Sundays too, in a folder of their own, sundays/")
     source: str | Sequence[str] = web_option(
         "web",
         WHERE,
@@ -95,12 +93,12 @@ class DownloadOptions:
     )
     retry_missing: bool = web_option(False, THERE, "ask again for days that no source had")
     verify: bool = web_option(
-        False, THERE, "compare every file with the record; fetch what was altered again"
+        False, THERE, "compare every file with the manifest; download altered ones again"
     )
     min_share: float = web_option(
         0.9,
         THERE,
-        "share of the days that must be there for the download to count as done",
+        "share of the days that must be there for the download to count as complete",
         type=share,
         metavar="P",
     )
@@ -123,8 +121,8 @@ class DownloadOptions:
         base = _base_url(self.base_url)
         if self.delay < SHORTEST_DELAY and not (base and _is_this_machine(base.hostname)):
             raise UserError(
-                f"--delay {self.delay:g} is too hasty for a site of somebody else's: give at "
-                f"least {SHORTEST_DELAY:g} seconds."
+                f"--delay {self.delay:g} asks other people's servers too often: give at least "
+                f"{SHORTEST_DELAY:g} seconds."
             )
 
     @property

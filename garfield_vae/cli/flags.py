@@ -1,8 +1,8 @@
-"""What a flag is: a field of a dataclass that says its default, its help and what it takes.
+"""A flag is a field of a dataclass that has its default, its help and its type.
 
-What was typed is kept apart from what was not (`typed`), because a continued run and the demo
-change the defaults but never what was typed. Nothing heavy is imported here: --help and a wrong
-flag are answered before torch is loaded.
+`typed` tells the flags on the command line from defaults, because a continued run and the demo
+change defaults only. Nothing heavy is imported here: --help and a wrong flag are answered before
+torch is loaded.
 """
 
 import argparse
@@ -22,7 +22,7 @@ def option(
 ) -> Any:
     """A dataclass field that is a flag; `argument` goes to `add_argument` (type, metavar …).
 
-    `needs` names what the flag has an effect on; see `refuse_idle_flags`.
+    `needs`: the other flags, one of which it needs to have an effect; see `refuse_idle_flags`.
     """
     metadata = {"group": group, "help": help, "needs": needs, "argument": argument}
     return field(default=default, metadata=metadata)
@@ -83,6 +83,18 @@ def auto_or(read: Callable[[str], Any]) -> Callable[[str], Any]:
     return lambda text: text if text == "auto" else read(text)
 
 
+def new_parser(program: str, description: str, **settings: Any) -> argparse.ArgumentParser:
+    """A parser that prints its description line by line as it is, and takes no abbreviated flag."""
+    return argparse.ArgumentParser(
+        program,
+        usage="%(prog)s [flags]",  # --help lists them below
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        **settings,
+    )
+
+
 def add_options(
     parser: argparse.ArgumentParser,
     options: type,
@@ -90,7 +102,7 @@ def add_options(
     about: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Adds a flag for each field of a dataclass but those in `without`, under its group; `about`
-    has sentences that stand below a group's name.
+    describes groups.
 
     Flags that are not typed leave nothing in the namespace, so that `typed` tells them from typed
     defaults.
@@ -121,8 +133,8 @@ def typed(namespace: argparse.Namespace, options: type) -> dict[str, Any]:
 def refuse_idle_flags(
     given: Collection[str], options: type, asked: Collection[str], needs: tuple[str, ...] = ()
 ) -> None:
-    """Raises UserError for a flag in `given` that has no effect on anything in `asked`: what it
-    needs is none of it. A field without `needs` of its own needs those given here, or nothing."""
+    """Raises UserError for a flag in `given` that needs something else than what is `asked`. Fields
+    without `needs` of their own have those given here."""
     for item in fields(options):
         needed = item.metadata["needs"] or needs
         if item.name in given and needed and not set(needed) & set(asked):

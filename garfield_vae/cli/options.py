@@ -1,4 +1,4 @@
-"""What train_torch.py can be told: defaults, groups, and the help that a person reads.
+"""train_torch.py's options: defaults, groups, and the text of --help.
 
 Each script's options are a frozen dataclass; a field's `option(...)` says everything about its
 flag. process_model.py's are in process_options.py, the downloader's in download_options.py.
@@ -14,12 +14,13 @@ from garfield_vae.data.download.sites import SITES
 from garfield_vae.geometry import PANEL_HEIGHT, PANEL_WIDTH
 from garfield_vae.util.errors import UserError
 
-# Larger values are taken for typing errors: no machine has room for them, or no run an end.
+# Larger values are taken for typing errors: no machine has the memory, or the time, for them.
 MOST_PIXELS, MOST_Z, MOST_CHANNELS, MOST_BLOCKS = 1024, 65_536, 512, 64
 MOST_STRIPS = 1_000_000
 MOST_SEED = 2**63 - 1  # torch's generators take no more
 
 SCRATCH = "scratch"  # untrained, of --start_from
+SIZES = ("z_dim", "c_hidden", "num_blocks", "panel_height", "panel_width")  # of a network
 WEB = "--source web"  # what flags of the downloader need
 
 DATA, MODEL, OBJECTIVE, TRAINING, MACHINE, RUN = (
@@ -52,13 +53,13 @@ def source_flag(source: str) -> str:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What `train_torch.py` can be told. JSON-able values only: checkpoints carry them."""
+    """train_torch.py's options. Their values are those of JSON, since checkpoints hold them."""
 
     source: str = option(
         "web",
         DATA,
         "where strips come from: web (downloads what is missing), drawn (strips that the project "
-        "draws itself, no network), folder (any pictures of strips in --data_dir), or one or "
+        "draws itself, offline), folder (any pictures of strips in --data_dir), or one or "
         f"more comic sites in the order to try them, with commas: {','.join(SITES)}",
         type=strip_source,
         metavar="NAME",
@@ -80,7 +81,7 @@ class TrainOptions:
         metavar="N",
     )
     keep_all: bool = option(
-        False, DATA, "train also on pictures that are clearly no three panels side by side"
+        False, DATA, "train also on pictures that clearly are not three panels side by side"
     )
     panel_height: int = option(
         PANEL_HEIGHT, DATA, "height of a panel in pixels", type=whole(1, MOST_PIXELS), metavar="PX"
@@ -104,10 +105,9 @@ class TrainOptions:
     start_from: str = option(
         "auto",
         MODEL,
-        "the first weights: pretrained (those that come with the project, trained on drawn "
-        "strips), scratch (random ones), or those of a run's folder or an exported model of the "
-        "same sizes; auto is pretrained where the sizes fit and the strips are no drawn ones, "
-        "else scratch",
+        "initial weights: pretrained (those that come with the project, trained on drawn strips), "
+        "scratch (random), or those of a run's folder or an exported model of the same sizes; auto "
+        "is pretrained where the sizes fit and --source is not drawn, else scratch",
         type=path,
         metavar="NAME",
     )
@@ -116,7 +116,7 @@ class TrainOptions:
         "auto",
         OBJECTIVE,
         "weight of the KL term in MSE + beta·KL: a number, or auto for the calibrated value "
-        "2·MSE/D, which follows the training error (1e-4 blurs heavily: it says that pixels are "
+        "2·MSE/D, which follows the training error (1e-4 blurs heavily: it assumes that pixels are "
         "off by 4 on a scale of −1 to 1)",
         type=auto_or(decimal(0.0, 1e6)),
         metavar="B",
@@ -143,16 +143,16 @@ class TrainOptions:
     minutes: float | None = option(
         None,
         TRAINING,
-        "stop the VAE after this long, if that comes before --epochs; 0, with --continue_from, "
-        "leaves it as it is and goes on with the prior",
+        "minutes after which the VAE's training ends, if --epochs are not done before; 0, with "
+        "--continue_from, leaves the VAE as it is and goes on with the prior",
         type=decimal(0, 10**7),
         metavar="M",
     )
     prior_minutes: float = option(
         20.0,
         TRAINING,
-        "minutes at most for the latent prior, from which new strips are drawn, after the VAE; 0 "
-        "trains none",
+        "minutes at most for the latent prior, which is trained after the VAE and from which new "
+        "strips are drawn; 0 trains none",
         type=decimal(0, 10**7),
         metavar="M",
     )
@@ -167,50 +167,50 @@ class TrainOptions:
         "auto",
         TRAINING,
         "data augmentation: share of the strips that are mirrored, shifted and stretched at each "
-        "step, 0 to 1; auto: most where there are a few hundred strips, few of many thousands",
+        "step, 0 to 1; auto is most of a few hundred strips and few of many thousands",
         type=auto_or(share),
         metavar="SHARE",
     )
     seed: int = option(
-        0, TRAINING, "seed of everything random", type=whole(0, MOST_SEED), metavar="N"
+        0, TRAINING, "seed of all random numbers", type=whole(0, MOST_SEED), metavar="N"
     )
 
     accelerator: str = option(
-        "auto", MACHINE, "what computes", choices=("auto", "cpu", "gpu", "mps")
+        "auto", MACHINE, "kind of device to compute on", choices=("auto", "cpu", "gpu", "mps")
     )
     devices: int | str = option(
         "auto", MACHINE, "devices per machine, or auto", type=auto_or(whole(1)), metavar="N"
     )
-    num_nodes: int = option(1, MACHINE, "machines", type=whole(1, 10_000), metavar="N")
+    num_nodes: int = option(1, MACHINE, "number of machines", type=whole(1, 10_000), metavar="N")
     strategy: str = option("auto", MACHINE, "Lightning's strategy, such as ddp", metavar="NAME")
     precision: str = option(
         "auto",
         MACHINE,
-        "number format; auto is bf16-mixed where the device multiplies in it, else 32-true",
+        "number format; auto is bf16-mixed where the device has instructions for it, else 32-true",
         choices=("auto", "32-true", "bf16-mixed", "16-mixed"),
     )
     num_workers: int = option(
         0,
         MACHINE,
-        "processes that load batches; 0 is the fastest, since batches are read whole",
+        "processes that load batches; 0 is the fastest, since a batch is a single read",
         type=whole(0, 256),
         metavar="N",
     )
     compile: bool = option(
-        False, MACHINE, "torch.compile the network: pays on a GPU, costs minutes on a CPU"
+        False, MACHINE, "use torch.compile: faster on a GPU, costs minutes on a CPU"
     )
 
     log_dir: str = option("logs", RUN, "folder of the runs", type=path, metavar="DIR")
     run_name: str | None = option(
-        None, RUN, "name of the run's folder; the time of day if not given", metavar="NAME"
+        None, RUN, "name of the run's folder (default: date and time)", metavar="NAME"
     )
     continue_from: str | None = option(
         None, RUN, "a run's folder to go on with, or last for the newest", type=path, metavar="DIR"
     )
     demo: bool = option(
-        False, RUN, "two minutes on a thousand drawn strips: pictures at once, without a network"
+        False, RUN, "a small model of a thousand drawn strips, in three minutes and offline"
     )
-    progress_bar: bool = option(False, RUN, "show a progress bar instead of a line an epoch")
+    progress_bar: bool = option(False, RUN, "show a progress bar instead of a line per epoch")
 
 
 def train_options(values: dict[str, Any], origin: str | Path) -> TrainOptions:

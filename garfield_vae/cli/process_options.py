@@ -1,4 +1,4 @@
-"""What process_model.py can be told: defaults, groups, and the help that a person reads."""
+"""process_model.py's options: defaults, groups, and the text of --help."""
 
 import argparse
 from dataclasses import dataclass
@@ -30,8 +30,6 @@ def kept_panels(text: str) -> str:
 
 @dataclass(frozen=True)
 class ProcessOptions:
-    """What `process_model.py` can be told."""
-
     experiment_dir: str = option(
         "",
         MODEL_FLAGS,
@@ -43,8 +41,7 @@ class ProcessOptions:
     log_dir: str = option(
         "logs",
         MODEL_FLAGS,
-        "where last looks for runs, and pictures of the pretrained model go: train_torch.py's "
-        "--log_dir",
+        "folder of the runs, of which last is the newest, and of the pretrained model's pictures",
         needs=(LAST, PRETRAINED),
         type=path,
         metavar="DIR",
@@ -70,10 +67,10 @@ class ProcessOptions:
         None, MODEL_FLAGS, "where the run's strips are now, if they moved", type=path, metavar="DIR"
     )
     accelerator: str = option(
-        "auto", MODEL_FLAGS, "what computes", choices=("auto", "cpu", "gpu", "mps")
+        "auto", MODEL_FLAGS, "kind of device to compute on", choices=("auto", "cpu", "gpu", "mps")
     )
     progress_bar: bool = option(
-        False, MODEL_FLAGS, "accepted as train_torch.py's: on a terminal, bars are always shown"
+        False, MODEL_FLAGS, "no effect: on a terminal, progress bars are always shown"
     )
 
     num_samples: int = option(
@@ -92,7 +89,7 @@ class ProcessOptions:
     steps: int = option(
         12,
         SAMPLING,
-        "steps from noise to a strip with the latent prior",
+        "steps of the latent prior's sampler from noise to a latent vector",
         needs=(USUAL, "--complete", "--explore", "--export_page", "--evaluate"),
         type=whole(1, 1000),
         metavar="N",
@@ -100,8 +97,8 @@ class ProcessOptions:
     guidance: float = option(
         1.5,
         SAMPLING,
-        "how far the latent prior leads away from the collages that one Gaussian would draw: 1 is "
-        "what it learned, more draws more ordinary, cleaner strips",
+        "guidance of the latent prior away from a single Gaussian (autoguidance): 0 is that "
+        "Gaussian, 1 the prior as it was trained, above 1 gives cleaner, more ordinary strips",
         needs=(USUAL, "--complete", "--explore", "--export_page", "--evaluate"),
         type=decimal(0, 10),
         metavar="W",
@@ -118,7 +115,7 @@ class ProcessOptions:
     seed: int = option(
         0,
         SAMPLING,
-        "seed of everything random",
+        "seed of all random numbers",
         needs=(USUAL, "--evaluate", "--complete"),
         type=whole(0, MOST_SEED),
         metavar="N",
@@ -134,7 +131,7 @@ class ProcessOptions:
     interpolate: tuple[str, str] | None = option(
         None,
         PICTURES,
-        "a morph between two strips, each a date (1985-03-12) or a picture file",
+        "morph one strip into another, each a date (1985-03-12) or a picture file",
         nargs=2,
         type=path,
         metavar=("A", "B"),
@@ -142,15 +139,15 @@ class ProcessOptions:
     complete: str | None = option(
         None,
         PICTURES,
-        "finish a strip, given by its date or a picture file: its other panels are drawn anew by "
-        "the latent prior, in several ways",
+        "finish a strip, given by its date or a picture file: the latent prior draws its other "
+        "panels, in several versions",
         type=path,
         metavar="STRIP",
     )
     panels: str | None = option(
         None,
         PICTURES,
-        "the panels that are kept, such as 1,2; those that are not blank if not given",
+        "the panels to keep, such as 1,2 (default: those that are not blank)",
         needs=("--complete",),
         type=kept_panels,
         metavar="1,2",
@@ -171,7 +168,7 @@ class ProcessOptions:
         metavar="DIR",
     )
 
-    explore: bool = option(False, EXPLORE, "serve the page on which sliders change the strip")
+    explore: bool = option(False, EXPLORE, "serve a local page whose sliders change a strip")
     port: int = option(
         8176,
         EXPLORE,

@@ -1,5 +1,6 @@
-"""A page on this machine on which a person turns the model's knobs and watches the strip change."""
+"""A web page on this machine: sliders move a strip's latent vector, and the strip follows."""
 
 from garfield_vae.explorer.server import explore
+from garfield_vae.explorer.service import Explorer
 
-__all__ = ["explore"]
+__all__ = ["Explorer", "explore"]

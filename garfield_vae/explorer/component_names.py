@@ -1,5 +1,4 @@
-"""Names of components: those a person gave, kept in `component_names.json` in the run folder, and
-those that are suggested."""
+"""Names of components: those the user gave, and those that are suggested."""
 
 import json
 import threading
@@ -14,10 +13,11 @@ from garfield_vae.util.files import replacing
 LONGEST = 40  # letters of a name
 LARGEST = 2**20  # bytes of the file
 FILE = "component_names.json"
+WORDS = (("darker", "lighter"), ("greener", "redder"), ("bluer", "yellower"))
 
 
 class ComponentNames:
-    """{component, counted from 0: name}, kept in a file that is whole or not there."""
+    """{component, counted from 0: name}, kept in the run folder."""
 
     def __init__(self, folder: Path):
         self.path = folder / FILE
@@ -43,7 +43,7 @@ class ComponentNames:
 
     def _damaged(self, why: str) -> BadRequest:
         return BadRequest(
-            f"{self.path} is damaged ({why}): mend it, or delete it to begin without names"
+            f"{self.path} is damaged ({why}): repair it, or delete it to go on without names"
         )
 
     def rename(self, index: int, name: str) -> str:
@@ -71,31 +71,41 @@ def clean(name: object) -> str:
     return name
 
 
-def suggested_name(low: np.ndarray, high: np.ndarray) -> str:
-    """What changes most from one end of a slider to the other, strips uint8 [h, w, 3], in words.
+def suggested_names(ends: np.ndarray) -> list[str]:
+    """A name for each slider, by what changes from its low end to its high one: strips
+    [2k, h, w, 3], uint8, the ends of each slider one after the other. No name is given twice, as
+    long as there is another that is true."""
+    names: list[str] = []
+    for low, high in zip(ends[::2], ends[1::2], strict=True):
+        possible = descriptions(low, high)
+        names.append(next((name for name in possible if name not in names), possible[0]))
+    return names
 
-    The strips are compared by the means of a 3 × 3 grid in each panel. Where one panel changes
-    more than twice as much as any other, it is named; then whether lightness or a colour changes
-    most.
+
+def descriptions(low: np.ndarray, high: np.ndarray) -> list[str]:
+    """What changes from one strip to another, uint8 [h, w, 3], in words, the most striking first.
+
+    The strips are compared by the means of a 3 × 3 grid in each panel: lightness and two opponent
+    colours, of which the one that changes most is named. Where one panel changes more than twice as
+    much as any other, only its own cells are.
     """
     change = high.astype(np.float32) - low
     height, width = change.shape[:2]
     cells = change[: height // 3 * 3, : width // 9 * 9]
     cells = cells.reshape(3, height // 3, 9, width // 9, 3).mean((1, 3))  # [rows, columns, RGB]
     panels = np.abs(cells).reshape(3, 3, 3, 3).sum((0, 2, 3))  # [panel]
-    strongest = int(panels.argmax())
-    alone = panels[strongest] > 2 * np.sort(panels)[-2]
-    if alone:
-        cells = cells[:, 3 * strongest : 3 * strongest + 3]
-    row, column = np.unravel_index(int(np.abs(cells).sum(2).argmax()), cells.shape[:2])
-    lightness, warmth = cells.mean(2), (cells[..., 0] - cells[..., 2]) / 2
-    amount, words = (
-        (lightness, ("darker", "lighter"))
-        if abs(lightness[row, column]) >= abs(warmth[row, column])
-        else (warmth, ("bluer", "warmer"))
-    )
-    word = words[int(amount[row, column] > 0)]
-    if abs(np.sign(amount).sum()) > 0.8 * amount.size:  # everywhere the same way
-        return f"{word}, panel {strongest + 1}" if alone else f"{word} all over"
-    panel = strongest if alone else int(column) // 3
-    return f"{word}, {('top', 'middle', 'foot')[row]} of panel {panel + 1}"
+    first = 0
+    if alone := panels.max() > 2 * np.sort(panels)[-2]:
+        first = 3 * int(panels.argmax())
+        cells = cells[:, first : first + 3]
+    red, green, blue = np.moveaxis(cells, 2, 0)
+    axes = np.stack([(red + green + blue) / 3, red - green, (red + green) / 2 - blue])
+    found = []
+    for cell in np.argsort(-np.abs(cells).sum(2), axis=None):
+        row, column = divmod(int(cell), cells.shape[1])
+        axis = int(np.abs(axes[:, row, column]).argmax())
+        word, panel = WORDS[axis][int(axes[axis, row, column] > 0)], (first + column) // 3 + 1
+        if abs(np.sign(axes[axis]).sum()) > 0.8 * axes[axis].size:  # everywhere the same way
+            found.append(f"{word}, panel {panel}" if alone else f"{word} all over")
+        found.append(f"{word}, panel {panel} {('top', 'middle', 'bottom')[row]}")
+    return found

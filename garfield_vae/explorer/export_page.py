@@ -12,23 +12,19 @@ import json
 import re
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from garfield_vae.data.panels import join_panels
-from garfield_vae.explorer.service import Explorer, Prior
+from garfield_vae.explorer.service import Explorer
 from garfield_vae.explorer.states import Positions
 from garfield_vae.geometry import CHANNELS, PANELS
-from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import CELL, PanelDecoder, ResNetBlock, StripVAE
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import replacing
-
-if TYPE_CHECKING:
-    from garfield_vae.checkpoints import LoadedModel
 
 SAMPLES = 300  # that the page holds
 PAGE_SCRIPTS = (
@@ -48,25 +44,12 @@ PAGE_SCRIPTS = (
 DECODER_SCRIPTS = ("offline/convolution.js", "offline/decoder.js")
 
 
-def export_page(
-    loaded: "LoadedModel",
-    space: LatentSpace,
-    folder: Path,
-    file: Path,
-    *,
-    sliders: int = 20,
-    prior: Prior | None = None,
-) -> int:
-    """Writes the page to `file` and gives its size in bytes. `folder` has the components' names;
-    `prior` draws the page's samples, or without it the space's kernel density.
+def export_page(explorer: Explorer, file: Path) -> int:
+    """Writes the page to `file` and gives its size in bytes.
 
     Raises UserError when the network does something that the page cannot.
     """
-    explorer = Explorer(loaded, space, None, None, folder, sliders, prior)
-    try:
-        content = page(explorer).encode()
-    finally:
-        explorer.painter.close()
+    content = page(explorer).encode()
     with replacing(file) as out:
         out.write(content)
     return len(content)

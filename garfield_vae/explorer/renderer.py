@@ -1,8 +1,8 @@
 """Latents become pictures, for many pages at once, on one thread that owns the network.
 
-One thread, because the network uses several cores by itself: two at a time would only get in each
-other's way. It leaves half of the cores to the browser, which needs them at the same moment.
-Strips of several pages are not painted as one batch: on a CPU that saves nothing.
+One thread, because the network uses several cores by itself, for which two strips at once would
+compete. It leaves half of the cores to the browser, which needs them at the same time. Strips of
+several pages are not painted as one batch: on a CPU that saves nothing.
 
 Work is taken in the order in which it came; a long piece of work (an animation, the ends of all
 sliders) is handed in by a few strips at a time, so that a page that drags in the meantime is
@@ -95,7 +95,7 @@ class Painter:
 
 
 class OnPaintersThread:
-    """An object whose methods run on a painter's thread: what it computes on shares the cores."""
+    """An object whose methods run on a painter's thread, since they compete for the same cores."""
 
     def __init__(self, painter: Painter, owned: object):
         self._painter, self._owned = painter, owned
@@ -131,8 +131,8 @@ def enlarged(pixels: np.ndarray, scale: int) -> Image.Image:
 
 
 def bmp_bytes(pixels: np.ndarray) -> bytes:
-    """uint8 [h, w, 3] → a BMP: as exact as a PNG, written in no time, and three times as large,
-    which does not matter between two programs on one machine."""
+    """uint8 [h, w, 3] → a BMP: lossless as a PNG and much faster to write. That it is three
+    times as large does not matter between two programs on one machine."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "BMP")
     return buffer.getvalue()

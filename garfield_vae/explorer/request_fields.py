@@ -1,4 +1,4 @@
-"""Reads what a request to the explorer says: its JSON object's fields, each checked.
+"""Reads and checks the fields of a request's JSON object.
 
 Every function raises BadRequest, with a sentence, for anything else.
 """
@@ -33,16 +33,8 @@ def whole(asked: dict, name: str, low: int, high: int, default: int | None = Non
     return int(value)
 
 
-def numbers_below(asked: dict, name: str, limit: int) -> list[int]:
-    """A list of different whole numbers from 0 to below `limit`."""
-    value = asked.get(name, [])
-    if not isinstance(value, list) or len(value) > limit:
-        raise BadRequest(f"{name} is a list of at most {limit} numbers")
-    return sorted({whole({name: item}, name, 0, limit - 1) for item in value})
-
-
 def text(asked: dict, name: str, default: str) -> str:
     value = asked.get(name, default)
     if not isinstance(value, str) or len(value) > 64:
-        raise BadRequest(f"{name} is a text of at most 64 letters")
+        raise BadRequest(f"{name} is a text of at most 64 characters")
     return value

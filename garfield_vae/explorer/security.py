@@ -6,14 +6,10 @@ Origin gives it away), or make its own name point at 127.0.0.1 (DNS rebinding: t
 away), so requests with another Host or Origin are refused.
 """
 
-import ipaddress
-import socket
-
 from flask import Request, Response
 from werkzeug.exceptions import Forbidden, UnsupportedMediaType
 
-WILDCARDS = ("0.0.0.0", "::")
-LOCAL = ("127.0.0.1", "localhost", "::1")
+HOST = "127.0.0.1"  # what the server listens on
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -38,10 +34,10 @@ HEADERS = {
 }
 
 
-def check_sender(request: Request, host: str, port: int) -> None:
+def check_sender(request: Request, port: int) -> None:
     """Raises Forbidden for a request that did not come from the explorer's own page, or from a
-    program on this machine. `host` and `port` are what the server listens on."""
-    if not allowed_host(request.host, host, port):
+    program on this machine. `port` is what the server listens on."""
+    if not allowed_host(request.host, port):
         raise Forbidden(
             f"the address {request.host[:80]!r} is not the explorer's: open the one it printed"
         )
@@ -59,27 +55,10 @@ def check_sender(request: Request, host: str, port: int) -> None:
         raise UnsupportedMediaType("send application/json, or a picture as octet-stream")
 
 
-def allowed_host(header: str, host: str, port: int) -> bool:
-    """Whether a Host header names this server: the address it was told to listen on, the names of
-    this machine for itself, or, when it listens on all addresses, any bare address (a name that
-    was made to point here cannot be one)."""
-    name, colon, given_port = header.rpartition(":")
-    if not colon or name.endswith(":"):  # no port given: browsers leave out 80
-        name, given_port = header, "80"
-    name = name.strip("[]").lower()
-    if given_port != str(port):
-        return False
-    if name == host.lower() or (name in LOCAL and host in (*LOCAL, *WILDCARDS)):
-        return True
-    return host in WILDCARDS and (is_address(name) or name == socket.gethostname().lower())
-
-
-def is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+def allowed_host(header: str, port: int) -> bool:
+    """Whether a Host header names this server. Browsers leave out port 80."""
+    name, _, given = header.partition(":")
+    return name.lower() in (HOST, "localhost") and (given or "80") == str(port)
 
 
 def protect(response: Response) -> Response:

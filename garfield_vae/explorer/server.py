@@ -1,4 +1,4 @@
-"""The explorer's server: Flask's routes, behind waitress, on this machine only by default.
+"""The explorer's server: Flask's routes, behind waitress, on this machine only.
 
     GET  /                    the page; /page.css and the scripts beside it
     GET  /api/info            the sliders, the strip to begin with, what this model can do
@@ -6,7 +6,7 @@
     POST /api/ends.png        a state → what the two ends of some sliders do: one small strip each
     POST /api/draw            seed, temperature → a new strip's state
     POST /api/refine          a state → a likelier one near it
-    POST /api/complete        a state with some panels drawn anew
+    POST /api/complete        a state with some panels redrawn
     POST /api/portable        a state → the same with its numbers in it, for a link
     POST /api/walk.gif        two states → an animation between them;  /api/progress how far it is
     POST /api/nearest         a state → the strip of the store that is nearest in the latent space
@@ -22,11 +22,11 @@ longer waits for is an empty answer.
 """
 
 import logging
+import socket
 import threading
 import webbrowser
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import waitress
@@ -35,20 +35,21 @@ from PIL import Image
 from werkzeug.exceptions import HTTPException, NotFound
 
 from garfield_vae.data.panels import join_panels
-from garfield_vae.data.store import PanelStore
 from garfield_vae.explorer import security
 from garfield_vae.explorer.renderer import Ended, Superseded, bmp_bytes, enlarged
-from garfield_vae.explorer.request_fields import body, number, numbers_below, text, whole
+from garfield_vae.explorer.request_fields import body, number, text, whole
 from garfield_vae.explorer.service import QUICK_STEPS, Explorer
-from garfield_vae.explorer.states import MAX_TEMPERATURE, BadRequest, Prior, State, as_json
+from garfield_vae.explorer.states import (
+    MAX_TEMPERATURE,
+    BadRequest,
+    State,
+    as_json,
+    indices,
+)
 from garfield_vae.explorer.strip_names import date_of
 from garfield_vae.geometry import PANELS
-from garfield_vae.latent.space import LatentSpace
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.pictures import png_bytes
-
-if TYPE_CHECKING:  # it brings Lightning, which takes seconds, for a name in an annotation
-    from garfield_vae.checkpoints import LoadedModel
 
 PAGE_TYPES = {".css": "text/css", ".js": "text/javascript"}
 MAX_JSON = 2**20  # eight given strips of 8,192 dimensions are 180 kB, and a walk has two states
@@ -58,8 +59,8 @@ MAX_SEED = 10**9 - 1
 THREADS = 12
 
 
-def make_app(explorer: Explorer, host: str, port: int) -> Flask:
-    """The routes. `host` and `port` are what the server listens on: see `security`."""
+def make_app(explorer: Explorer, port: int) -> Flask:
+    """The routes. `port` is what the server listens on: see `security`."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_PICTURE
     positions, painter = explorer.positions, explorer.painter
@@ -74,7 +75,7 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
 
     @app.before_request
     def check() -> None:
-        security.check_sender(request, host, port)
+        security.check_sender(request, port)
         if request.is_json:
             request.max_content_length = MAX_JSON
 
@@ -149,13 +150,13 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
     @app.post("/api/refine")
     def refine() -> Response:
         asked = body()
-        held = numbers_below(asked, "held", positions.sliders)
+        held = indices(asked.get("held", []), positions.sliders, "held")
         return jsonify(state=as_json(explorer.refine(state_of(asked), held)))
 
     @app.post("/api/complete")
     def complete() -> Response:
         asked = body()
-        panels = numbers_below(asked, "panels", PANELS)
+        panels = indices(asked.get("panels", []), PANELS, "panels")
         if not panels:
             raise BadRequest("panels is a list of at least one panel")
         seed = whole(asked, "seed", 0, MAX_SEED)
@@ -180,7 +181,7 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
 
     @app.get("/api/map")
     def strip_map() -> Response:
-        return jsonify(explorer.map())
+        return jsonify(explorer.map)
 
     @app.get("/api/suggestions")
     def suggestions() -> Response:
@@ -243,61 +244,34 @@ def make_app(explorer: Explorer, host: str, port: int) -> Flask:
 # Serving
 
 
-def make_server(explorer: Explorer, host: str, port: int):
+def make_server(explorer: Explorer, port: int):
     """A waitress server that listens already, and its address. `port` 0 picks a free one.
 
-    Raises UserError when the address cannot be had.
+    Raises UserError when the port cannot be had.
     """
-    # Flask is told the port by the server, not the other way round: only it knows which is free
-    holder = {}
-
-    def application(environ, start_response):
-        return holder["app"](environ, start_response)
-
     try:
-        server = waitress.create_server(
-            application,
-            host=host,
-            port=port,
-            threads=THREADS,
-            ident=None,
-            clear_untrusted_proxy_headers=True,
-            max_request_body_size=2 * MAX_PICTURE,  # below it, Flask says "too large" in JSON
-        )
-    except (OSError, ValueError) as error:
+        listening = socket.create_server((security.HOST, port))
+    except OSError as error:
         raise UserError(
-            f"the explorer cannot listen on {host} port {port} ({error}): give another --port"
+            f"the explorer cannot listen on {security.HOST} port {port} ({error.strerror}): give "
+            f"another --port"
         ) from error
-    # "localhost" is two sockets, one each for IPv4 and IPv6
-    listening = getattr(server, "effective_listen", None)
-    port = int(listening[0][1] if listening else server.effective_port)
-    holder["app"] = make_app(explorer, host, port)
-    shown = "127.0.0.1" if host in security.WILDCARDS else host
-    return server, f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
+    port = listening.getsockname()[1]
+    server = waitress.create_server(
+        make_app(explorer, port),
+        sockets=[listening],
+        threads=THREADS,
+        ident=None,
+        clear_untrusted_proxy_headers=True,
+        max_request_body_size=2 * MAX_PICTURE,  # below it, Flask says "too large" in JSON
+    )
+    return server, f"http://{security.HOST}:{port}/"
 
 
-def explore(
-    loaded: "LoadedModel",
-    space: LatentSpace,
-    store: PanelStore | None,
-    latents: np.ndarray | None,
-    folder: Path,
-    *,
-    sliders: int = 20,
-    host: str = "127.0.0.1",
-    port: int = 8176,
-    open_browser: bool = False,
-    prior: Prior | None = None,
-) -> None:
-    """Serves the page until Ctrl-C.
-
-    latents: the posterior means [N, z] of `store`'s strips, in its order. Without store or
-    latents the page has no real strips. folder: where component_names.json is kept. prior: where
-    new strips come from, and what finishes unfinished ones; see `states.Prior`.
-    """
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a full queue is no news here
-    explorer = Explorer(loaded, space, store, latents, folder, sliders, prior)
-    server, address = make_server(explorer, host, port)
+def explore(explorer: Explorer, port: int = 8176, open_browser: bool = False) -> None:
+    """Serves the page until Ctrl-C."""
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # waiting requests are normal
+    server, address = make_server(explorer, port)
     # What is being painted ends before the threads that wait for it are told to.
     end_threads = server.task_dispatcher.shutdown
 

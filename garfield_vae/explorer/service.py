@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -17,7 +16,7 @@ from PIL import Image
 from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels, is_empty, join_panels
 from garfield_vae.data.store import PanelStore
-from garfield_vae.explorer.component_names import ComponentNames, suggested_name
+from garfield_vae.explorer.component_names import ComponentNames, suggested_names
 from garfield_vae.explorer.renderer import Ended, OnPaintersThread, Painter
 from garfield_vae.explorer.states import (
     LIMIT,
@@ -31,14 +30,12 @@ from garfield_vae.explorer.states import (
 )
 from garfield_vae.geometry import PANELS
 from garfield_vae.latent.space import LatentSpace
+from garfield_vae.model.networks import StripVAE
 from garfield_vae.util.pictures import gif_bytes, png_bytes, sheet
-
-if TYPE_CHECKING:  # it brings Lightning, which takes seconds, for a name in an annotation
-    from garfield_vae.checkpoints import LoadedModel
 
 ENDS = 3.0  # standard deviations that the small pictures show
 SMALL = 160  # their width in pixels
-QUICK_STEPS = 2  # of the prior, while a slider is dragged: hardly to be told from all of them
+QUICK_STEPS = 2  # of the prior, while a slider is dragged: the strip looks almost the same
 CANDIDATES = 6  # samples of which the sharpest is the strip that the page opens on
 SAMPLES_ON_MAP = 100  # where there are no strips
 HOLD = 0.8  # seconds that an animation rests at its ends
@@ -46,22 +43,22 @@ JOBS_REMEMBERED = 64
 
 
 class Explorer:
-    """One model to play with. `latents` are the posterior means [N, z] of `store`'s strips, in its
-    order; without either there are no real strips. `folder` keeps the components' names. Without a
+    """One model to explore. `folder` keeps the components' names. `latents` are the posterior means
+    [N, z] of `store`'s strips, in its order; without them there are no real strips. Without a
     `prior`, samples come from the space's kernel density, and nothing is refined or completed."""
 
     def __init__(
         self,
-        loaded: "LoadedModel",
+        model: StripVAE,
         space: LatentSpace,
-        store: PanelStore | None,
-        latents: np.ndarray | None,
         folder: Path,
-        sliders: int = 20,
+        store: PanelStore | None = None,
+        latents: np.ndarray | None = None,
         prior: Prior | None = None,
+        sliders: int = 20,
     ):
-        self.store = store if latents is not None else None
-        self.painter = Painter(loaded.model)
+        self.store = store
+        self.painter = Painter(model)
         self.prior = prior and OnPaintersThread(self.painter, prior)
         names = store.names if self.store else ()
         self.positions = Positions(space, sliders, names, latents, self.prior)
@@ -70,8 +67,7 @@ class Explorer:
         self.suggestions: list[str] = []
         self.progress: OrderedDict[str, float] = OrderedDict()  # job → the share that is done
         self._once = threading.Lock()
-        config = loaded.model.config
-        self.panel_size = config["panel_height"], config["panel_width"]
+        self.panel_size = model.config["panel_height"], model.config["panel_width"]
 
     def info(self) -> dict:
         explained = self.positions.space.explained[: self.positions.sliders]
@@ -128,12 +124,8 @@ class Explorer:
             "empty": [index for index, panel in enumerate(panels) if is_empty(panel)],
         }
 
-    def map(self) -> dict:
-        """See `_map`."""
-        return self._map
-
     @cached_property
-    def _map(self) -> dict:
+    def map(self) -> dict:
         """Every strip (or, where there are none, samples) by its first two coordinates, in
         standard deviations: names [N] and points, a flat list [2·N]."""
         if self.store is not None:
@@ -187,11 +179,7 @@ class Explorer:
             if not self.suggestions:
                 k = self.positions.sliders
                 mean = State(np.zeros(k, np.float32), np.zeros((PANELS, k), np.float32))
-                ends = self._strips_at_ends(mean, range(k))
-                self.suggestions = [
-                    suggested_name(low, high)
-                    for low, high in zip(ends[::2], ends[1::2], strict=True)
-                ]
+                self.suggestions = suggested_names(self._strips_at_ends(mean, range(k)))
             return self.suggestions
 
     def walk(self, a: State, b: State, frames: int, seconds: float, job: str = "") -> bytes:
@@ -219,10 +207,10 @@ class Explorer:
         return self._moved(state, refined, "cleared up")
 
     def complete(self, state: State, panels: Sequence[int], seed: int) -> State:
-        """The strip with some panels drawn anew, to fit the others."""
+        """The strip with some panels redrawn to fit the others."""
         which = " and ".join(str(panel + 1) for panel in panels)
         drawn = self._ask_prior().complete(self._whole(state), panels, seed)
-        return self._moved(state, drawn, f"panel {which} drawn anew")
+        return self._moved(state, drawn, f"panel {which} redrawn")
 
     def portable(self, state: State) -> State:
         """The same strip with its numbers in it, for a place that has neither strips nor prior."""
@@ -239,7 +227,7 @@ class Explorer:
 
     def _ask_prior(self) -> Prior:
         if self.prior is None:
-            raise BadRequest("this model came without a prior: nothing can be drawn anew")
+            raise BadRequest("this model came without a prior: nothing can be redrawn")
         return self.prior
 
 

@@ -1,4 +1,4 @@
-"""What a person can set on the page, as plain data, and the latents it stands for.
+"""What can be set on the page, as plain data, and the latents that it stands for.
 
 A state has four parts:
 
@@ -64,11 +64,11 @@ class Prior(Protocol):
         steps are faster and less exact."""
 
     def complete(self, latent: np.ndarray, panels: Sequence[int], seed: int) -> np.ndarray:
-        """`latent` [z] with the given panels, counted from 0, drawn anew to fit the others."""
+        """`latent` [z] with the given panels, counted from 0, redrawn to fit the others."""
 
 
 class BadRequest(UserError):
-    """A request that says something the explorer cannot mean; its text goes back to the page."""
+    """A request that makes no sense to the explorer; its text is shown on the page."""
 
 
 @dataclass(frozen=True)
@@ -134,16 +134,9 @@ class Positions:
         base = value.get("base", [])
         if not isinstance(base, list) or len(base) > MAX_SOURCES:
             raise BadRequest(f"base is a list of at most {MAX_SOURCES} pairs of weight and source")
-        held = value.get("held", [])
-        if not isinstance(held, list) or any(
-            isinstance(slider, bool)
-            or not isinstance(slider, int)
-            or not 0 <= slider < self.sliders
-            for slider in held
-        ):
-            raise BadRequest(f"held is a list of whole numbers from 0 to {self.sliders - 1}")
+        held = indices(value.get("held", []), self.sliders, "held")
         sources = tuple(self._weighted_source(pair) for pair in base)
-        return State(knobs, panels, sources, tuple(sorted(set(held))))
+        return State(knobs, panels, sources, tuple(held))
 
     def _weighted_source(self, pair: object) -> tuple[float, str]:
         if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[1], str):
@@ -288,6 +281,14 @@ def numbers(value: object, count: int, limit: float, what: str) -> np.ndarray:
     if any(v != v or abs(raw) == math.inf for v, raw in zip(clamped, value, strict=True)):
         raise BadRequest(f"{what}: only finite numbers are wanted")
     return np.array(clamped, np.float32)
+
+
+def indices(value: object, count: int, what: str) -> list[int]:
+    """The different whole numbers of a list, in order. Raises BadRequest unless it is a list of
+    whole numbers from 0 to below `count`."""
+    if not isinstance(value, list) or not all(type(v) is int and 0 <= v < count for v in value):
+        raise BadRequest(f"{what} is a list of whole numbers from 0 to {count - 1}")
+    return sorted(set(value))
 
 
 def pack(values: np.ndarray) -> str:

@@ -1,4 +1,4 @@
-"""Finds the strip that a person means: by its name, or by its date in any usual form."""
+"""Finds a strip by its name, or by its date in any usual form."""
 
 import calendar
 import datetime

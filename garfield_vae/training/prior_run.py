@@ -1,7 +1,7 @@
 """The second half of a training run: the latent prior, once the VAE is trained.
 
 checkpoints/prior.ckpt        the weights with the lowest validation loss
-checkpoints/prior-last.ckpt   the newest, with all that going on needs
+checkpoints/prior-last.ckpt   the newest, with the state of the optimizer
 prior/                        TensorBoard's curves and samples
 """
 
@@ -24,7 +24,7 @@ from garfield_vae.latent.codec import decode
 from garfield_vae.latent.files import encoded_strips, file_digest
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.prior import LatentPrior, worth_using
-from garfield_vae.prior_checkpoints import PRIOR_ENTRY, read_prior_checkpoint
+from garfield_vae.prior_checkpoints import PRIOR_ENTRY, gaussian_of, read_prior_checkpoint
 from garfield_vae.run_folder import choose_device
 from garfield_vae.training.callbacks import RunCheckpoints
 from garfield_vae.training.checkpoint_io import WholeCheckpoints
@@ -35,16 +35,16 @@ from garfield_vae.training.trainer import choose_precision, fit
 from garfield_vae.util.pictures import save_png, sheet
 from garfield_vae.util.progress import clock
 
-JUDGED_EVERY = 200  # steps, about: whole epochs
-PATIENCE = 10  # validations without a better one
+VALIDATED_EVERY = 200  # steps, rounded to whole epochs
+PATIENCE = 10  # validations without a lower loss
 SAMPLES = 12  # in each picture
 
 
 def train_prior(
     options: TrainOptions, folder: Path, store: PanelStore, signals: StopSignals
 ) -> bool:
-    """Trains the prior of a run's best VAE, or goes on where it was stopped; gives False, and does
-    nothing, where it is complete. Raises Stopped, as the VAE's training does."""
+    """Trains the prior of a run's best VAE, or goes on where it was stopped; does nothing and gives
+    False where it is complete. Raises Stopped, as the VAE's training does."""
     loaded = load_run(folder, choose_device(options.accelerator))
     of = {"vae": file_digest(loaded.checkpoint), "strips": store.digest}
     begun = begun_prior(folder, of)
@@ -69,9 +69,9 @@ def train_prior(
     trainer = Trainer(
         accelerator=options.accelerator,
         devices=1,
-        plugins=[LightningEnvironment(), WholeCheckpoints()],  # alone, also where torchrun began it
+        plugins=[LightningEnvironment(), WholeCheckpoints()],  # one process, also under torchrun
         max_epochs=-1,
-        check_val_every_n_epoch=max(1, round(JUDGED_EVERY * BATCH / len(train))),
+        check_val_every_n_epoch=max(1, round(VALIDATED_EVERY * BATCH / len(train))),
         logger=RunLogger(folder / "prior", begun.steps),
         callbacks=[
             *stop_early,
@@ -103,8 +103,7 @@ def make_prior(loaded: LoadedModel, space: LatentSpace, **sizes: int | float) ->
         code_width=width,
         **sizes,
     )
-    arrays = (space.mean, space.components, space.std)
-    prior.fit_gaussian(*(torch.from_numpy(np.array(array)) for array in arrays))
+    prior.fit_gaussian(**gaussian_of(space))
     return prior
 
 
@@ -133,21 +132,20 @@ def begun_prior(folder: Path, of: dict[str, str]) -> Begun:
 
 
 def verdict(folder: Path) -> str:
-    """What the best of the prior's checkpoints is worth, in words."""
+    """Whether samples are drawn from the best of the prior's checkpoints, in a sentence."""
     path = folder / "checkpoints" / "prior.ckpt"
     loss = read_prior_checkpoint(path)[PRIOR_ENTRY]["loss"]
     if worth_using(loss):
-        return f"validation loss {loss:.3f}, where one Gaussian has 1: samples are drawn from it"
-    return (
-        f"validation loss {loss:.3f}, and one Gaussian has 1: it did not learn enough that holds "
-        f"for strips outside the training set, so samples are drawn from the kernel density"
-    )
+        what = "samples come from it"
+    else:
+        what = "it learned too little that generalises: samples come from the kernel density"
+    return f"validation loss {loss:.3f} (1 for a single Gaussian): {what}"
 
 
 class PriorProgress(Checkpoint):
     """A progress bar, or a line after each validation.
 
-    It is a Checkpoint only in order: Lightning calls those when all else has logged.
+    It is a Checkpoint because Lightning calls those last, when all else has logged.
     """
 
     def __init__(self, bar: bool):
@@ -168,10 +166,11 @@ class PriorProgress(Checkpoint):
 
     def on_validation_end(self, trainer: Trainer, module: PriorModule) -> None:
         loss = float(trainer.callback_metrics["validation/loss"])
-        self.shown.set_postfix_str(f"validation loss {loss:.3f}")
+        said = f"validation loss {loss:.3f}"
+        self.shown.set_postfix_str(said)
         if self.shown.disable:
             steps = f"{trainer.global_step:,} of {module.planned or MOST_STEPS:,}"
-            print(f"prior step {steps}  validation loss {loss:.3f}, one Gaussian 1", flush=True)
+            print(f"prior step {steps}  {said} (1 for a single Gaussian)", flush=True)
 
     def on_train_end(self, trainer: Trainer, module: PriorModule) -> None:
         module.complete = True

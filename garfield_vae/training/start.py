@@ -1,18 +1,19 @@
 """Where a run's first weights come from: --start_from.
 
 A network that has learned to draw any strips learns a new comic's in a fraction of the steps. The
-weights that come with the project were trained on drawn strips; those of a run or of an exported
-model on whatever that was trained on. Where both runs see the same strips, a validation or test
-strip of this one was none that the other trained on: the split follows from the strips.
+weights that come with the project were trained on drawn strips. Where a run starts from another one
+on the same strips, none of its validation or test strips was a training strip of the other: the
+split is a hash of the strips' weeks.
 """
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from garfield_vae.checkpoints import CONFIG, load_model, read_config
-from garfield_vae.cli.options import SCRATCH, TrainOptions
+from garfield_vae.cli.options import SCRATCH, SIZES, TrainOptions
 from garfield_vae.run_folder import (
     PRETRAINED,
     PRETRAINED_NAME,
@@ -21,8 +22,6 @@ from garfield_vae.run_folder import (
 )
 from garfield_vae.training.module import StripModule
 from garfield_vae.util.errors import UserError
-
-SIZES = ("z_dim", "c_hidden", "num_blocks", "panel_height", "panel_width")
 
 
 def with_start(options: TrainOptions) -> TrainOptions:
@@ -33,16 +32,19 @@ def with_start(options: TrainOptions) -> TrainOptions:
     """
     start = options.start_from
     if start == "auto":
-        fits = options.source != "drawn" and is_pretrained_there() and not differences(options)
+        fits = (
+            options.source != "drawn"
+            and is_pretrained_there()
+            and not differences(read_config(PRETRAINED / CONFIG)["network"], options)
+        )
         start = PRETRAINED_NAME if fits else SCRATCH
     elif start == "last":
         start = str(find_model_folder(start, Path(options.log_dir)))
     return replace(options, start_from=start)
 
 
-def differences(options: TrainOptions) -> list[str]:
-    """The sizes in which the network of these options is not the pretrained one."""
-    network = read_config(PRETRAINED / CONFIG)["network"]
+def differences(network: dict[str, Any], options: TrainOptions) -> list[str]:
+    """The sizes in which a trained network is not the one of these options."""
     return [size for size in SIZES if network[size] != getattr(options, size)]
 
 
@@ -54,13 +56,11 @@ def start(module: StripModule, options: TrainOptions) -> None:
     if options.start_from == SCRATCH:
         return
     loaded = load_model(find_model_folder(options.start_from, Path(options.log_dir)))
-    theirs = loaded.model.config
-    for size in SIZES:
-        if theirs[size] != getattr(options, size):
-            raise UserError(
-                f"--start_from {options.start_from} has --{size} {theirs[size]}, and this run "
-                f"{getattr(options, size)}: give the same, or --start_from {SCRATCH}"
-            )
+    for size in differences(loaded.model.config, options):
+        raise UserError(
+            f"--start_from {options.start_from} has --{size} {loaded.model.config[size]}, and this "
+            f"run {getattr(options, size)}: give the same, or --start_from {SCRATCH}"
+        )
     weights = loaded.model.state_dict()
     with torch.no_grad():
         module.vae.load_state_dict(weights)

@@ -80,7 +80,7 @@ def explained_variance(explained: np.ndarray) -> Figure:
     figure, axes = _axes("principal component", "variance explained, %")
     numbers, shares = np.arange(1, len(explained) + 1), 100 * np.asarray(explained, float)
     axes.bar(numbers, shares, color=COLOURS[0], label="each component")
-    axes.plot(numbers, shares.cumsum(), color=COLOURS[1], label="all up to here")
+    axes.plot(numbers, shares.cumsum(), color=COLOURS[1], label="cumulative")
     axes.set_ylim(0, 100 if shares.sum() > 50 else max(1.0, 1.15 * shares.sum()))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, loc="center right")

@@ -6,8 +6,8 @@ SCALE = ".scale"  # behind the name of an 8-bit tensor: what its rows are multip
 
 
 def compacted(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights in a third of the bytes: dense ones, of which there are most, in 8 bits with a scale
-    for each row, those of convolutions in 16. Biases stay."""
+    """Dense weights, which are most, in 8 bits with a scale for each row; those of convolutions in
+    16 bits; biases as they are."""
     small = {}
     for name, value in weights.items():
         if value.ndim == 2:

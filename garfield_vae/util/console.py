@@ -1,4 +1,4 @@
-"""Lines on standard output, whatever they quote and whether or not anybody reads them."""
+"""Output that cannot fail, whatever it quotes and whether or not anything reads it."""
 
 import io
 import sys
@@ -37,15 +37,15 @@ def tell(text: str) -> None:
 
 
 class Unfailing(io.RawIOBase):
-    """Output that is dropped where it cannot be written: the pipe's reader or the terminal is gone,
-    the disk is full. A run of hours does not end for a line that nobody reads."""
+    """Output that is dropped where it cannot be written (the pipe's reader or the terminal is gone,
+    the disk is full), so that it does not end a run of hours."""
 
     def __init__(self, raw: io.RawIOBase) -> None:
         self.raw = raw
 
     @classmethod
     def around(cls, stream: TextIO | None) -> TextIO | None:
-        """Standard output or error in such a way, showing ? for what its encoding has not."""
+        """Standard output or error as such, with ? for what its encoding lacks, as − on Windows."""
         if stream is None:  # it is closed
             return None
         raw = getattr(stream.buffer, "raw", stream.buffer)  # the latter with python -u

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from garfield_vae.util.console import Unfailing
 
-FAULT = 2
+FAULT = 2  # exit status after a UserError
 ENDED_BY = 128  # and the signal's number: the shell's status of a process that a signal ended
 INTERRUPTED = ENDED_BY + signal.SIGINT
 
@@ -20,7 +20,7 @@ NO_MEMORY = (
     "std::bad_alloc",
     "failed to map segment",  # the loader of shared libraries
 )
-# What may have other causes, too: they mean that where hardly any memory is to be had.
+# These have other causes, too: they count only where hardly any memory is left.
 MAYBE_NO_MEMORY = ("could not create a primitive", "can't start new thread")
 HARDLY_ANY = 64 * 2**20  # bytes
 
@@ -69,9 +69,7 @@ def stop_signals() -> list[signal.Signals]:
 def run_script(main: Callable[[], int]) -> NoReturn:
     """Runs a script's `main` and ends the process with its status; a UserError is one line.
 
-    SIGTERM and SIGHUP unwind the program as Ctrl-C does, so that no temporary file is left. A
-    console or a pipe whose encoding has no − or ×, as on Windows, shows ? in its place; output that
-    nobody reads any more is no error.
+    SIGTERM and SIGHUP unwind the program as Ctrl-C does, so that no temporary file is left.
     """
     sys.stdout, sys.stderr = Unfailing.around(sys.stdout), Unfailing.around(sys.stderr)
     for number in stop_signals():

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and readers that no pipe or device can hold up.
+"""Files that are written completely or not at all, and readers that no pipe or device can block.
 
 Everything the project writes goes through `replacing`; every file whose name comes from outside is
 opened by `open_regular`.
@@ -43,7 +43,7 @@ def remedy(error: OSError) -> str:
 
 def open_regular(path: Path) -> IO[bytes]:
     """Opens a file to read its bytes. Raises OSError where the name is that of a folder, a pipe, a
-    socket or a device, which could keep a reader waiting or have no end."""
+    socket or a device, which could block a reader or have no end."""
     descriptor = os.open(path, os.O_RDONLY | NEVER_WAITING)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -98,7 +98,7 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO]:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
             for folder in missing:
-                folder.rmdir()  # refused where somebody else has put something in it
+                folder.rmdir()  # refused where something else is in it
         if isinstance(error, OSError) and error.errno:
             # what fails in the block with another file's name is no matter of this one
             named = Path(str(error.filename or temporary))

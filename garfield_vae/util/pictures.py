@@ -8,7 +8,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont, ImageOps
-from torchvision.utils import make_grid
 
 from garfield_vae.util.files import replacing
 
@@ -29,6 +28,8 @@ def sheet(
     `width` of each strip in pixels (as they are if not given); `labels`, one a strip, go above.
     `margin`: pixels of paper around and between the strips.
     """
+    from torchvision.utils import make_grid  # a second that many programs here do without
+
     images = [shrink(strip, width) for strip in strips]
     if labels is not None:
         images = [labelled(image, text) for image, text in zip(images, labels, strict=True)]

@@ -24,6 +24,7 @@ from garfield_vae.cli.loading import loading
 from garfield_vae.cli.options import TrainOptions, strip_source
 from garfield_vae.cli.process_options import ProcessOptions
 from garfield_vae.data.download.sites import SITES
+from garfield_vae.model.prior import GUIDANCE, STEPS
 from garfield_vae.util.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -136,3 +137,8 @@ def test_every_number_has_a_bound(options):
         if isinstance(item.default, int | float) and not isinstance(item.default, bool):
             with pytest.raises(argparse.ArgumentTypeError, match="at most"):
                 read(str(10**30))
+
+
+def test_the_defaults_of_sampling_are_those_of_the_prior_itself():
+    # Written down twice, since the flags are read before torch is loaded.
+    assert (ProcessOptions.steps, ProcessOptions.guidance) == (STEPS, GUIDANCE)

@@ -25,12 +25,14 @@ from pathlib import Path
 import garfield_vae
 from garfield_vae.checkpoints import exported_space, load_model
 from garfield_vae.evaluation import report
+from garfield_vae.explorer import Explorer
 from garfield_vae.explorer.export_page import export_page
 
 assert Path(garfield_vae.__file__).is_relative_to(sys.argv[1]), garfield_vae.__file__
 loaded = garfield_vae.load(sys.argv[2])
 loaded.reconstruct(sys.argv[3]).save("reconstruction.png")
-export_page(loaded, exported_space(loaded), Path("kept"), Path("page.html"), sliders=2)
+explorer = Explorer(loaded.model, exported_space(loaded), Path("kept"), sliders=2)
+export_page(explorer, Path("page.html"))
 """
 
 

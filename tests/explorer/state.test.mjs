@@ -62,7 +62,7 @@ test("a link is refused with an error when it is damaged", () => {
   assert.equal(State.fromHash("#v=1&m=another", info).sameModel, false);
 });
 
-test("what is held is what was turned, and what the strip that was set out from holds", () => {
+test("held are the sliders that were moved, and those that the first strip holds", () => {
   const origin = { ...State.mean(info), knobs: [1, 1, 1], held: [2] };
   assert.deepEqual(State.holding(origin, origin).held, [2]);
   const turned = State.turned(origin, null, 0, 2, 4);

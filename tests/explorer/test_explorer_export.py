@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -42,10 +41,7 @@ def explorer(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(explorer, tmp_path_factory):
     file = tmp_path_factory.mktemp("page") / "sliders.html"
-    loaded = SimpleNamespace(model=explorer.painter.model)
-    folder = explorer.names.path.parent
-    size = export_page(loaded, explorer.positions.space, folder, file, sliders=SLIDERS)
-    assert file.stat().st_size == size
+    assert export_page(explorer, file) == file.stat().st_size
     return file.as_uri()
 
 
@@ -214,8 +210,7 @@ def test_panels_of_any_size_are_painted(browser, tmp_path):
     """Sizes that halve unevenly, channels that do not fill a register, a kernel per width."""
     explorer = make_explorer(tmp_path, panels=(40, 56), c_hidden=3)
     file = tmp_path / "page.html"
-    loaded = SimpleNamespace(model=explorer.painter.model)
-    export_page(loaded, explorer.positions.space, tmp_path, file, sliders=SLIDERS)
+    export_page(explorer, file)
     context = browser.new_context(offline=True)
     page = opened(context, file.as_uri(), AVERAGE)
     page.locator(".low").nth(0).click()

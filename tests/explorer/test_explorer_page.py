@@ -1,4 +1,4 @@
-"""The explorer in a real browser, used as a person would: drag, keys, drop, links."""
+"""The explorer in a real browser, used as a user would: drag, keys, drop, links."""
 
 import base64
 import json
@@ -37,7 +37,7 @@ def test_the_page_opens_on_a_strip_that_its_sliders_turn(context, address, explo
     drag(page, 1, 2.5)
     turned = {**start, "knobs": [value(page, 1), *start["knobs"][1:]]}
     assert_same_picture(shown(page), rendered(explorer, turned))
-    expect(page.locator("#caption")).to_contain_text(", turned")
+    expect(page.locator("#caption")).to_contain_text(", changed")
     page.click("#reset")
     assert_same_picture(shown(page), rendered(explorer, start))
     page.reload()

@@ -23,7 +23,7 @@ def prior_address(with_prior):
         yield address
 
 
-def test_without_a_prior_nothing_offers_to_clear_up_or_to_draw_anew(page):
+def test_without_a_prior_nothing_offers_to_clear_up_or_to_redraw(page):
     expect(page.locator("#refine")).to_be_hidden()
     expect(page.locator("#follow")).to_be_hidden()
     expect(page.locator("#redraw")).to_be_hidden()
@@ -64,11 +64,11 @@ def test_a_strip_is_cleared_up_and_what_was_turned_stays(context, prior_address)
     assert page.complaints == []
 
 
-def test_a_panel_is_drawn_anew(context, prior_address):
+def test_a_panel_is_redrawn(context, prior_address):
     page = opened(context, prior_address)
     before = knobs(page)
     page.locator("[data-redraw='2']").click()
-    expect(page.locator("#caption")).to_have_text("panel 3 drawn anew")
+    expect(page.locator("#caption")).to_have_text("panel 3 redrawn")
     after = knobs(page)
     assert after[2] != before[2]
     assert after[:2] == pytest.approx(before[:2], abs=0.01)
@@ -85,7 +85,7 @@ def test_a_dropped_strip_with_an_empty_panel_is_finished(context, prior_address)
     file = {"name": "mine.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
     page.set_input_files("#file", file)
     page.click("#finish")
-    expect(page.locator("#caption")).to_have_text("panel 3 drawn anew")
+    expect(page.locator("#caption")).to_have_text("panel 3 redrawn")
     whole = {**file, "buffer": strip_file(4)}
     page.set_input_files("#file", whole)
     expect(page.locator("#caption")).to_have_text("your own strip")

@@ -34,7 +34,7 @@ from PIL import Image
 
 from garfield_vae.data.drawn import draw_strip
 from garfield_vae.data.panels import join_panels, to_uint8
-from garfield_vae.explorer.component_names import ComponentNames, suggested_name
+from garfield_vae.explorer.component_names import ComponentNames, suggested_names
 from garfield_vae.explorer.renderer import PAGES_REMEMBERED, Superseded
 from garfield_vae.explorer.server import make_server
 from garfield_vae.explorer.service import CANDIDATES
@@ -143,16 +143,26 @@ def test_names_are_suggested_for_every_slider_by_what_it_changes(address):
     [
         (np.s_[:, :], (40, 40, 40), "lighter all over"),
         (np.s_[:, :], (-40, -40, -40), "darker all over"),
-        (np.s_[:, 60:120], (40, 0, -40), "warmer, panel 2"),
-        (np.s_[:20, 120:140], (-60, 0, 60), "bluer, top of panel 3"),
-        (np.s_[40:, 20:40], (50, 50, 50), "lighter, foot of panel 1"),
+        (np.s_[:, 60:120], (-50, 50, 0), "greener, panel 2"),
+        (np.s_[:, 120:], (30, 30, -60), "yellower, panel 3"),
+        (np.s_[:20, 120:140], (-60, 0, 60), "bluer, panel 3 top"),
+        (np.s_[40:, 20:40], (50, 50, 50), "lighter, panel 1 bottom"),
     ],
 )
 def test_a_suggested_name_says_what_changes_and_where(where, colour, name):
     low = np.full((60, 180, 3), 120, np.uint8)
     high = low.astype(int)
     high[where] += colour
-    assert suggested_name(low, high.astype(np.uint8)) == name
+    assert suggested_names(np.stack([low, high.astype(np.uint8)])) == [name]
+
+
+def test_a_suggested_name_is_given_once_then_the_next_change_is_named():
+    low = np.full((60, 180, 3), 120, np.uint8)
+    high = low + np.uint8(20)
+    high[:20, 60:80] += 30  # the top left of panel 2
+    high[40:, :20] += 10  # the bottom left of panel 1
+    names = ["lighter all over", "lighter, panel 2 top", "lighter, panel 1 bottom"]
+    assert suggested_names(np.stack([low, high] * 3)) == names
 
 
 def test_the_page_opens_on_the_sharpest_of_a_few_samples(address, explorer):
@@ -328,7 +338,7 @@ def test_eight_pages_at_once_each_get_their_own_pictures(address, explorer):
 
 def test_a_port_that_is_taken_is_one_sentence(address, explorer):
     with pytest.raises(UserError, match="give another --port"):
-        make_server(explorer, "127.0.0.1", urllib.parse.urlsplit(address).port)
+        make_server(explorer, urllib.parse.urlsplit(address).port)
 
 
 def ask_in_vain(*asked) -> None:
@@ -340,11 +350,9 @@ def ask_in_vain(*asked) -> None:
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "while it paints"])
 def test_ctrl_c_ends_it_cleanly(tmp_path, busy):
     program = (
-        "import sys; from pathlib import Path; from types import SimpleNamespace;"
-        "from explorer_model import make_explorer; import garfield_vae.explorer.server as server;"
-        "explorer = make_explorer(Path(sys.argv[1]), with_strips=False);"
-        "loaded = SimpleNamespace(model=explorer.painter.model);"
-        "server.explore(loaded, explorer.positions.space, None, None, Path(sys.argv[1]), port=0)"
+        "import sys; from pathlib import Path; from explorer_model import make_explorer;"
+        "from garfield_vae.explorer import explore;"
+        "explore(make_explorer(Path(sys.argv[1]), with_strips=False), port=0)"
     )
     here = Path(__file__).parents[1]
     process = subprocess.Popen(

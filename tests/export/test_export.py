@@ -140,7 +140,7 @@ def test_samples_and_walks_need_no_strips(model, capsys):
     written = {path.name for path in (model / "processed").iterdir()}
     assert {"samples.png", "walks.png", "walk_02.gif", "explained_variance.png"} <= written
     assert "reconstructions.png" not in written
-    assert "no strips" in capsys.readouterr().out
+    assert "latents     of the model; " in capsys.readouterr().out
 
 
 def test_a_morph_of_two_files_and_a_reconstruction_need_no_strips_of_the_run(model, strips):

@@ -35,15 +35,15 @@ def train(folder: Path, *flags: str, launcher: tuple[str, ...] = ()) -> str:
 
 
 @pytest.mark.parametrize(
-    ("launcher", "two"),
+    ("launcher", "two", "trained_before"),
     [
-        ((), ("--devices", "2", "--strategy", "ddp")),
-        (("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"), ()),
+        ((), ("--devices", "2", "--strategy", "ddp"), False),
+        (("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"), (), True),
     ],
-    ids=["started by Lightning", "started by torchrun, without flags"],
+    ids=["started by Lightning", "started by torchrun, without flags, from a run's weights"],
 )
 def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch_also_when_they_go_on(
-    tmp_path, launcher, two
+    tmp_path, trained_run, launcher, two, trained_before
 ):
     draw_folder(tmp_path / "drawn", 48, seed=1)
     place = SMALL.index("--devices")
@@ -51,6 +51,7 @@ def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch_also_wh
     # 36 training strips: 4 batches of 8 and one of 4, or of 4 and 4, and 2 and 2. Short steps keep
     # what differs, the noise, from growing: the curves agree to three thousandths.
     small += ["--augment", "0", "--lr", "1e-3"]
+    small += ["--start_from", str(trained_run)] if trained_before else []
     train(tmp_path, *small, "--devices", "1", "--epochs", "3", "--run_name", "one")
     flags = [*small, *two, "--batch_size", "4", "--epochs", "2", "--run_name", "two"]
     train(tmp_path, *flags, launcher=launcher)

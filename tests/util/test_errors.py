@@ -24,19 +24,19 @@ def script(main: str, encoding: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437"])
-def test_a_sign_that_the_console_has_not_ends_no_run(encoding):
+def test_a_character_that_the_console_lacks_does_not_end_a_run(encoding):
     ended = script("print('−1 ≤ x ≤ 1'); return 0", encoding)
     assert (ended.returncode, ended.stderr) == (0, b"")
     assert ended.stdout.startswith(b"?1 ")
 
 
-def test_a_fault_of_the_persons_is_one_line_and_status_2():
+def test_a_user_error_is_one_line_and_status_2():
     ended = script("raise UserError('the disk is full − make room')", "ascii")
     assert (ended.returncode, ended.stdout) == (2, b"")
     assert ended.stderr.splitlines() == [b"error: the disk is full ? make room"]
 
 
-def test_ctrl_c_is_status_130_and_no_word():
+def test_ctrl_c_is_status_130_without_output():
     ended = script("raise KeyboardInterrupt", "utf-8")
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
 

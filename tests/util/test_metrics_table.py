@@ -1,4 +1,4 @@
-"""metrics.csv: read strictly by whoever goes on with it, leniently by whoever shows it."""
+"""metrics.csv: read strictly to go on with it, leniently to show it."""
 
 import pytest
 

@@ -1,11 +1,10 @@
 """The command `python3 -m garfield_vae.data.download`."""
 
-import argparse
 from pathlib import Path
 
 from garfield_vae.cli.download_options import ABOUT as GROUPS
 from garfield_vae.cli.download_options import DownloadOptions
-from garfield_vae.cli.flags import add_options, typed
+from garfield_vae.cli.flags import add_options, new_parser, typed
 from garfield_vae.data.download.sites import Comic
 from garfield_vae.util.errors import INTERRUPTED, run_script
 
@@ -23,13 +22,7 @@ examples:
 
 def main(argv: list[str] | None = None) -> int:
     """The exit status: 0 with the asked share of the strips there, 1 with less. For run_script."""
-    parser = argparse.ArgumentParser(
-        prog="python3 -m garfield_vae.data.download",
-        description=ABOUT,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = new_parser("python3 -m garfield_vae.data.download", ABOUT, epilog=EXAMPLES)
     parser.add_argument(
         "--data_dir",
         type=Path,

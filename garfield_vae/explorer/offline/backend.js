@@ -1,7 +1,8 @@
-// The page without a server: the model lies in the page itself, and three workers paint a panel each.
+// The page without a server: the model is in the page itself, and three workers paint a panel each.
 // Has the methods of static/backend.js that need no strips.
 
 import { open } from "./page.js";
+import { clamp, round } from "./state.js";
 
 const PANELS = 3;
 const REMEMBERED = 32; // residuals
@@ -78,7 +79,7 @@ class OfflineBackend {
     const residual = Float32Array.from(this.#mean, (_, j) => scale * this.#residuals[start + j]);
     const knobs = info.sliders.map((_, i) => {
       const coordinate = temperature * this.#coordinates[(seed - 1) * k + i];
-      const knob = Number(Math.min(info.limit, Math.max(-info.limit, coordinate)).toFixed(3));
+      const knob = round(clamp(coordinate, -info.limit, info.limit));
       this.#turnBy(residual, i, coordinate - knob);
       return knob;
     });
@@ -109,7 +110,7 @@ class OfflineBackend {
       for (let j = 0; j < latent.length; j++) latent[j] += weight * residual[j];
     }
     state.knobs.forEach((knob, i) => {
-      this.#turnBy(latent, i, Math.min(limit, Math.max(-limit, knob + state.panels[panel][i])));
+      this.#turnBy(latent, i, clamp(knob + state.panels[panel][i], -limit, limit));
     });
     return latent;
   }
@@ -162,7 +163,7 @@ class OfflineBackend {
         const knobs = state.knobs.slice();
         knobs[slider] = side ? info.ends : -info.ends;
         const picture = await this.#paint({ ...state, knobs });
-        if (turn !== this.#turn) throw new Error("the page has moved on");
+        if (turn !== this.#turn) throw new Error("a newer state is shown");
         draw(slider, side, picture, gutter, gutter, picture.width - 2 * gutter,
           picture.height - 2 * gutter);
       }

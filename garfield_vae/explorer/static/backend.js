@@ -1,5 +1,5 @@
 // What the page asks of its server. Every method gives a promise; a failed one rejects with an Error
-// whose message is a sentence for the person. The exported page has another backend with the same
+// whose message is a sentence for the user. The exported page has another backend with the same
 // methods, and without a server: offline/backend.js.
 
 const PATIENCE = 1000; // milliseconds until an answer is late

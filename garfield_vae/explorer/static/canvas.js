@@ -29,7 +29,7 @@ export function drawSmall(canvas, picture, width = 320) {
 export class StripCanvas {
   #canvas; #figure; #backend; #wanted = null; #working = false; #awaited = 0; #wake = null;
 
-  // failed(error, state) is told of what went wrong, settled(state) when the newest is painted.
+  // failed(error, state) is called for an error, settled(state) when the newest state is painted.
   constructor(canvas, backend, { failed, settled }) {
     this.#canvas = canvas;
     this.#figure = canvas.closest("figure");
@@ -45,7 +45,7 @@ export class StripCanvas {
     if (!this.#working) this.#work();
   }
 
-  // What a promise gives that the next state will be made of: the strip is busy until then too.
+  // What a promise gives, from which the next state is made: the strip is busy until then, too.
   async awaits(promise) {
     this.#awaited += 1;
     this.#busy(true);

@@ -88,7 +88,7 @@ export function listen(page) {
   keepFocusInSight();
 }
 
-// The strip stays at the top while the page scrolls: what gets the focus may not lie under it.
+// The strip stays at the top while the page scrolls: what gets the focus must not lie under it.
 function keepFocusInSight() {
   const stage = document.querySelector(".stage");
   document.addEventListener("focusin", ({ target }) => {

@@ -2,9 +2,10 @@
 // the strip on screen is and where one was; a click goes to a strip, a drag turns both sliders.
 
 import { drawSmall, loaded } from "./canvas.js";
+import { clamp } from "./state.js";
 
 const NEAR = 18; // pixels from the pointer within which a strip is meant
-const A_DRAG = 5; // pixels that a pointer moves before it is one
+const A_DRAG = 5; // pixels that a pointer moves before it drags
 const byId = (id) => document.getElementById(id);
 
 export class StripMap {
@@ -31,7 +32,7 @@ export class StripMap {
     this.#reach = Math.min(5, farthest) * 1.05;
     this.#dots = null;
     byId("map-note").textContent = `A dot is one of ${names.length.toLocaleString()} ${of}. Across: `
-      + "slider 1, up: slider 2. Click a dot to go there, or drag to turn both sliders.";
+      + "slider 1, up: slider 2. Click a dot to go there, or drag to move both sliders.";
     this.#draw();
   }
 
@@ -46,8 +47,8 @@ export class StripMap {
 
   #place([x, y]) {
     const half = this.#canvas.width / 2;
-    const clamp = (value) => Math.max(-1, Math.min(1, value / this.#reach));
-    return [half * (1 + clamp(x)), half * (1 - clamp(y))];
+    const share = (value) => clamp(value / this.#reach, -1, 1);
+    return [half * (1 + share(x)), half * (1 - share(y))];
   }
 
   #colour(name) { return getComputedStyle(document.body).getPropertyValue(name); }
@@ -115,7 +116,7 @@ export class StripMap {
     context.stroke();
   }
 
-  // --- hands -----------------------------------------------------------------------------------
+  // --- the pointer -----------------------------------------------------------------------------
 
   #listen() {
     const canvas = this.#canvas;
@@ -148,7 +149,7 @@ export class StripMap {
 
   #position(event) {
     const box = this.#canvas.getBoundingClientRect();
-    const at = (share) => Math.max(-1, Math.min(1, share)) * this.#reach;
+    const at = (share) => clamp(share, -1, 1) * this.#reach;
     return [
       at((2 * (event.clientX - box.left)) / box.width - 1),
       at(1 - (2 * (event.clientY - box.top)) / box.height),

@@ -1,5 +1,4 @@
-// One line over the foot of the strip: news go by themselves, what went wrong stays until it is
-// dismissed.
+// One line over the foot of the strip: news disappear by themselves, errors stay until dismissed.
 
 const NEWS = 2500; // milliseconds
 

@@ -21,7 +21,7 @@ class Page {
   constructor(backend, info) {
     this.backend = backend;
     this.info = info;
-    // the strip that the sliders set out from: they return to it, and their tracks start there
+    // the strip that the sliders started from: they return to it, and their tracks start there
     this.origin = info.start;
     this.state = info.start;
     this.past = [{ state: this.state, origin: this.origin }]; // the present step is past[now]
@@ -30,7 +30,6 @@ class Page {
     this.panel = null; // the panel that the sliders move; null for all
     this.ended = null; // the state whose ends the sliders show
 
-    const complain = (text) => this.complain(text);
     const jump = (state) => this.jump(state);
     this.notice = new Notice(byId("notice"));
     this.canvas = new StripCanvas(byId("strip"), backend, {
@@ -45,7 +44,7 @@ class Page {
       walk: (index) => this.walkAlong(index),
     });
     this.strips = new RealStrips(backend, info, {
-      jump, complain, finish: (panels) => this.complete(panels),
+      jump, finish: (panels) => this.complete(panels), try: (promise) => this.try(promise),
     });
     this.walk = new Walk({
       move: (state) => {
@@ -79,8 +78,8 @@ class Page {
     const [values, homes] = [state, this.origin].map((one) => State.shown(one, this.panel, limit));
     this.sliders.show(values, homes, shifted);
     const { base } = this.origin;
-    const turned = base.length && State.same(state.base, base) && !State.same(state, this.origin);
-    const words = State.inWords(state) + (turned ? ", turned" : "");
+    const changed = base.length && State.same(state.base, base) && !State.same(state, this.origin);
+    const words = State.inWords(state) + (changed ? ", changed" : "");
     if (byId("caption").textContent !== words) byId("caption").textContent = words;
     const corner = ({ knobs }) => [knobs[0], knobs[1] ?? 0];
     const before = this.past.slice(Math.max(0, this.now - TRAIL), this.now + 1);
@@ -127,7 +126,7 @@ class Page {
     this.writeLink();
   }
 
-  // A large step: the browser's back button leads to where it began.
+  // To another strip: the browser's back button leads to this one.
   jump(state, origin = state) {
     this.walk.stop();
     this.origin = origin;
@@ -174,11 +173,11 @@ class Page {
       this.ended = state;
       await this.suggestNames();
     } catch {
-      // the page has moved on, or says already that the server is gone
+      // a newer state is shown, or the page says already that the server is gone
     }
   }
 
-  // Once, and after what is waited for.
+  // Once, and only when nothing else is waited for.
   async suggestNames() {
     if (this.suggested) return;
     this.sliders.suggest(await this.backend.suggestions());
@@ -262,12 +261,12 @@ class Page {
       base: byId("rest").checked ? drawn.base : this.state.base,
       held: [],
     };
-    // Sliders of one strip on the rest of another: what is not the rest's own is held.
+    // Sliders of one strip, all else of another: those that the other has elsewhere are held.
     const owner = byId("rest").checked ? drawn : this.state;
     this.jump(this.holds ? State.holding(mixed, { ...owner, held: [] }) : mixed);
   }
 
-  // Back to the strip that the sliders set out from; locked ones stay.
+  // Back to the strip that the sliders started from; locked ones stay.
   reset() {
     const home = (row, from) => row.map((v, i) => (this.sliders.locks.has(i) ? v : from[i]));
     const { origin, state } = this;
@@ -284,7 +283,7 @@ class Page {
 
   async refine() {
     if (!this.info.can.includes("refine")) return;
-    const held = this.state.knobs.flatMap((knob, i) => (knob === this.origin.knobs[i] ? [] : [i]));
+    const { held } = State.holding(this.state, this.origin);
     const refined = await this.try(this.canvas.awaits(this.backend.refine(this.state, held)));
     if (refined) this.jump(refined);
   }
@@ -333,7 +332,7 @@ class Page {
     const canvas = document.createElement("canvas");
     this.canvas.copyTo(canvas);
     this.favourites.keep(this.state, canvas.toDataURL("image/jpeg", 0.8));
-    this.notice.say("Kept among your favourites.");
+    this.notice.say("Added to your favourites.");
   }
 
   async rename(index, name) {
@@ -368,7 +367,7 @@ class Page {
     fillTrack(byId("temperature"));
   }
 
-  // --- saying ----------------------------------------------------------------------------------
+  // --- messages --------------------------------------------------------------------------------
 
   complain(text) { this.notice.say(text, "bad"); }
 

@@ -6,7 +6,7 @@ const byId = (id) => document.getElementById(id);
 export class RealStrips {
   #backend; #info; #on; #here = null; #nearestTimer = 0; #copyUrl = "";
 
-  // on: { jump(state), complain(text), finish(panels) }
+  // on: { jump(state), finish(panels), try(promise) → what it gives, or null when that failed }
   constructor(backend, info, on) {
     this.#backend = backend;
     this.#info = info;
@@ -27,7 +27,7 @@ export class RealStrips {
     name.placeholder = first;
     byId("name-note").textContent = `${count.toLocaleString()} strips, ${first} to ${last}.`;
     const suggest = async () => {
-      const names = await this.#try(this.#backend.names(name.value.trim()));
+      const names = await this.#on.try(this.#backend.names(name.value.trim()));
       byId("names").replaceChildren(...(names ?? []).map((text) => new Option(text, text)));
     };
     name.addEventListener("input", suggest);
@@ -92,24 +92,15 @@ export class RealStrips {
     byId("original").hidden = !(on && this.#here);
   }
 
-  async #try(promise) {
-    try {
-      return await promise;
-    } catch (error) {
-      this.#on.complain(error.message);
-      return null;
-    }
-  }
-
   async go(name) {
-    const found = await this.#try(this.#backend.strip(name));
+    const found = await this.#on.try(this.#backend.strip(name));
     if (!found) return;
     this.#arrive({ ...found, original: this.#backend.stripPicture(found.name) });
     this.#on.jump(found.state);
   }
 
   async encode(file) {
-    const found = await this.#try(this.#backend.encode(file));
+    const found = await this.#on.try(this.#backend.encode(file));
     if (!found) return;
     this.#arrive({ ...found, name: file.name || "the pasted picture" });
     this.#on.jump(found.state);
@@ -132,7 +123,7 @@ export class RealStrips {
     byId("compare-original").alt = `The original: ${strip.name}`;
     byId("compare-name").textContent = strip.name;
     byId("finish").hidden = !(strip.empty?.length && this.#info.can.includes("complete"));
-    const copy = await this.#try(this.#backend.png(strip.state));
+    const copy = await this.#on.try(this.#backend.png(strip.state));
     if (!copy || this.#here !== strip) return;
     URL.revokeObjectURL(this.#copyUrl);
     byId("compare-copy").src = this.#copyUrl = URL.createObjectURL(copy);
@@ -144,7 +135,7 @@ export class RealStrips {
     this.#recall(state);
     clearTimeout(this.#nearestTimer);
     this.#nearestTimer = setTimeout(async () => {
-      const nearest = await this.#try(this.#backend.nearest(state));
+      const nearest = await this.#on.try(this.#backend.nearest(state));
       if (!nearest) return;
       byId("nearest-picture").src = this.#backend.stripPicture(nearest.name);
       byId("nearest-picture").alt = `The strip ${nearest.name}`;

@@ -1,8 +1,8 @@
-// The rows of sliders: a name, the share of variance, two ends to click, a walk, a lock.
+// The rows of sliders: name, share of variance, the strip at both ends, a walk, a lock.
 
-const STEP = 0.1; // standard deviations an arrow key turns a slider
+const STEP = 0.1; // standard deviations that an arrow key moves a slider
 const BIG_STEP = 0.5;
-const A_DRAG = 6; // pixels that a finger goes sideways before it turns a slider
+const A_DRAG = 6; // pixels that a finger goes sideways before it moves a slider
 
 // Colours a range input's track from `zero` to where its thumb stands.
 export function fillTrack(input, zero = Number(input.min)) {
@@ -11,11 +11,11 @@ export function fillTrack(input, zero = Number(input.min)) {
   input.style.setProperty("--zero", share(zero));
 }
 
-// A finger that scrolls the page by way of a slider does not turn it: what the slider does at the
-// first touch counts only when the finger goes sideways or is lifted. Call this before any other
-// listener is added to the input.
+// A finger that scrolls the page across a slider does not move it: the value of the first touch
+// counts only when the finger goes sideways or is lifted. Call this before any other listener is
+// added to the input.
 export function ignoreSwipes(input) {
-  let before = null; // the value when the finger came down, while it is open what it wants
+  let before = null; // the value when the finger came down, until it goes sideways or is lifted
   let start = 0;
   input.addEventListener("pointerdown", (event) => {
     if (event.pointerType !== "touch") return;
@@ -153,13 +153,13 @@ export class Sliders {
     });
   }
 
-  // values [k]; homes [k]: those of the strip that was set out from; shifted [k]: whether one panel
-  // stands apart from the others there.
+  // values [k]; homes [k]: those of the strip that the sliders started from; shifted [k]: whether a
+  // panel was changed alone there.
   show(values, homes, shifted) {
     this.#homes = homes;
     this.#rows.forEach(({ row, turn, value }, index) => {
       const shows = `${values[index]} ${homes[index]} ${shifted[index]}`;
-      if (row.dataset.shows === shows) return; // a drag moves one: the browser paints one anew
+      if (row.dataset.shows === shows) return; // a drag changes one: repaint only that
       row.dataset.shows = shows;
       turn.value = values[index];
       const text = `${values[index] > 0 ? "+" : ""}${values[index].toFixed(2)}`.replace("-", "−");

@@ -1,7 +1,7 @@
 // A state of the page, as in states.py: knobs [k] in standard deviations, panels [3][k] added in one
 // panel only, the base, [[weight, source], …]: what the sliders do not show, and held, the sliders
-// that stay while the prior makes the rest of the strip fit them. Nothing here touches the page;
-// states are never changed in place.
+// that stay while the prior adapts the rest of the strip. No function here touches the page or
+// changes a state in place.
 
 const VERSION = "1";
 const DIGITS = 3;
@@ -32,7 +32,7 @@ export function turned(state, panel, index, value, limit) {
 
 const inOrder = (sliders) => [...new Set(sliders)].sort((a, b) => a - b);
 
-// A state that holds the sliders which are not where they were in the strip that was set out from.
+// The state with those sliders held that are not where `origin` has them, and those held there.
 export function holding(state, origin) {
   const turned = state.knobs.flatMap((knob, i) => (knob !== origin.knobs[i]
     || state.panels.some((row, panel) => row[i] !== origin.panels[panel][i]) ? [i] : []));
@@ -75,17 +75,12 @@ export function checked(value, info) {
   };
   const { knobs, panels, base = [], held = [] } = value ?? {};
   const shifts = panels ?? mean(info).panels;
-  if (!Array.isArray(shifts) || shifts.length !== info.panels || !Array.isArray(base)
-      || base.length > MAX_SOURCES) throw new Error("it is no strip's state");
-  for (const pair of base) {
-    if (!Array.isArray(pair) || pair.length !== 2 || !Number.isFinite(pair[0])
-        || typeof pair[1] !== "string" || !SOURCE.test(pair[1])) {
-      throw new Error("it is no strip's state");
-    }
-  }
-  if (!Array.isArray(held) || !held.every((i) => Number.isInteger(i) && i in info.sliders)) {
-    throw new Error("it is no strip's state");
-  }
+  const isPair = (pair) => Array.isArray(pair) && pair.length === 2 && Number.isFinite(pair[0])
+    && typeof pair[1] === "string" && SOURCE.test(pair[1]);
+  const isSlider = (i) => Number.isInteger(i) && i in info.sliders;
+  if (!(Array.isArray(shifts) && shifts.length === info.panels
+      && Array.isArray(base) && base.length <= MAX_SOURCES && base.every(isPair)
+      && Array.isArray(held) && held.every(isSlider))) throw new Error("it is no strip's state");
   return {
     knobs: numbers(knobs, info.limit),
     panels: shifts.map((list) => numbers(list, 2 * info.limit)),
@@ -94,7 +89,7 @@ export function checked(value, info) {
   };
 }
 
-// --- links: #v=1&k=0.5,,-1.2&p=1:3:0.8&from=1*strip:1985-03-12&hold=0,2 -----------------------------------
+// --- links: #v=1&k=0.5,,-1.2&p=1:3:0.8&from=1*strip:1985-03-12&hold=0,2 --------------------------
 
 function pack(state) {
   const number = (value) => (value === 0 ? "" : String(round(value, 6)));
@@ -135,7 +130,7 @@ const split = (text) => Object.fromEntries(text.split("&").filter(Boolean).map((
   return [field.slice(0, equals), decodeURIComponent(field.slice(equals + 1))];
 }));
 
-// extras: { home: knobs of the strip that was set out from, a, b: states or null, locks: [index],
+// extras: { home: knobs of the strip that the sliders started from, a, b: states or null, locks: [index],
 // seed, temperature, first }
 export function toHash(state, info, extras = {}) {
   return "#" + join({
@@ -179,7 +174,7 @@ export function fromHash(hash, info) {
 export function sourceInWords(source) {
   const [kind, ...rest] = source.split(":");
   if (kind === "strip") return `strip ${rest.join(":")}`;
-  if (kind === "seed") return `sample ${rest[0]}${rest[1] === "1" ? "" : `, daring ${rest[1]}`}`;
+  if (kind === "seed") return `sample ${rest[0]}${rest[1] === "1" ? "" : `, temperature ${rest[1]}`}`;
   return rest.slice(1).join(":") || "your own strip";
 }
 
@@ -190,5 +185,5 @@ export function inWords(state) {
       `${Math.round(100 * weight)} % ${sourceInWords(source)}`).join(" + ");
   }
   return state.knobs.some(Boolean) || state.panels.flat().some(Boolean)
-    ? "the average strip, turned" : "the average strip";
+    ? "the average strip, changed" : "the average strip";
 }

@@ -61,9 +61,10 @@ class _Bands:
     """The bands of one colour in a picture. mask: bool [r, c], where the picture has the colour."""
 
     def __init__(self, mask: np.ndarray):
-        shares = mask.astype(np.float32)
-        self.upright = list(_bands(shares.mean(axis=0), 0.05))
-        self.level = list(_bands(shares.mean(axis=1), 0.06))
+        ones = mask.view(np.uint8)  # whose sums take half the time of a mean
+        columns, rows = (ones.sum(axis, np.uint16).astype(np.float32) for axis in (0, 1))
+        self.upright = list(_bands(columns / len(rows), 0.05))
+        self.level = list(_bands(rows / len(columns), 0.06))
         self.clear = _apart([band for band in self.upright if band.clear])
         self.tiers = _apart(
             [band for band in self.level if band.unbroken and 0.2 < band.centre < 0.8]
@@ -160,10 +161,12 @@ def _gutter_colours(planes: np.ndarray) -> list[np.ndarray]:
 
 def _bands(plain: np.ndarray, widest: float) -> Iterator[Band]:
     """Every band that is mostly of one colour; plain: how much of each column, or row, has it."""
-    inside = np.flatnonzero(np.diff(plain >= 0.8, prepend=False, append=False))
+    inside = plain >= 0.8
     size, beside = len(plain), max(2, len(plain) // 150)
-    for start, end in inside.reshape(-1, 2).tolist():
-        if start == 0 or end == size or end - start > widest * size:
+    changes = 1 + np.flatnonzero(inside[1:] != inside[:-1])
+    changes = changes[int(inside[0]) :].tolist()  # what touches a side is a margin
+    for start, end in zip(changes[::2], changes[1::2], strict=False):
+        if end - start > widest * size:
             continue
         edges = (
             float(1 - plain[max(0, start - beside) : start].min()),

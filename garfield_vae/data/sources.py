@@ -26,9 +26,9 @@ def strip_folders(options: TrainOptions) -> tuple[Path, Path]:
         folder = data / f"drawn-{options.count}"
     else:
         folder = data / Comic.parse(options.comic).slug
-    if folder.is_dir() and not (os.access(folder, os.W_OK) or _store_in(folder, options).exists()):
-        return folder / "strips", _own_place(folder)  # such as one on a read-only disk
-    return folder / "strips", folder
+    writable = os.access(folder, os.W_OK) or not folder.is_dir()
+    # A store that came with a read-only folder is not relied on: copying changes the files' times.
+    return folder / "strips", folder if writable else _own_place(folder)
 
 
 def _own_place(data: Path) -> Path:
@@ -36,10 +36,6 @@ def _own_place(data: Path) -> Path:
     place = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:8]
     name = printable(data.resolve().name).replace("\\", "-")
     return Path("data") / f"{name or 'folder'}-{place}"
-
-
-def _store_in(folder: Path, options: TrainOptions) -> Path:
-    return folder / f"panels-{options.panel_height}x{options.panel_width}.npy"
 
 
 def gather_strips(options: TrainOptions, wanted: DownloadOptions | None) -> PanelStore:
@@ -104,4 +100,4 @@ def _build(strips: Path, work: Path, options: TrainOptions) -> PanelStore:
 def store_path(options: TrainOptions) -> Path:
     """Where the panel store is, or will be."""
     _, work = strip_folders(options)
-    return _store_in(work, options)
+    return work / f"panels-{options.panel_height}x{options.panel_width}.npy"

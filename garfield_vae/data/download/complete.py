@@ -19,6 +19,7 @@ from garfield_vae.data.download.report import DownloadReport
 from garfield_vae.data.download.sites import SITES, Comic
 from garfield_vae.util.console import printable, tell
 from garfield_vae.util.errors import UserError
+from garfield_vae.util.files import remedy
 
 if TYPE_CHECKING:
     from garfield_vae.cli.download_options import DownloadOptions
@@ -51,7 +52,8 @@ def download(
             report.count(days, manifest.entries)
     except OSError as error:
         raise UserError(
-            f"{error.filename or folder} cannot be used: {error.strerror or error}."
+            f"{error.filename or folder} cannot be used ({error.strerror or error}): "
+            f"{remedy(error)}"
         ) from error
     report.seconds = clock.monotonic() - started
     if report.read_only and not report.enough:

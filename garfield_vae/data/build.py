@@ -107,10 +107,11 @@ class _Build:
                 if self._takes(file, cut):
                     npy.write(cut.panels.data)
                     prints.append(cut.fingerprint)
-            if len(self.names) < FEWEST_STRIPS:
+            if (count := len(self.names)) < FEWEST_STRIPS:
                 raise UserError(
-                    f"{printable(str(self.library.place))} holds {len(self.names)} usable strips, "
-                    f"of {FEWEST_STRIPS} that training needs at least{left_out(found)}"
+                    f"{printable(str(self.library.place))} holds {count} usable "
+                    f"strip{'s' * (count != 1)}, of {FEWEST_STRIPS} that training needs at least"
+                    f"{left_out(found)}"
                     f"{passed_over(self.library.passed_over)}"
                 )
             npy.flush()
@@ -123,7 +124,7 @@ class _Build:
             digest = store_digest(*lists, height, width)
             npy.write(bytes.fromhex(digest))
             npy.seek(0)
-            _write_header(npy, len(self.names), height, width)
+            _write_header(npy, count, height, width)
             content = {
                 "version": VERSION,
                 "height": height,
@@ -133,7 +134,7 @@ class _Build:
             }
             content |= dict(zip(("names", "digests", "weeks", "pictures"), lists, strict=True))
             content |= {"files": found, "archives": self.library.archives}
-            json.dump(content, index)
+            index.write(json.dumps(content))  # json.dump is written in Python, and slow
             index.flush()
             os.fsync(index.fileno())  # a disk that is full shows before either file is replaced
 

@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import Lock
 
-from garfield_vae.data.archives import Archive, BrokenArchive, is_archive
+from garfield_vae.data.archives import ZIP, Archive, BrokenArchive, is_archive
 from garfield_vae.data.images import SUFFIXES, BrokenImage, read_start, read_strip, seems_a_picture
 from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
 
-# Archives that nothing here can read.
+# Archives that nothing here can read, unless they are zips under another name.
 LOCKED = frozenset((".rar", ".cbr", ".7z", ".cb7", ".ace", ".cba"))
 READABLE = ".zip, .cbz and .tar"
 
@@ -42,7 +42,7 @@ class Library:
         self.passed_over: Counter[str] = Counter()
         self.archives: dict[str, dict] = {}
         self._open, self._opening = {}, Lock()
-        if place.is_file() and is_archive(place.name):
+        if place.is_file() and (is_archive(place.name) or _is_zip(place)):
             self._add_archive(place, "")
         elif place.is_dir():
             self._walk()
@@ -91,7 +91,7 @@ class Library:
                     continue
                 if not stat.S_ISREG(status.st_mode):
                     self.passed_over["pipe or device"] += 1
-                elif is_archive(name):
+                elif is_archive(name) or _is_zip(path):
                     self._add_archive(path, relative)
                 elif kind := _other_kind(name, partial(read_start, path)):
                     self.passed_over[kind] += 1
@@ -137,6 +137,13 @@ class Library:
             else:
                 members[name] = size
         return {"members": members, "passed_over": dict(passed_over)}
+
+
+def _is_zip(path: Path) -> bool:
+    """Whether a file that is called .cbr or the like is a zip, as many are."""
+    with suppress(BrokenImage):
+        return path.suffix.lower() in LOCKED and read_start(path).startswith(ZIP)
+    return False
 
 
 def _unsaid(name: str) -> bool:

@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from functools import cache
 from itertools import pairwise
 from pathlib import PurePosixPath
+from urllib.parse import unquote
 
 EARLIEST = date(1890, 1, 1)  # before the first comic strips
 AHEAD = timedelta(366)  # archives hold strips that are printed later
@@ -88,6 +89,8 @@ WAYS: dict[str, tuple[int, str]] = {
     "85-03-12": (2, rf"(?<!\d){YY}{GAP}(?P<m>\d\d?){GAP}(?P<d>\d\d?){END}"),
     "03-12-85": (2, rf"(?<!\d)(?P<m>\d\d?){GAP}(?P<d>\d\d?){GAP}{YY}{END}"),
     "12-03-85": (2, rf"(?<!\d)(?P<d>\d\d?){GAP}(?P<m>\d\d?){GAP}{YY}{END}"),
+    "March 12, 85": (2, rf"(?<![a-z]){MONTH}{GAP}(?P<d>\d\d?)(?:st|nd|rd|th)?{GAP}{YY}{END}"),
+    "12 March 85": (2, rf"(?<!\d)(?P<d>\d\d?)(?:st|nd|rd|th)?(?:{GAP})?{MONTH}(?:{GAP})?{YY}{END}"),
 }
 PATTERNS = {way: (rank, re.compile(pattern)) for way, (rank, pattern) in WAYS.items()}
 # Random letters and digits, as in 1985-03-12_9f86d081884c7d65.gif, hold no dates.
@@ -129,8 +132,12 @@ def dates_of(paths: Sequence[str]) -> dict[str, date | None]:
 
 
 def _plain(path: str) -> str:
-    """A path in lower case without accents or its extension, dashes hyphens, hashes cut out."""
-    plain = unicodedata.normalize("NFKD", path).lower()
+    """A path in lower case without accents or its extension, dashes hyphens, hashes cut out.
+
+    Digits of any script are 0 to 9; %2F and the like, of names that were addresses, are decoded.
+    """
+    plain = unicodedata.normalize("NFKD", unquote(path)).lower()
+    plain = "".join(str(unicodedata.decimal(c, c)) for c in plain)
     pure = PurePosixPath("".join(c for c in plain if not unicodedata.combining(c)))
     text = (pure.with_suffix("") if re.fullmatch(r"\.[a-z]+", pure.suffix) else pure).as_posix()
     text = "".join("-" if unicodedata.category(c) == "Pd" or c == "−" else c for c in text)

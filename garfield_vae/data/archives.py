@@ -1,8 +1,8 @@
 """Strips in a .zip or .tar, read one by one without unpacking the archive into a folder.
 
-No name in an archive becomes a path on the disk. Sizes that an archive declares are not trusted:
-each picture is read up to the limit of `images.MAX_BYTES`, and a compressed .tar is unpacked, into
-a temporary file without a name, only as far as pictures can be compressed at all.
+Nothing that an archive declares is trusted: its names never become paths on the disk, each picture
+is read up to `images.MAX_BYTES`, and a compressed .tar is unpacked, into an unnamed temporary file,
+no further than pictures can have been compressed.
 """
 
 import bz2
@@ -30,7 +30,7 @@ PACKED: dict[bytes, Callable[[IO[bytes]], IO[bytes]]] = {
     b"\xfd7zXZ": lzma.open,
 }
 MAX_MEMBERS = 1_000_000
-# A .tar of pictures grows little in unpacking, one of bitmaps perhaps a hundredfold.
+# Of a compressed .tar: bitmaps grow perhaps a hundredfold.
 MAX_GROWTH, ALWAYS_ALLOWED = 200, 256 * 2**20
 
 
@@ -43,11 +43,10 @@ class BrokenArchive(BrokenImage):
 
 
 class Archive:
-    """An archive that is open for reading. Several threads may read from it at once.
+    """An archive that is open for reading, by several threads if need be.
 
-    sizes: the bytes that each file in it declares, by its path there. Paths that lead out of the
-    archive, links and devices are not among them.
-    Raises BrokenArchive where there is no archive, or a damaged or encrypted one.
+    sizes: the declared bytes of each file in it, by path. Paths that lead out of the archive, links
+    and devices are left out. Raises BrokenArchive where the file is no archive, or a damaged one.
     """
 
     def __init__(self, path: Path):
@@ -72,7 +71,7 @@ class Archive:
                     ]
         except BrokenArchive:
             raise
-        except Exception as error:  # their readers raise a dozen kinds for a damaged file
+        except Exception as error:  # these readers raise a dozen types for a damaged file
             raise BrokenArchive(path.name, _why(error)) from error
         if len(found) > MAX_MEMBERS:
             raise BrokenArchive(path.name, f"it holds more than {MAX_MEMBERS:,} files")

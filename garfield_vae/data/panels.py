@@ -94,8 +94,8 @@ def find_gutters(white: np.ndarray) -> list[tuple[int, int]]:
     Each is the band near its usual place with the highest score: its whiteness in usual widths (a
     column counts 1 when white, −1 when all ink; the copyright line covers at most 45 % of one),
     plus the ink in the quarter width beside each edge (a panel's border or colour), plus the
-    log-prior of `_bands`. Without the last two, a band grows into the white wall of a panel that has
-    no border, or jumps to a white refrigerator near one.
+    log-prior of `_bands`. Without the last two, a band grows into the white wall of a panel without
+    a border, or jumps to a white refrigerator near one.
     """
     width = white.shape[1]
     beside, gutters = _beside(width), []

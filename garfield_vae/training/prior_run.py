@@ -62,6 +62,10 @@ def train_prior(
         f"{len(train):,} latents for about {clock(60 * options.prior_minutes - begun.seconds)}",
         flush=True,
     )
+    stop_early: list[Callback] = []
+    if not begun.complete:  # else it gets more time, and its loss rises with the learning rate
+        stop = EarlyStopping("validation/loss", patience=PATIENCE, check_on_train_epoch_end=False)
+        stop_early.append(stop)
     trainer = Trainer(
         accelerator=options.accelerator,
         devices=1,
@@ -70,7 +74,7 @@ def train_prior(
         check_val_every_n_epoch=max(1, round(JUDGED_EVERY * BATCH / len(train))),
         logger=RunLogger(folder / "prior", begun.steps),
         callbacks=[
-            EarlyStopping("validation/loss", patience=PATIENCE, check_on_train_epoch_end=False),
+            *stop_early,
             PriorProgress(options.progress_bar),
             PriorPictures(folder, loaded),
             # After the others, so that no checkpoint is ahead of them.

@@ -94,6 +94,19 @@ def test_a_prior_that_is_complete_is_not_trained_again(run):
     assert (run / "checkpoints" / "prior-last.ckpt").read_bytes() == before
 
 
+def test_a_complete_prior_that_gets_more_minutes_uses_them_though_its_loss_rises_at_first(
+    run, monkeypatch, capsys
+):
+    monkeypatch.setattr(prior_run, "PATIENCE", 1)
+    with_prior(run)
+    ended = prior_module.MOST_STEPS
+    for module in (prior_module, prior_run):
+        monkeypatch.setattr(module, "MOST_STEPS", 3 * ended)
+    monkeypatch.setattr(prior_module, "LEARNING_RATE", 1.0)  # every loss is worse than the best
+    assert with_prior(run, "--prior_minutes", "10") == 0
+    assert f"prior step {3 * ended} of {3 * ended}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("stopped_at", [45, 70, 110])
 def test_a_prior_that_was_stopped_goes_on_to_the_same_bits(run, tmp_path, monkeypatch, stopped_at):
     other = shutil.copytree(run, tmp_path / "logs" / "other")

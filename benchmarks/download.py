@@ -1,9 +1,9 @@
-"""What does a day cost the downloader itself?
+"""How long does a day take the downloader, without a site's delay?
 
 Downloads days from the tests' own site, which runs in another process on this machine, with no
 delay, a thousand at a time into one folder. Wall time includes the site's work and the disk's
-(every strip is synced); CPU time is this process's alone. Each thousand begins by looking at what
-is there already, so the last rows show what a big folder costs.
+(every strip is synced); CPU time is this process's alone. Each thousand begins by checking the
+strips that are there, so the last rows show the cost of a big folder.
 
     python benchmarks/download.py --days 14000
 """

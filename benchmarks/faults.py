@@ -5,10 +5,10 @@
 
 Five kinds of work, on drawn strips and a small model: building the panel store, training (with a
 checkpoint several times a second), training that is sent SIGINT or SIGTERM instead, processing,
-exporting. Each is done once undisturbed. Then, as often as asked, a process does it and gets its
-signal at a random moment, the work is asked for again, and what is there afterwards is compared
-with the undisturbed: files byte for byte, weights and figures bit for bit, TensorBoard's steps one
-by one. A file that is there after the kill and is not whole would show as an error of the next run.
+exporting. Each is done once undisturbed. Then, as often as --kills says, a process does it and gets
+its signal at a random moment, the same command runs again, and the result is compared with the
+undisturbed one: files byte for byte, weights and figures bit for bit, TensorBoard's steps one by
+one. A torn file that the kill left would show as an error of the second run.
 
 Prints a table; the status is 1 where anything differed. POSIX only: processes are forked, so that
 torch is loaded once.

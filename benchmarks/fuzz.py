@@ -3,11 +3,10 @@
     python benchmarks/fuzz.py --minutes 10            every target in turn
     python benchmarks/fuzz.py picture --minutes 60    one of them
 
-A real file is changed in a few random places and read. What may come of it is a result or a
-UserError of one line; every other exception, memory beyond 1 GiB, and a file that was written
-elsewhere are findings: the file is kept in --keep, and the status is 1. Prints a table of how many
-files were tried and how many were read all the same. `tests/end_to_end/test_fuzz.py` runs the same
-targets for a fixed number of cases.
+A real file is changed in a few random places and read. A result or a UserError of one line is
+right; any other exception, memory beyond 1 GiB and a file written elsewhere are findings: the file
+is kept in --keep, and the status is 1. Prints a table of how many files were tried and how many
+could be read. `tests/end_to_end/test_fuzz.py` runs the same targets for a fixed number of cases.
 """
 
 import argparse

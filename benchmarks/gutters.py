@@ -1,10 +1,9 @@
-"""How many strips of a folder are cut through something that is not gutter?
+"""How many strips of a folder are cut through something other than a gutter?
 
-Each band that was cut out is measured in the strip itself: how much of it is white, what its
-sides look like, how far its place and width are from the others'. A band is doubtful, and to be
-looked at, when a column well inside it is mostly ink, when neither side has an edge, or when it
-is an outlier. The sheet shows every band with its surroundings, doubtful ones first: red marks
-above and below stand over what is left out.
+Each band that was cut out is measured in the strip: its share of white, the ink at its sides, its
+distance from the usual place and width. A band is doubtful, and to be looked at, when a column well
+inside it is mostly ink, when neither side has an edge, or when it is an outlier. The sheet shows
+every band with its surroundings, doubtful ones first, between red marks.
 
 python benchmarks/gutters.py FOLDER [--sheet FILE.png]
 """

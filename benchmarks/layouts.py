@@ -1,10 +1,10 @@
-"""How often is a picture's number of panels judged rightly?
+"""How often are a picture's panels counted rightly?
 
 Pictures are laid out from panels of drawn strips: one to five panels, two or three tiers, Sundays
 with a title panel, with gutters of every colour from white to black or with none, with and without
 a margin and borders, clean or with noise and JPEG artefacts, at several sizes. Banners,
-photographs and blank pictures are among them too. The table says what they were left out as;
-three panels never should be. A folder of strips that all have three panels can be given too.
+photographs and blank pictures are among them. The table says what they were left out as, which
+those of three panels never should be. A folder of strips with three panels can be given, too.
 
 python benchmarks/layouts.py [FOLDER] [--count 40]
 """

@@ -1,10 +1,9 @@
 """How fast is the panel store built, and how fast does it feed training?
 
-Strips a second of one core (CPU time, so that company on the machine counts less). Building reads
-a folder of strips, or drawn ones; decoding is Pillow's part of it. Feeding gives whole shuffled
-batches from a store that the operating system has in memory, as bytes (what leaves the loader) and
-as floats (what a network on the CPU gets); the copy of the same bytes from one array to another is
-its limit.
+Strips a second of one core, by CPU time, which other programs disturb less than the clock.
+Building reads a folder of strips, or drawn ones; decoding is Pillow's part of it. Feeding gives
+whole shuffled batches from a store that is in the page cache, as bytes (from the loader) and as
+floats (for a network on the CPU); its limit is a copy of the same bytes.
 
 python benchmarks/store.py [FOLDER] [--count 1000] [--batch_size 64]
 """

@@ -1,8 +1,8 @@
 """Strips in a .zip or .tar, read one by one without unpacking the archive into a folder.
 
-No name in an archive becomes a path on the disk. Sizes that an archive declares are not trusted:
-each picture is read up to the limit of `images.MAX_BYTES`, and a compressed .tar is unpacked, into
-a temporary file without a name, only as far as pictures can be compressed at all.
+Nothing that an archive declares is trusted: its names never become paths on the disk, each picture
+is read up to `images.MAX_BYTES`, and a compressed .tar is unpacked, into an unnamed temporary file,
+no further than pictures can have been compressed.
 """
 
 import bz2
@@ -21,18 +21,16 @@ from garfield_vae.util.console import printable
 from garfield_vae.util.files import open_regular
 
 ZIPS = (".zip", ".cbz")
-TARS: dict[str, Callable[[IO[bytes]], IO[bytes]] | None] = {
-    ".tar": None,
-    ".cbt": None,
-    ".tar.gz": gzip.open,
-    ".tgz": gzip.open,
-    ".tar.bz2": bz2.open,
-    ".tbz2": bz2.open,
-    ".tar.xz": lzma.open,
-    ".txz": lzma.open,
+TARS = (".tar", ".cbt", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+# What an archive is, its first bytes say; many a .cbr is a zip.
+ZIP, UNREADABLE = b"PK", (b"Rar!", b"7z\xbc\xaf")
+PACKED: dict[bytes, Callable[[IO[bytes]], IO[bytes]]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
 }
 MAX_MEMBERS = 1_000_000
-# A .tar of pictures grows little in unpacking, one of bitmaps perhaps a hundredfold.
+# Of a compressed .tar: bitmaps grow perhaps a hundredfold.
 MAX_GROWTH, ALWAYS_ALLOWED = 200, 256 * 2**20
 
 
@@ -45,37 +43,41 @@ class BrokenArchive(BrokenImage):
 
 
 class Archive:
-    """An archive that is open for reading. Several threads may read from it at once.
+    """An archive that is open for reading, by several threads if need be.
 
-    sizes: the bytes that each file in it declares, by its path there. Paths that lead out of the
-    archive, links and devices are not among them.
-    Raises BrokenArchive where there is no archive, or a damaged or encrypted one.
+    sizes: the declared bytes of each file in it, by path. Paths that lead out of the archive, links
+    and devices are left out. Raises BrokenArchive where the file is no archive, or a damaged one.
     """
 
     def __init__(self, path: Path):
         self.path, self._lock = path, Lock()
         try:
             self._file = open_regular(path)
-            if path.name.lower().endswith(ZIPS):
+            start = self._file.read(8)
+            self._file.seek(0)
+            if start.startswith(UNREADABLE):
+                raise BrokenArchive(path.name, "it is a RAR or 7z archive: unpack it")
+            if start.startswith(ZIP) or path.name.lower().endswith(ZIPS):
                 self._zip = zipfile.ZipFile(self._file)
                 found = [
                     (info.filename, info) for info in self._zip.infolist() if not info.is_dir()
                 ]
             else:
                 self._zip = None
-                self._file = _unpacked(path, self._file)
+                self._file = _unpacked(path, self._file, start)
                 with tarfile.open(fileobj=self._file, mode="r:") as tar:
                     found = [
                         (info.name, info) for info in tar if info.isreg() and not info.issparse()
                     ]
         except BrokenArchive:
             raise
-        except Exception as error:  # their readers raise a dozen kinds for a damaged file
+        except Exception as error:  # these readers raise a dozen types for a damaged file
             raise BrokenArchive(path.name, _why(error)) from error
         if len(found) > MAX_MEMBERS:
             raise BrokenArchive(path.name, f"it holds more than {MAX_MEMBERS:,} files")
+        names = (raw.replace("\\", "/").removeprefix("./") for raw, _ in found)  # \\: from Windows
         self._members = {
-            name: info for raw, info in found if (name := raw.removeprefix("./")) and _inside(name)
+            name: info for name, (_, info) in zip(names, found, strict=True) if _inside(name)
         }
         self.sizes = {
             name: info.file_size if self._zip else info.size for name, info in self._members.items()
@@ -108,18 +110,18 @@ class Archive:
 
 def _inside(name: str) -> bool:
     """Whether a path stays in the archive, on any system."""
-    parts = PurePosixPath(name.replace("\\", "/")).parts
+    parts = PurePosixPath(name).parts
     return bool(parts) and parts[0] != "/" and ".." not in parts and ":" not in parts[0]
 
 
-def _unpacked(path: Path, file: IO[bytes]) -> IO[bytes]:
+def _unpacked(path: Path, file: IO[bytes], start: bytes) -> IO[bytes]:
     """An uncompressed .tar: the file itself, or a temporary one that goes when it is closed."""
-    suffix = max((s for s in TARS if path.name.lower().endswith(s)), key=len)
-    if TARS[suffix] is None:
+    opener = next((PACKED[magic] for magic in PACKED if start.startswith(magic)), None)
+    if opener is None:
         return file
     allowed = max(ALWAYS_ALLOWED, MAX_GROWTH * path.stat().st_size)
     plain = tempfile.TemporaryFile()  # noqa: SIM115
-    with file, TARS[suffix](file) as packed:
+    with file, opener(file) as packed:
         while part := packed.read(2**20):
             plain.write(part)
             if plain.tell() > allowed:

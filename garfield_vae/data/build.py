@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Callable
 from contextlib import closing
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -10,7 +9,7 @@ from typing import IO
 
 import numpy as np
 
-from garfield_vae.data.cutting import Cut, Cutter, stamps
+from garfield_vae.data.cutting import Cut, Cutter, stamp
 from garfield_vae.data.duplicates import same_pictures
 from garfield_vae.data.found import left_out, passed_over, summary
 from garfield_vae.data.library import Library
@@ -33,16 +32,16 @@ def build_store(
     width: int = PANEL_WIDTH,
     keep_all: bool = False,
 ) -> PanelStore:
-    """Cuts every strip below `strips` and keeps the panels in `folder`; gives the store.
+    """Cuts every strip below `strips` into panels and returns their store, kept in `folder`.
 
-    strips: a folder, nested as one likes, with pictures and archives of them, or an archive. It is
-    only read. Strips whose file has not changed (same size and time, or same bytes) are taken from
-    the store that is there; when nothing changed, nothing is written. Pictures that are no strips
-    are counted, named and left out; so are, unless `keep_all`, those that clearly are no three
-    panels side by side. Files with the same bytes are one strip. What was found is printed.
+    strips: a folder of pictures and archives, with any folders in it, or an archive; only read.
+    Strips whose file has not changed (same size and time, or same bytes) are taken from the last
+    build's store; when nothing has changed, nothing is written. Pictures that are no strips are
+    left out, and so are, unless `keep_all`, those that clearly have no three panels side by side.
+    Files with the same bytes are one strip. What was found is printed.
 
     Raises UserError when there is no such folder, it has fewer than 20 usable strips, or the store
-    cannot be written. The store that was there is then whole.
+    cannot be written; the last build's store then stays whole.
     """
     strips, npy_path = Path(strips), Path(folder) / f"panels-{height}x{width}.npy"
     try:
@@ -51,7 +50,7 @@ def build_store(
         store, index = None, {"archives": {}, "files": [], "digests": []}
     with closing(Library(strips, index["archives"])) as library:
         _put_in_order(library.files)
-        same = stamps(library.files) == stamps(index["files"])
+        same = [*map(stamp, library.files)] == [*map(stamp, index["files"])]
         if store is None or not same or index.get("keep_all") != keep_all:
             cutter = Cutter(npy_path, library, index, store, height, width, keep_all)
             build = _Build(npy_path, library, index, cutter)
@@ -78,7 +77,7 @@ def _put_in_order(files: list[dict]) -> None:
 
 
 class _Build:
-    """One writing of a store: strips are written one by one, in order."""
+    """Writes a store, strip by strip."""
 
     def __init__(self, npy_path: Path, library: Library, index: dict, cutter: Cutter):
         self.npy_path, self.library, self.cutter = npy_path, library, cutter
@@ -107,39 +106,41 @@ class _Build:
                 if self._takes(file, cut):
                     npy.write(cut.panels.data)
                     prints.append(cut.fingerprint)
-            if len(self.names) < FEWEST_STRIPS:
+            if (count := len(self.names)) < FEWEST_STRIPS:
                 raise UserError(
-                    f"{printable(str(self.library.place))} holds {len(self.names)} usable strips, "
-                    f"of {FEWEST_STRIPS} that training needs at least{left_out(found)}"
+                    f"{printable(str(self.library.place))} holds {count} usable "
+                    f"strip{'s' * (count != 1)}, of {FEWEST_STRIPS} that training needs at least"
+                    f"{left_out(found)}"
                     f"{passed_over(self.library.passed_over)}"
                 )
             npy.flush()
-            with Path(npy.name).open("rb") as written:
-                weeks, pictures = self._groups(
-                    np.stack(prints),
-                    lambda row: self.cutter.read(written, start + row * self.cutter.strip_bytes),
-                )
-            lists = self.names, self.digests, weeks, pictures
+            written = Path(npy.name)
+            pairs = same_pictures(
+                np.stack(prints),
+                lambda row: self.cutter.read(written, start + row * self.cutter.strip_bytes),
+            )
+            lists = self.names, self.digests, *self._groups(list(pairs))
             digest = store_digest(*lists, height, width)
             npy.write(bytes.fromhex(digest))
             npy.seek(0)
-            _write_header(npy, len(self.names), height, width)
+            _write_header(npy, count, height, width)
             content = {
                 "version": VERSION,
                 "height": height,
                 "width": width,
                 "digest": digest,
                 "keep_all": self.cutter.keep_all,
+                **dict(zip(("names", "digests", "weeks", "pictures"), lists, strict=True)),
+                "files": found,
+                "archives": self.library.archives,
             }
-            content |= dict(zip(("names", "digests", "weeks", "pictures"), lists, strict=True))
-            content |= {"files": found, "archives": self.library.archives}
-            json.dump(content, index)
+            index.write(json.dumps(content))  # in C, which json.dump is not
             index.flush()
             os.fsync(index.fileno())  # a disk that is full shows before either file is replaced
 
     def _takes(self, file: dict, cut: Cut) -> bool:
-        """Gives a strip its row and name, or writes down in `file` why it is left out."""
-        if cut.broken is not None:
+        """Gives a strip its row and name, or notes in `file` why it is left out."""
+        if cut.broken:
             file |= {"broken": True, "left_out": cut.broken.reason}
             if isinstance(cut.broken, OtherLayout):
                 file["layout"] = cut.broken.kind
@@ -164,25 +165,22 @@ class _Build:
         self.days.append(day)
         return True
 
-    def _groups(
-        self, prints: np.ndarray, panels_of: Callable[[int], np.ndarray]
-    ) -> tuple[list[str], list[str]]:
-        """The groups of each strip in the split: its week (its picture where it has no date), and
-        its picture; of strips that show the same picture, both are one."""
-        pairs = list(same_pictures(prints, panels_of))
+    def _groups(self, pairs: list[tuple[int, int]]) -> list[list[str]]:
+        """For each strip its week (its picture where it has no date), and its picture, by which
+        strips are split; those of `pairs`, which show the same picture, are linked."""
         pictures = [f"picture {digest[:16]}" for digest in self.digests]
         weeks = [
             iso_week(date.fromisoformat(day)) if day else picture
             for day, picture in zip(self.days, pictures, strict=True)
         ]
-        return tuple(
+        return [
             linked(groups, pairs, [self.earlier[key].get(digest) for digest in self.digests])
             for key, groups in (("weeks", weeks), ("pictures", pictures))
-        )
+        ]
 
 
 def _write_header(file: IO[bytes], count: int, height: int, width: int) -> None:
-    """numpy pads this header, so that it has the same length for every count."""
+    """numpy pads the header: it has the same length for every count."""
     shape = (count, 3, 3, height, width)
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)

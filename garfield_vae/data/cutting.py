@@ -1,15 +1,13 @@
-"""Cuts the pictures of a library into panels on all cores, but for those that a store has."""
+"""Cuts the pictures of a library into panels, on all cores, but for those cut before."""
 
 import hashlib
-import io
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import torch
@@ -24,26 +22,23 @@ from garfield_vae.data.store import PanelStore
 AHEAD = 8  # strips per core that are cut before they are asked for
 
 
-def stamps(files: Iterable[dict]) -> list[tuple]:
-    """What tells, without reading, whether files are the same as at the last build."""
-    return [(file["path"], file.get("size"), file.get("mtime_ns")) for file in files]
+def stamp(file: dict) -> tuple:
+    """What shows, without reading it, whether a file has changed since the last build."""
+    return file["path"], file.get("size"), file.get("mtime_ns")
 
 
 @dataclass(frozen=True)
 class Cut:
-    """What came of a file: panels, or the reason why not; its panels may be had already."""
+    """What a file gave: panels, or the reason why not."""
 
-    digest: str | None
+    digest: str = ""
     panels: np.ndarray | None = None
     fingerprint: np.ndarray | None = None
     broken: BrokenImage | None = None
 
 
 class Cutter:
-    """Cuts the files of a library. npy_path, index, store: what the build before left, if any.
-
-    A few strips are cut ahead, so that memory holds few of them.
-    """
+    """Cuts the files of a library. npy_path, index, store: of the last build, if there was one."""
 
     def __init__(
         self,
@@ -57,76 +52,69 @@ class Cutter:
     ):
         self.npy_path, self.library, self.keep_all = npy_path, library, keep_all
         self.height, self.width = height, width
-        self.known = {file["path"]: file for file in index["files"]}
-        self.same_rules = index.get("keep_all") == keep_all
-        # Where the store that is there has the panels of a file, by its digest.
-        self.places: dict[str, int] = {}
-        if store and self.same_rules:
-            self.places = {digest: store.offset(row) for row, digest in enumerate(store.digests)}
+        self._same_rules = index.get("keep_all") == keep_all
+        self._known = {file["path"]: file for file in index["files"]} if self._same_rules else {}
+        # By digest, where the last build's file has the panels.
+        self._places: dict[str, int] = {}
+        if store and self._same_rules:
+            self._places = {digest: store.offset(row) for row, digest in enumerate(store.digests)}
 
     def cuts(self) -> Iterator[tuple[dict, Cut]]:
-        """Every file in order with what came of it. Threads: most of the work is C's, which lets
-        go of Python's lock."""
+        """Every file in order with what it gave, cut a few strips ahead.
+
+        By threads, since the decoder, the resizing and the hash release Python's lock.
+        """
         files, cores = self.library.files, _cores()
         with (
             _one_thread(),
-            self.npy_path.open("rb") if self.places else io.BytesIO() as earlier,
             ThreadPoolExecutor(cores) as pool,
             tqdm(total=len(files), desc="Cutting panels", unit="strip", disable=None) as bar,
         ):
             coming: deque = deque()
             try:
-                for file in files:
-                    coming.append((file, pool.submit(self._cut, file)))
-                    if len(coming) > AHEAD * cores:
-                        yield self._finished(*coming.popleft(), earlier)
-                        bar.update()
-                while coming:
-                    yield self._finished(*coming.popleft(), earlier)
+                for number, file in enumerate(files):
+                    while len(coming) < AHEAD * cores and number + len(coming) < len(files):
+                        coming.append(pool.submit(self._cut, files[number + len(coming)]))
+                    yield file, coming.popleft().result()
                     bar.update()
             finally:
                 pool.shutdown(cancel_futures=True)
 
     def _cut(self, file: dict) -> Cut:
-        """Panels of one file, unless the store has them already; in any thread."""
-        before = self.known.get(file["path"], {})
-        unchanged = stamps([before]) == stamps([file]) if before else False
+        """Panels of one file, from the last build where it has them; in any thread."""
         if "left_out" in file:  # an archive that cannot be read
-            return Cut(None, broken=BrokenImage(file["path"], file["left_out"]))
-        if unchanged and before.get("broken") and self.same_rules:
-            return Cut(None, broken=_refusal(before))
+            return Cut(broken=BrokenImage(file["path"], file["left_out"]))
+        before = self._known.get(file["path"])
+        if before and stamp(before) != stamp(file):
+            before = None
+        if before and before.get("broken"):
+            return Cut(broken=_refusal(before))
         try:
-            digest = before.get("sha256") if unchanged else None
-            if digest not in self.places:
+            digest = before.get("sha256", "") if before else ""
+            if digest not in self._places:
                 content = self.library.read(file)
                 digest = hashlib.sha256(content).hexdigest()
-            if digest in self.places:
-                return Cut(digest)
-            accept = Accept.ANY if self.keep_all else Accept.THREE
-            panels = cut_panels(open_strip(content), self.height, self.width, accept)
+            if digest in self._places:
+                panels = self.read(self.npy_path, self._places[digest])
+            else:
+                accept = Accept.ANY if self.keep_all else Accept.THREE
+                panels = cut_panels(open_strip(content), self.height, self.width, accept)
         except BrokenImage as error:
-            return Cut(None, broken=error)
+            return Cut(broken=error)
         return Cut(digest, panels, fingerprint(panels))
-
-    def _finished(self, file: dict, cut: Future, earlier: IO[bytes]) -> tuple[dict, Cut]:
-        done = cut.result()
-        if done.broken is None and done.panels is None:
-            panels = self.read(earlier, self.places[done.digest])
-            done = Cut(done.digest, panels, fingerprint(panels))
-        return file, done
 
     @property
     def strip_bytes(self) -> int:
         return 9 * self.height * self.width
 
-    def read(self, file: IO[bytes], place: int) -> np.ndarray:
-        file.seek(place)
-        panels = np.frombuffer(file.read(self.strip_bytes), np.uint8)
+    def read(self, path: Path, place: int) -> np.ndarray:
+        """A strip's panels from a store's file, where they begin at the byte `place`."""
+        panels = np.fromfile(path, np.uint8, self.strip_bytes, offset=place)
         return panels.reshape(3, 3, self.height, self.width)
 
 
 def _refusal(file: dict) -> BrokenImage:
-    """Why a file was left out by the build before."""
+    """Why the last build left a file out."""
     if layout := file.get("layout"):
         return OtherLayout(file["path"], file["left_out"], layout)
     return BrokenImage(file["path"], file["left_out"])
@@ -141,7 +129,7 @@ def _cores() -> int:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """A panel is too small a picture to share among threads: they wait longer than they work."""
+    """Torch's own threads off: a panel is too small to be worth sharing."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -12,11 +12,12 @@ NAMED = 3  # files that are named as examples
 
 
 def summary(place: Path, store: PanelStore, files: list[dict], others: dict[str, int]) -> str:
-    """Some lines: the strips, what else there is, and how they are split.
+    """Lines on the strips, the files not used, and the split.
 
-    files: the index's; others: numbers of files that are no pictures, by kind.
+    files: of the store's index; others: the number of files that are no pictures, by kind.
     """
-    count, days = len(store), [file["date"] for file in files if file.get("date") and _used(file)]
+    count = len(store)
+    days = [file["date"] for file in files if file.get("date") and "left_out" not in file]
     dated = f"{len(days):,} dated ({min(days)} to {max(days)})" if days else "none dated"
     lines = [f"Strips: {count:,} in {printable(str(place))}, {dated}; panels in {store.path}"]
     ends = [left_out(file for file in files if "same_as" not in file), passed_over(others)]
@@ -39,7 +40,7 @@ def summary(place: Path, store: PanelStore, files: list[dict], others: dict[str,
 
 
 def split_line(store: PanelStore, dated: int) -> str:
-    """How many strips each part has, and what they were split by."""
+    """The number of strips in each part, and what they are split by."""
     parts = [f"{len(store.split(part)):,} {part}" for part in ("train", "validation", "test")]
     if not dated:
         how = "no dates: split by picture"
@@ -54,7 +55,7 @@ def split_line(store: PanelStore, dated: int) -> str:
 
 
 def left_out(files: Iterable[dict]) -> str:
-    """The end of a sentence: how many files were left out, and why."""
+    """The end of a sentence: the number of files left out, and why."""
     files = [file for file in files if "left_out" in file]
     if not files:
         return ""
@@ -75,17 +76,13 @@ def left_out(files: Iterable[dict]) -> str:
 
 
 def passed_over(kinds: dict[str, int]) -> str:
-    """The end of a sentence: how many files are no pictures, by kind."""
+    """The end of a sentence: the number of files that are no pictures, by kind."""
     said = list(counted(kinds))
     if not said:
         return ""
     unpack = any(kind in LOCKED for kind in kinds)
     hint = f" (of archives, {READABLE} can be read: unpack the others)" * unpack
     return f"; passed over: {', '.join(said)}{hint}"
-
-
-def _used(file: dict) -> bool:
-    return "left_out" not in file
 
 
 def _some(parts: list[str]) -> str:

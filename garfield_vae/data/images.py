@@ -1,4 +1,4 @@
-"""Opens a strip's picture, whoever made it: completely decoded, upright, within limits."""
+"""Opens a strip's picture: completely decoded, upright, within limits of size."""
 
 import io
 import warnings
@@ -11,7 +11,7 @@ from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import open_regular
 
-# Pillow's names of the formats that are opened, and how their files are called.
+# The formats that are opened, by Pillow's names, and their extensions.
 FORMATS = {
     "GIF": (".gif",),
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -24,18 +24,18 @@ FORMATS = {
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 SIGNATURES = (b"GIF8", b"\xff\xd8\xff", b"\x89PNG\r\n", b"BM", b"II*\0", b"MM\0*")
 
-# What is accepted as a strip at all. The largest strips sold are 2,800 pixels wide.
+# The largest strips sold are 2,800 pixels wide.
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 16_000_000
 MAX_SIDE = 10_000
 MIN_WIDTH, MIN_HEIGHT = 240, 60
-MAX_FRAMES = 100  # of an animation, looked through for one that shows something
+MAX_FRAMES = 100  # of an animation, searched for one that is not blank
 # A progressive JPEG is decoded once for each of its scans, of which encoders write about ten.
 MAX_SCANS, MAX_SCANNED = 100, 20 * MAX_PIXELS
 
 ORIENTATION = 0x0112  # the EXIF tag
 
-# Pillow's warning about large pictures; they are refused here, with a sentence.
+# Large pictures are refused below, with a sentence.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
@@ -54,7 +54,7 @@ def read_strip(path: Path) -> bytes:
     """The bytes of a picture file. Raises BrokenImage when it cannot be read or is too large."""
     try:
         with open_regular(path) as file:
-            # A strip fits the first part: asking for all at once sets 64 MiB aside for each.
+            # A buffer of MAX_BYTES for every strip would be slow.
             content = file.read(2**20)
             if len(content) == 2**20:
                 content += file.read(MAX_BYTES + 1 - 2**20)
@@ -76,24 +76,21 @@ def read_start(path: Path) -> bytes:
 
 
 def seems_a_picture(start: bytes) -> bool:
-    """Whether a file that begins so may be a picture of one of FORMATS."""
+    """Whether a file's first bytes are those of one of FORMATS."""
     return start.startswith(SIGNATURES) or start[4:12] == b"ftypavif" or start[8:12] == b"WEBP"
 
 
 def open_strip(source: Path | bytes) -> Image.Image:
-    """Reads a picture completely and gives it upright as RGB, transparent parts white.
+    """Reads a picture completely, upright and as RGB, with white for what is transparent.
 
-    Or as P, when it has a palette and nothing transparent, as most strips do: `cut_panels` is
-    faster on it.
+    A picture with a palette and nothing transparent, as most strips are, stays mode P, which
+    `cut_panels` cuts faster.
 
-    source: a file, or the bytes of one, of any of FORMATS. An animation gives its first frame that
-    shows something. The EXIF orientation is applied. Sizes are checked against the header, before
-    a pixel is decoded, with limits far below Pillow's own; Pillow's global limits stay as they
-    are. CMYK is converted without its colour profile: profiles are parsed by a C library, and
-    these files may come from anywhere.
+    source: a file of one of FORMATS, or its bytes. Of an animation the first frame that is not
+    blank is taken. Sizes are checked in the header, before anything is decoded. CMYK is converted
+    without its colour profile: the C library that parses profiles is not for untrusted files.
 
-    Raises BrokenImage for whatever stands in the way: no such file, not a picture, truncated,
-    too large, too small.
+    Raises BrokenImage for a file that is missing, no picture, truncated, too large or too small.
     """
     name = "the picture"
     if isinstance(source, Path):
@@ -111,8 +108,8 @@ def open_strip(source: Path | bytes) -> Image.Image:
                     raise BrokenImage(name, f"it is coded in {scans} scans, more than any strip")
             image.load()
             # is_animated walks through a whole GIF: it is asked last.
-            if _shows_nothing(image) and getattr(image, "is_animated", False):
-                image = _first_that_shows(image)
+            if _is_blank(image) and getattr(image, "is_animated", False):
+                image = _first_frame(image)
             image = _upright(image)
             if image.width < MIN_WIDTH:
                 size = f"{image.width}×{image.height}"
@@ -126,25 +123,25 @@ def open_strip(source: Path | bytes) -> Image.Image:
         raise BrokenImage(
             name, "it is not a GIF, JPEG, PNG, WebP, AVIF, BMP or TIFF picture"
         ) from error
-    except Exception as error:  # Pillow's readers raise a dozen kinds for one cause: a damaged file
+    except Exception as error:  # Pillow's readers raise a dozen types for a damaged file
         reason = printable(str(error) or type(error).__name__, 100)
         raise BrokenImage(name, f"it is damaged ({reason})") from error
 
 
-def _shows_nothing(image: Image.Image) -> bool:
-    """Whether every eighth pixel, each way, has about the same grey."""
+def _is_blank(image: Image.Image) -> bool:
+    """Whether every eighth pixel, across and down, has about the same grey."""
     sample = image.resize((image.width // 8, image.height // 8), Image.Resampling.NEAREST)
     low, high = _opaque(sample).convert("L").getextrema()
     return high - low < 32
 
 
-def _first_that_shows(image: Image.Image) -> Image.Image:
+def _first_frame(image: Image.Image) -> Image.Image:
     """The first frame that is not blank, or the first of all."""
     first = image.copy()
     for number, frame in enumerate(ImageSequence.Iterator(image)):
         if number == MAX_FRAMES:
             break
-        if frame.size == first.size and not _shows_nothing(frame):
+        if frame.size == first.size and not _is_blank(frame):
             return frame
     return first
 
@@ -152,13 +149,13 @@ def _first_that_shows(image: Image.Image) -> Image.Image:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         turned = image.getexif().get(ORIENTATION, 1) != 1
-    except Exception:  # a damaged note about the picture is no damage to the picture
+    except Exception:  # damaged EXIF; the picture itself is whole
         return image
     return ImageOps.exif_transpose(image) if turned else image
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    # Deep grey, which Pillow would clip instead of scaling: 16 bits, or floating point.
+    # Grey of 16 bits or floating point, which Pillow would clip instead of scaling.
     if image.mode.startswith(("I", "F")):
         deep = np.nan_to_num(np.asarray(image, dtype=np.float64))
         scale = 257 if "16" in image.mode or deep.max() > 255 else 1 / 255 if deep.max() <= 1 else 1

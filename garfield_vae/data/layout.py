@@ -1,12 +1,11 @@
-"""How many panels a picture has, counted from its gutters, and whether that is beyond doubt.
+"""How many panels a picture has, counted from its gutters.
 
 A gutter is a straight band of one colour over the whole height, with something else right beside
-it, and all gutters of a picture have the same colour. It may be any: white is tried first, then
-black, the colour around the panels, and those of the plainest columns and rows. Pictures are left
-out on this evidence, so it errs on the side of three panels: a picture counts as something else
-only when bands that nobody could take for part of a drawing say so, when there is one at every
-place where four, five or six panels of one width would have them, or when nothing at all separates
-panels where a daily has its gutters.
+it; all gutters of a picture have one colour. Tried are white, black, the colour around the panels,
+and those of the plainest columns and rows. Since pictures are left out for it, the count errs on
+the side of three: it is another only where clear bands say so, where there is a band at every place
+at which four, five or six panels of one width would have one, or where nothing at all separates
+panels at a daily's usual places.
 """
 
 from collections.abc import Iterator
@@ -14,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ROWS, COLUMNS = 96, 600  # a picture is looked at on a grid of about so many of its pixels
+ROWS, COLUMNS = 96, 600  # of the grid of pixels that is looked at, at least
 SAME = 40  # difference of a channel, of 255, up to which two pixels count as one colour
 PLACES = (0.338, 0.659)  # where a daily's gutters are, as fractions of the width
 REACH = 0.06  # how far from there they may be
-CERTAIN, LITTLE = 0.8, 0.5  # what speaks for a gutter; the least of 209 real dailies is 0.9
+CERTAIN, LITTLE = 0.8, 0.5  # evidence for a gutter; the least of 209 real dailies is 0.9
 WHITE, BLACK = np.array((255, 255, 255)), np.array((0, 0, 0))
 NARROWEST_PANEL = 0.08  # of the width
 PLAINEST = 3  # colours that are tried of the plainest columns, and of the plainest rows
@@ -26,12 +25,12 @@ PLAINEST = 3  # colours that are tried of the plainest columns, and of the plain
 
 @dataclass(frozen=True)
 class Band:
-    """A straight band of one colour, from edge to edge of the picture. Shares of its length."""
+    """A straight band of one colour, from edge to edge of the picture."""
 
-    start: float  # fractions of the picture's side that it crosses
+    start: float  # as a fraction of the picture's width, or height
     end: float
-    plain: float  # how much of its middle has its colour
-    edges: tuple[float, float]  # how much has another colour right beside it, on each side
+    plain: float  # share of its middle that has its colour
+    edges: tuple[float, float]  # share that has another colour right beside it, on each side
 
     @property
     def centre(self) -> float:
@@ -43,14 +42,13 @@ class Band:
 
     @property
     def unbroken(self) -> bool:
-        """Clear, or so plain that the edges may be weaker: in a black gutter beside the night."""
+        """Clear, or so plain that weaker edges do, as of a black gutter beside a night scene."""
         return self.clear or (self.plain >= 0.985 and sum(self.edges) >= 1.1)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a picture looks like. `other` says what it is instead of three panels side by side,
-    in words for "left out: 10 of …", or is None where it has three or it is in doubt."""
+    """`other` completes "left out: 10 of …", such as "two panels"; None: three, or in doubt."""
 
     panels: int
     tiers: int
@@ -61,16 +59,17 @@ class _Bands:
     """The bands of one colour in a picture. mask: bool [r, c], where the picture has the colour."""
 
     def __init__(self, mask: np.ndarray):
-        shares = mask.astype(np.float32)
-        self.upright = list(_bands(shares.mean(axis=0), 0.05))
-        self.level = list(_bands(shares.mean(axis=1), 0.06))
+        ones = mask.view(np.uint8)  # whose sums take half the time of a mean
+        columns, rows = (ones.sum(axis, np.uint16).astype(np.float32) for axis in (0, 1))
+        self.upright = list(_bands(columns / len(rows), 0.05))
+        self.level = list(_bands(rows / len(columns), 0.06))
         self.clear = _apart([band for band in self.upright if band.clear])
         self.tiers = _apart(
             [band for band in self.level if band.unbroken and 0.2 < band.centre < 0.8]
         )
 
     def support(self, place: float, reach: float = REACH) -> float:
-        """What speaks for a gutter near a place, from 0 to 1."""
+        """The evidence for a gutter near a place, from 0 to 1."""
         near = [band for band in self.upright if abs(band.centre - place) <= reach]
         return max((band.plain * max(band.edges) for band in near), default=0.0)
 
@@ -92,18 +91,18 @@ class _Bands:
 
 
 def plainly_three(white: np.ndarray) -> bool:
-    """Whether white gutters alone show three panels, as in most strips: a quick look.
+    """A quick look: whether white gutters show three panels, as in most strips.
 
-    white: bool [h, w], which pixels are lighter than 255 − SAME in every channel.
+    white: bool [h, w], whether a pixel is lighter than 255 − SAME in every channel.
     """
     bands = _Bands(white)
     return bands.three and not bands.many and not bands.tiers
 
 
 def count_panels(pixels: np.ndarray) -> Layout:
-    """Counts the panels of a picture, uint8 [h, w, 3 or more] (further channels are ignored).
+    """Counts the panels of a picture, uint8 [h, w, 3 or more]; further channels are ignored.
 
-    Every n-th row and column will do, so that about ROWS × COLUMNS are left.
+    About ROWS × COLUMNS of its pixels, on a grid, are enough.
     """
     planes = np.moveaxis(pixels[..., :3], -1, 0).astype(np.int16, order="C")  # [3, h, w]
     found = [
@@ -112,7 +111,7 @@ def count_panels(pixels: np.ndarray) -> Layout:
     ]
     rows = 1
     for bands in found:
-        # The edge of a table runs through three panels too, but not through their gutters.
+        # The edge of a table crosses all three panels too, but not the gutters between them.
         if bands.three or not any(other.three for other in found):
             rows = max(rows, len(bands.tiers) + 1)
     panels = max(bands.many for bands in found) or 3
@@ -159,11 +158,13 @@ def _gutter_colours(planes: np.ndarray) -> list[np.ndarray]:
 
 
 def _bands(plain: np.ndarray, widest: float) -> Iterator[Band]:
-    """Every band that is mostly of one colour; plain: how much of each column, or row, has it."""
-    inside = np.flatnonzero(np.diff(plain >= 0.8, prepend=False, append=False))
+    """Every band that is mostly of one colour; plain: its share of each column, or row."""
+    inside = plain >= 0.8
     size, beside = len(plain), max(2, len(plain) // 150)
-    for start, end in inside.reshape(-1, 2).tolist():
-        if start == 0 or end == size or end - start > widest * size:
+    changes = 1 + np.flatnonzero(inside[1:] != inside[:-1])
+    changes = changes[int(inside[0]) :].tolist()  # what touches a side is a margin
+    for start, end in zip(changes[::2], changes[1::2], strict=False):
+        if end - start > widest * size:
             continue
         edges = (
             float(1 - plain[max(0, start - beside) : start].min()),
@@ -184,8 +185,8 @@ def _apart(bands: list[Band]) -> list[Band]:
 
 
 def _jump(planes: np.ndarray, place: float) -> float:
-    """What speaks for an upright edge near a place, from 0 to 1: where panels touch without a
-    gutter, a border or a change of colour runs down the picture."""
+    """The evidence for an upright edge near a place, from 0 to 1: panels that touch without a
+    gutter have a border or a change of colour between them."""
     width = planes.shape[2]
     part = planes[:, :, round((place - REACH) * width) : round((place + REACH) * width)]
     jumps = (np.abs(part[:, :, 2:] - part[:, :, :-2]) > SAME).any(axis=0).mean(axis=0)

@@ -10,30 +10,30 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import Lock
 
-from garfield_vae.data.archives import Archive, BrokenArchive, is_archive
+from garfield_vae.data.archives import ZIP, Archive, BrokenArchive, is_archive
 from garfield_vae.data.images import SUFFIXES, BrokenImage, read_start, read_strip, seems_a_picture
 from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
 
-# Archives that nothing here can read.
+# Archives that nothing here can read, unless they are zips under another name.
 LOCKED = frozenset((".rar", ".cbr", ".7z", ".cb7", ".ace", ".cba"))
 READABLE = ".zip, .cbz and .tar"
 
-# What systems and programs put into folders on their own account is not worth a word.
+# Files of operating systems, passed over in silence.
 UNSAID = {"thumbs.db", "desktop.ini", "__macosx"}
 KIND = re.compile(r"\.(?=.*[a-z])[a-z0-9]{1,8}")  # an extension that says what a file is
 
 
 class Library:
-    """The pictures of a folder, nested as one likes, or of an archive; archives in folders too.
+    """The pictures of an archive, or of a folder with all folders and archives in it.
 
-    files: a dictionary for each picture: its path ("1985.cbz/1985/1985-03-12.gif"), size in bytes
-    and mtime_ns (the archive's, in one), by which a change shows without reading it, and the
-    archive, if it is in one. An archive that cannot be read stands among them, as left_out.
-    passed_over: how many other files there are of each kind. archives: what was found in each of
-    them, so that `known` saves opening those that have not changed.
+    files: a dictionary for each picture: its path ("1985.cbz/1985/1985-03-12.gif"), its size in
+    bytes and mtime_ns (in an archive, the archive's), and the archive, if it is in one. An archive
+    that cannot be read is among them, with the reason as "left_out".
+    passed_over: the number of other files by kind. archives: what each archive holds; given to the
+    next Library as `known`, it saves opening those that have not changed.
 
-    Raises UserError where there is nothing of that name or a folder cannot be read.
+    Raises UserError where the place does not exist or cannot be read.
     """
 
     def __init__(self, place: Path, known: dict[str, dict] | None = None):
@@ -42,7 +42,7 @@ class Library:
         self.passed_over: Counter[str] = Counter()
         self.archives: dict[str, dict] = {}
         self._open, self._opening = {}, Lock()
-        if place.is_file() and is_archive(place.name):
+        if place.is_file() and (is_archive(place.name) or _is_zip(place)):
             self._add_archive(place, "")
         elif place.is_dir():
             self._walk()
@@ -91,12 +91,12 @@ class Library:
                     continue
                 if not stat.S_ISREG(status.st_mode):
                     self.passed_over["pipe or device"] += 1
-                elif is_archive(name):
+                elif is_archive(name) or _is_zip(path):
                     self._add_archive(path, relative)
                 elif kind := _other_kind(name, partial(read_start, path)):
                     self.passed_over[kind] += 1
                 else:
-                    # One that may not be read is looked at again when it may: its time is 0 so far.
+                    # 0 where it may not be read, so that it counts as changed once it may.
                     time_ns = status.st_mtime_ns if os.access(path, os.R_OK) else 0
                     self.files.append(
                         {"path": relative, "size": status.st_size, "mtime_ns": time_ns}
@@ -139,6 +139,13 @@ class Library:
         return {"members": members, "passed_over": dict(passed_over)}
 
 
+def _is_zip(path: Path) -> bool:
+    """Whether a file that is called .cbr or the like is a zip, as many are."""
+    with suppress(BrokenImage):
+        return path.suffix.lower() in LOCKED and read_start(path).startswith(ZIP)
+    return False
+
+
 def _unsaid(name: str) -> bool:
     return name.startswith(".") or name.lower() in UNSAID
 
@@ -146,8 +153,8 @@ def _unsaid(name: str) -> bool:
 def _other_kind(name: str, start: Callable[[], bytes]) -> str | None:
     """What kind of file it is by its name, or None for a picture.
 
-    Where the name says nothing, as that of many a download does ("ga850312.gif?w=900", or only
-    the day), its first bytes decide. Raises nothing.
+    Where the name has no known extension, as after many a download ("ga850312.gif?w=900", or only
+    the day), its first bytes decide.
     """
     suffix = PurePosixPath(name).suffix.lower()
     if suffix in SUFFIXES:
@@ -161,7 +168,7 @@ def _other_kind(name: str, start: Callable[[], bytes]) -> str | None:
 
 
 def counted(kinds: dict[str, int], most: int = 6) -> Iterator[str]:
-    """The commonest kinds with their numbers: "30 .pdf", and how many others."""
+    """The commonest kinds with their numbers, such as "30 .pdf", and the number of the rest."""
     ordered = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
     yield from (f"{count:,} {kind}" for kind, count in ordered[:most] if count)
     if rest := sum(count for _, count in ordered[most:]):

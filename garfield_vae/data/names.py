@@ -1,19 +1,18 @@
-"""The day that a strip was printed, from the name that some tool or person gave to its file.
+"""The day that a strip was printed, from its file's name.
 
-Names are read as a whole folder, because one alone can mean several days: 03-04-85 is a day in
-March, April or 2003. Each way to read a name is tried on every file, and the way that makes the
-best sense of most files is accepted: all its numbers are days, few of them Sundays, many of them
-follow each other.
+A whole folder's names are read together, because one alone can mean several days: 03-04-85 is a
+day in March, April or 2003. Each format of a date is tried on every name, and the one that fits the
+folder best is accepted: its numbers are all days, few of them Sundays, many of them consecutive.
 """
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from functools import cache
 from itertools import pairwise
 from pathlib import PurePosixPath
+from urllib.parse import unquote
 
 EARLIEST = date(1890, 1, 1)  # before the first comic strips
 AHEAD = timedelta(366)  # archives hold strips that are printed later
@@ -46,9 +45,9 @@ WORDS = r"[^\d/]*"
 YEAR, YY = r"(?<!\d)(?P<y>(?:18|19|20)\d\d)", r"(?P<y>\d\d)"
 END = r"(?!\d)"
 
-# Ways to read a name, by how much they say: those of a later rank are tried on what is left. A
-# number that is no day in one way counts against that way, except in the first rank.
-WAYS: dict[str, tuple[int, str]] = {
+# Formats with their rank, 0 being the least ambiguous: a later rank is tried on the names that are
+# left. A number that is no day counts against its format, except in rank 0.
+FORMATS: dict[str, tuple[int, str]] = {
     "1985-03-12": (0, rf"{YEAR}{GAP}(?P<m>\d\d?){GAP}(?P<d>\d\d?){END}"),
     "19850312": (0, rf"{YEAR}(?P<m>\d\d)(?P<d>\d\d){END}"),
     "198503-12": (0, rf"{YEAR}(?P<m>\d\d){GAP}(?P<d>\d\d){END}"),
@@ -88,23 +87,25 @@ WAYS: dict[str, tuple[int, str]] = {
     "85-03-12": (2, rf"(?<!\d){YY}{GAP}(?P<m>\d\d?){GAP}(?P<d>\d\d?){END}"),
     "03-12-85": (2, rf"(?<!\d)(?P<m>\d\d?){GAP}(?P<d>\d\d?){GAP}{YY}{END}"),
     "12-03-85": (2, rf"(?<!\d)(?P<d>\d\d?){GAP}(?P<m>\d\d?){GAP}{YY}{END}"),
+    "March 12, 85": (2, rf"(?<![a-z]){MONTH}{GAP}(?P<d>\d\d?)(?:st|nd|rd|th)?{GAP}{YY}{END}"),
+    "12 March 85": (2, rf"(?<!\d)(?P<d>\d\d?)(?:st|nd|rd|th)?(?:{GAP})?{MONTH}(?:{GAP})?{YY}{END}"),
 }
-PATTERNS = {way: (rank, re.compile(pattern)) for way, (rank, pattern) in WAYS.items()}
+PATTERNS = {name: (rank, re.compile(pattern)) for name, (rank, pattern) in FORMATS.items()}
 # Random letters and digits, as in 1985-03-12_9f86d081884c7d65.gif, hold no dates.
 HASH = re.compile(
     r"(?<![0-9a-z])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{15,})(?![0-9a-z])"
 )
 
-Reading = tuple[str, int]  # a way, and which of the places that fit it, from the left
+Reading = tuple[str, int]  # a format, and which of its matches in a name, from the left
 
 
 def dates_of(paths: Sequence[str]) -> dict[str, date | None]:
     """The day of each strip, or None, from its path in the folder ("1985/ga850312.gif").
 
-    A way of reading is accepted when at least nine tenths of the names that have its shape are days
-    in it, and when it does not give many files of one folder the same day, as the date of a scan
-    or of a download would. Among the ways that read a name, the one is accepted that reads most
-    of the folder and, of those, makes the fewest Sundays and the most days in a row.
+    A format is accepted when at least nine tenths of the names that match it give days, and when
+    many files of one folder do not get the same day, as by the date of a scan or of a download.
+    Where several match, the one is taken that dates most of the folder and, of those, gives the
+    fewest Sundays and the most consecutive days.
     """
     dates: dict[str, date | None] = dict.fromkeys(paths)
     texts = {path: _plain(path) for path in paths}
@@ -115,10 +116,10 @@ def dates_of(paths: Sequence[str]) -> dict[str, date | None]:
             for reading, day in _readings(texts[path], rank):
                 readings.setdefault(reading, {})[path] = day
         while readings:
-            best = max(readings, key=lambda reading: _sense(readings[reading], rank, reading))
-            accepted = readings.pop(best)
-            if _sense(accepted, rank, best)[0]:
-                for path, day in accepted.items():
+            best = max(readings, key=lambda reading: _score(readings[reading], rank, reading))
+            matched = readings.pop(best)
+            if _score(matched, rank, best)[0]:
+                for path, day in matched.items():
                     dates[path] = dates[path] or day
                 readings = {
                     reading: remaining
@@ -129,8 +130,12 @@ def dates_of(paths: Sequence[str]) -> dict[str, date | None]:
 
 
 def _plain(path: str) -> str:
-    """A path in lower case without accents or its extension, dashes hyphens, hashes cut out."""
-    plain = unicodedata.normalize("NFKD", path).lower()
+    """A path in lower case without accents or its extension, dashes hyphens, hashes cut out.
+
+    Digits of any script are 0 to 9; %2F and the like, of names that were addresses, are decoded.
+    """
+    plain = unicodedata.normalize("NFKD", unquote(path)).lower()
+    plain = "".join(str(unicodedata.decimal(c, c)) for c in plain)
     pure = PurePosixPath("".join(c for c in plain if not unicodedata.combining(c)))
     text = (pure.with_suffix("") if re.fullmatch(r"\.[a-z]+", pure.suffix) else pure).as_posix()
     text = "".join("-" if unicodedata.category(c) == "Pd" or c == "−" else c for c in text)
@@ -138,14 +143,14 @@ def _plain(path: str) -> str:
 
 
 def _readings(text: str, rank: int) -> Iterator[tuple[Reading, date | None]]:
-    """Every reading of a rank that a name has the shape of, with its day (None: there is none)."""
-    for way, (its_rank, pattern) in PATTERNS.items():
+    """Every match of a rank's formats in a name, with its day (None: no such day)."""
+    for name, (its_rank, pattern) in PATTERNS.items():
         if its_rank != rank:
             continue
         for place, match in enumerate(pattern.finditer(text)):
             parts = match.groupdict()
             month = int(parts["m"]) if parts.get("m") else MONTHS[parts["M"]]
-            yield (way, place), _day(int(parts["y"]), month, int(parts["d"]))
+            yield (name, place), _day(int(parts["y"]), month, int(parts["d"]))
 
 
 @cache
@@ -160,49 +165,44 @@ def _day(year: int, month: int, day: int) -> date | None:
     return found if EARLIEST <= found <= latest else None
 
 
-def _sense(days: dict[str, date | None], rank: int, reading: Reading) -> tuple:
-    """How much sense a reading makes, to be compared; its first part says whether it is to be
-    accepted at all. days: the day of each path that has the reading's shape."""
+def _score(days: dict[str, date | None], rank: int, reading: Reading) -> tuple:
+    """How well a reading fits the folder, to be compared; the first item is whether it is accepted.
+
+    days: the day of each path that matches.
+    """
     found = [day for day in days.values() if day]
     if not found:
         return (False,)
-    folders = Counter((path.rpartition("/")[0], day) for path, day in days.items() if day)
+    in_folders = {(path.rpartition("/")[0], day) for path, day in days.items() if day}
     distinct = sorted(set(found))
-    accepted = len(folders) >= 0.3 * len(found)
+    accepted = len(in_folders) >= 0.3 * len(found)
     if rank > 0:
         accepted &= len(found) >= 0.9 * len(days)
     if rank == 2:
-        accepted &= not _counts(days)
+        accepted &= not _is_running_number(days)
     sundays = sum(day.weekday() == 6 for day in distinct) / len(distinct)
     steps = pairwise(distinct)
-    in_a_row = sum((after - before).days <= 2 for before, after in steps) / len(distinct)
-    # How many days, in tenths, before how likely they are: of orders that nearly all files fit,
-    # the likeliest is right. The order of WAYS settles the rest: a year first, a month first.
-    order = -list(PATTERNS).index(reading[0])
-    reads = round(10 * len(folders) / len(days)) if rank else 10
-    share = len(found).bit_length()
+    consecutive = sum((after - before).days <= 2 for before, after in steps) / len(distinct)
     return (
         accepted,
-        reads,
-        share,
-        len(folders) / len(found) > 0.9,
-        round(in_a_row - sundays, 2),
-        order,
+        # Coarse on purpose: of formats that nearly all files match, the likeliest days decide.
+        round(10 * len(in_folders) / len(days)) if rank else 10,
+        len(found).bit_length(),
+        len(in_folders) / len(found) > 0.9,
+        round(consecutive - sundays, 2),
+        -list(PATTERNS).index(reading[0]),  # the order of FORMATS: a year first, a month first
     )
 
 
-def _counts(days: dict[str, date | None]) -> bool:
-    """Whether six digits are rather a running number: they go on at the end of a month.
+def _is_running_number(days: dict[str, date | None]) -> bool:
+    """Whether names of six digits are a count without gaps, by chance all days of one month.
 
-    days: by path. A count has numbers that are no days (850132), or goes on from one day to the
-    next over the Sundays that a daily leaves out, and starts and ends anywhere.
+    days: by path. Consecutive days with a Sunday among them are no dailies.
     """
     numbers = sorted(
         int(match[0]) for path in days if (match := re.search(r"(?<!\d)\d{6}(?!\d)", _plain(path)))
     )
-    if len(numbers) < len(days) or len(numbers) < 2:
+    if len(numbers) < len(days) or not 2 <= len(numbers) < 28:
         return False
-    steps = [after - before for before, after in pairwise(numbers)]
-    consecutive = sum(step == 1 for step in steps) / len(steps)
     sundays = any(day and day.weekday() == 6 for day in days.values())
-    return consecutive == 1 and sundays and len(numbers) < 28
+    return sundays and all(after - before == 1 for before, after in pairwise(numbers))

@@ -1,11 +1,11 @@
 """A strip image becomes three panels, and three panels become a strip image again.
 
-A newspaper daily is three panels with white gutters between them. The gutters are not at one third
-and two thirds, and they are not always clean: balloons, tails and the upright copyright line cross
-them. So each one is looked for as the whitest band near its usual place, of about its usual
-width, with ink right beside it. The cut is tight (gutters and the white margin around the strip
-are left out), so that the panels' frames fall on the same pixels in every strip and a network need
-not learn where the paper shows; `join_panels` puts white gutters of the usual width back.
+A newspaper daily is three panels with white gutters between them. The gutters are not exactly at
+one third and two thirds, and balloons, tails and the upright copyright line cross them. So each is
+searched for as the whitest band near its usual place, of about its usual width, with ink right
+beside it. The cut is tight (without gutters and the strip's white margin), so that the panels'
+frames fall on the same pixels in every strip and a network need not learn where the paper shows;
+`join_panels` puts white gutters of the usual width back.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class Accept(Enum):
 
 
 class OtherLayout(BrokenImage):
-    """A picture that is no three panels side by side; `kind` says what it is in few words."""
+    """A picture that does not have three panels side by side; `kind` says what it has instead."""
 
     def __init__(self, name: str, reason: str, kind: str):
         super().__init__(name, reason)
@@ -55,11 +55,10 @@ class OtherLayout(BrokenImage):
 def whiteness(pixels: np.ndarray) -> np.ndarray:
     """How white each pixel is, from 185 (ink) to 245 (paper): uint8 [h, w, 3 or 4] → uint8 [h, w].
 
-    A pixel counts by its darkest channel: as paper from 245 (JPEG noise), all as ink up to 185. A
-    fourth channel is passed over.
+    It is the darkest of the first three channels, limited to that range: above 245 is JPEG noise.
     """
-    # The least of every three neighbouring bytes, of which the first of each pixel's is its own:
-    # whole rows of bytes are worked on at once, several times as fast as a channel at a time.
+    # The minimum of every three neighbouring bytes, of which each pixel's first is its own: several
+    # times as fast as a channel at a time.
     values = pixels.reshape(-1)
     darkest = np.minimum(values[:-2], values[1:-1])
     np.minimum(darkest, values[2:], out=darkest)
@@ -68,13 +67,12 @@ def whiteness(pixels: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _bands(width: int, columns: int, centre: float) -> tuple[np.ndarray, np.ndarray]:
-    """Every band that may be a gutter, among some columns of a strip `width` wide.
+    """Every band that may be a gutter in a range of `columns` columns of a strip `width` wide.
 
-    columns: how many there are; centre: where among them the gutter is expected. Gives past [p, w],
-    the bands' ends (the first band begins at column `_beside(width)`, each row's a column later),
-    and prior [p, w], each band's log-prior up to a constant: it rewards width, and penalises the
-    squared deviation from the usual width and place. Bands are a third to three times as wide as
-    the usual gutter.
+    centre: the column of the range where the gutter is expected. Returns past [p, w], the bands'
+    ends (those of row p begin at column `_beside(width)` + p), and prior [p, w], their log-prior up
+    to a constant: it rewards width, and penalises the squared deviation from the usual width and
+    place. Bands are a third to three times as wide as the usual gutter.
     """
     usual, beside = GUTTER_WIDTH * width, _beside(width)
     widths = np.arange(max(2, round(usual / 3)), round(usual * 3) + 1)
@@ -93,11 +91,11 @@ def _beside(width: int) -> int:
 def find_gutters(white: np.ndarray) -> list[tuple[int, int]]:
     """The two gutters in a strip's `whiteness` [h, w], as (first, past the last) column.
 
-    Each is the band, of all near its usual place, with the highest score: its whiteness in usual
-    widths (a column counts 1 when white, −1 when all ink; the copyright line covers at most 45 %
-    of one), plus the ink in the quarter width beside each edge (a panel's border or colour), less
-    how far its width and place are from the usual. Without the last two, a band grows into the
-    white wall of a panel that has no border, or jumps to a white refrigerator near one.
+    Each is the band near its usual place with the highest score: its whiteness in usual widths (a
+    column counts 1 when white, −1 when all ink; the copyright line covers at most 45 % of one),
+    plus the ink in the quarter width beside each edge (a panel's border or colour), plus the
+    log-prior of `_bands`. Without the last two, a band grows into the white wall of a panel without
+    a border, or jumps to a white refrigerator near one.
     """
     width = white.shape[1]
     beside, gutters = _beside(width), []
@@ -119,10 +117,10 @@ def find_gutters(white: np.ndarray) -> list[tuple[int, int]]:
 
 
 def find_frame(white: np.ndarray) -> tuple[int, int, int, int]:
-    """A strip without the white margin around it, of `whiteness` [h, w]: left, top, right, bottom.
+    """The strip within its white margin, of `whiteness` [h, w]: left, top, right, bottom.
 
-    A side ends at its first line that is more than a third ink (the frame of two panels covers two
-    thirds of a row). A side without one near the edge is taken as it is.
+    A margin ends at the first line that is more than a third ink (the frames of two panels cover
+    two thirds of a row). A side without such a line near the edge has no margin.
     """
     height, width = white.shape
     rows, columns = max(2, round(0.08 * height)), max(2, round(0.025 * width))
@@ -166,8 +164,8 @@ def cut_panels(
     for panel, (start, end) in enumerate([(left, end_1), (start_2, end_2), (start_3, right)]):
         # The triangle filter averages halftone dots, which sharper ones turn into noise that no
         # model can learn: on real strips a PCA of 50 components leaves 9 % less than with bicubic.
-        # On bytes torch's is about three times as fast as Pillow's.
-        # The batch axis comes first and not last: torch would take the strides for another layout.
+        # Torch's is about three times as fast as Pillow's on bytes; it takes this layout for
+        # channels_last only with the batch axis in front from the start.
         cut = colours(pixels[top:bottom, start:end]).view(np.uint8)
         cut = torch.from_numpy(cut.reshape(1, bottom - top, end - start, 4)).permute(0, 3, 1, 2)
         cut = F.interpolate(cut, (height, width), mode="bilinear", antialias=True)
@@ -180,7 +178,7 @@ def cut_panels(
 def _check_layout(
     pixels: np.ndarray, white: np.ndarray, colours: Callable[[np.ndarray], np.ndarray]
 ) -> None:
-    """Raises OtherLayout where there are clearly no three panels. See `_pixels_of`."""
+    """Raises OtherLayout where there are clearly not three panels. Arguments: of `_pixels_of`."""
     height, width = white.shape
     sample = slice(None, None, max(1, height // ROWS)), slice(None, None, max(1, width // COLUMNS))
     if plainly_three(white[sample] >= 255 - SAME):
@@ -194,12 +192,11 @@ def _check_layout(
 def _pixels_of(
     image: Image.Image,
 ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-    """A picture's pixels [h, w], their `whiteness` [h, w], and what makes a part of them colours.
+    """A picture's pixels [h, w], their `whiteness` [h, w], and a function from pixels to colours.
 
-    Colours are contiguous uint32 [h, w], red in the lowest byte and nothing in the highest, as
-    Pillow keeps them: dropping that byte here takes as long again, and resizing is no slower with
-    it. The pixels of a P picture stay indices of its palette, a quarter of the bytes: whiteness is
-    worked out for 256 colours, and only a panel at a time gets its colours.
+    Colours are contiguous uint32 [h, w], red in the lowest byte and the highest unused, as Pillow
+    keeps them: dropping that byte takes as long again, and resizing is no slower with it. Pixels of
+    a P picture stay indices of its palette, a quarter of the bytes, until a panel is resized.
     """
     size = image.height, image.width
     if image.mode == "P":
@@ -216,7 +213,7 @@ def _pixels_of(
 def _unpack(pixels: np.ndarray, planes: np.ndarray) -> None:
     """Moves the first three channels, uint8 [h, w, 4], into planes, uint8 [3, h, w].
 
-    By shifting whole pixels as little-endian numbers: half the time of copying each fourth byte.
+    Shifting pixels as little-endian numbers takes half the time of copying every fourth byte.
     """
     packed = np.ascontiguousarray(pixels).view("<u4")[..., 0]
     for plane in planes:
@@ -227,8 +224,8 @@ def _unpack(pixels: np.ndarray, planes: np.ndarray) -> None:
 def join_panels(panels: np.ndarray) -> np.ndarray:
     """Lays panels side by side as a strip: uint8 [..., 3, 3, H, W] → uint8 [..., h, w, 3].
 
-    The gutters between and the margin around are white and as wide as the usual gutter, so that
-    h = H + 2·g and w = 3·W + 4·g with g = W / 26, rounded: 192 × 632 for 176 × 200.
+    Gutters and margin are white and as wide as the usual gutter: h = H + 2·g and w = 3·W + 4·g with
+    g = W / 26, rounded; 192 × 632 for 176 × 200.
     """
     *batch, _, _, height, width = panels.shape
     gutter = max(1, round(width * GUTTER_WIDTH * 3.08))  # a panel is 1 / 3.08 of a strip's width

@@ -1,4 +1,4 @@
-"""From the options to a panel store: where the strips are, and getting those that are missing."""
+"""From the options to a panel store: finds the strips, and gets those that are missing."""
 
 import hashlib
 import os
@@ -18,32 +18,28 @@ DRAWN_SEED = 0  # --seed is the training's: another seed should not redraw the s
 
 
 def strip_folders(options: TrainOptions) -> tuple[Path, Path]:
-    """Where a run's strips are, and the folder (of ours, to write in) for what is made of them."""
+    """The place of a run's strips, and the folder for the panel store."""
     data = Path(options.data_dir)
     if options.source == "folder":
-        return data, _own_place(data)  # somebody's own pictures stay untouched
+        return data, _store_folder(data)  # the user's own folder is only read
     if options.source == "drawn":
         folder = data / f"drawn-{options.count}"
     else:
         folder = data / Comic.parse(options.comic).slug
-    if folder.is_dir() and not (os.access(folder, os.W_OK) or _store_in(folder, options).exists()):
-        return folder / "strips", _own_place(folder)  # such as one on a read-only disk
-    return folder / "strips", folder
+    writable = os.access(folder, os.W_OK) or not folder.is_dir()
+    # A store in a read-only folder is of no use: copying the folder changes the files' times.
+    return folder / "strips", folder if writable else _store_folder(folder)
 
 
-def _own_place(data: Path) -> Path:
-    """A folder in data/ for what is made of strips that lie anywhere."""
+def _store_folder(data: Path) -> Path:
+    """A folder in data/ for the panel store of strips that are elsewhere."""
     place = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:8]
     name = printable(data.resolve().name).replace("\\", "-")
     return Path("data") / f"{name or 'folder'}-{place}"
 
 
-def _store_in(folder: Path, options: TrainOptions) -> Path:
-    return folder / f"panels-{options.panel_height}x{options.panel_width}.npy"
-
-
 def gather_strips(options: TrainOptions, wanted: DownloadOptions | None) -> PanelStore:
-    """Downloads (what `wanted` says) or draws what is missing, and builds the panel store."""
+    """Downloads or draws the strips that are missing, and builds the panel store."""
     strips, work = strip_folders(options)
     if options.source == "folder":
         if options.data_dir == TrainOptions.data_dir:
@@ -70,7 +66,7 @@ def gather_strips(options: TrainOptions, wanted: DownloadOptions | None) -> Pane
 
 
 def download_strips(folder: Path, wanted: DownloadOptions) -> None:
-    """Completes the comic's folder. Raises UserError when too little came of it to train on."""
+    """Completes the comic's folder. Raises UserError where it stays too small to train on."""
     report = download(folder, wanted)
     tell(str(report))
     if report.interrupted:
@@ -86,7 +82,7 @@ def download_strips(folder: Path, wanted: DownloadOptions) -> None:
 
 
 def present_strips(options: TrainOptions) -> PanelStore:
-    """The panel store of the strips that are there already: nothing is fetched or drawn."""
+    """The panel store of the strips that are there: nothing is downloaded or drawn."""
     strips, work = strip_folders(options)
     if not strips.exists():
         raise UserError(
@@ -104,4 +100,4 @@ def _build(strips: Path, work: Path, options: TrainOptions) -> PanelStore:
 def store_path(options: TrainOptions) -> Path:
     """Where the panel store is, or will be."""
     _, work = strip_folders(options)
-    return _store_in(work, options)
+    return work / f"panels-{options.panel_height}x{options.panel_width}.npy"

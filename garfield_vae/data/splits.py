@@ -1,4 +1,4 @@
-"""Training, validation and test strips, 90 / 5 / 5, so that nothing of one stands in another."""
+"""Training, validation and test strips, 90 / 5 / 5, none of which show what another part shows."""
 
 import hashlib
 import re
@@ -31,13 +31,13 @@ def iso_week(day: date) -> str:
 def split_rows(weeks: Sequence[str], pictures: Sequence[str]) -> tuple[dict[str, np.ndarray], bool]:
     """The rows, int64 and ascending, of "train", "validation" and "test"; whether weeks are whole.
 
-    weeks: for each strip the group whose hash decides: its ISO week, so that a week's story never
-    straddles the split, or where there is no date its picture. pictures: the finer group, which
-    decides where there are so few weeks that whole ones would leave less than LEAST_TRAINING.
+    weeks: each strip's group: its ISO week, so that no week's story is in two parts, or its picture
+    where it has no date. pictures: finer groups, used instead where whole weeks would leave less
+    than LEAST_TRAINING.
 
-    SHA-256's first eight bytes as a fraction: test below 0.05, validation below 0.10, train
-    above. A strip that is added moves no other. In a small set, where test or validation would get
-    less than FEWEST_HELD_OUT strips, they take the groups with the next fractions.
+    A group goes by the first eight bytes of its SHA-256, as a fraction: test below 0.05, validation
+    below 0.10, train above. So strips that are added move no other. In a small set, where test or
+    validation would have less than FEWEST_HELD_OUT strips, they take the next groups in order.
     """
     splits = _split(weeks)
     if len(splits["train"]) >= LEAST_TRAINING * len(weeks):
@@ -68,10 +68,10 @@ def _fraction(group: str) -> float:
 def linked(
     groups: Sequence[str], pairs: Iterable[tuple[int, int]], earlier: Sequence[str | None] = ()
 ) -> list[str]:
-    """The group of each row when those of each pair of rows are one.
+    """The group of each row once the groups of each pair of rows are made one.
 
-    Linked groups take one's name: of those that were there before the one that has it (`earlier`,
-    by row), so that strips that are added move no other; else the first in order.
+    It takes the name that it had in the last build (`earlier`, by row), so that strips that are
+    added move no other, else the first name in order.
     """
     above: dict[str, str] = {}
 

@@ -3,13 +3,12 @@
     panels-176x200.npy    uint8 [N, 3, 3, 176, 200], then the 32 bytes of the store's digest
     panels-176x200.json   geometry, names, digests, groups, and what is known of every file
 
-numpy's reader ignores what follows the array, so the file is a plain .npy to everybody else. The
-digest behind the array ties the two files together: a crash between replacing the one and the
-other, a truncation or a mix-up shows when the store is opened.
+numpy's reader ignores what follows the array: the file is a plain .npy. The digest shows, when the
+store is opened, that both files are whole and belong together.
 
-Both files are written beside the old ones and put in their place at the end, so a build that is
-killed leaves the store as it was. A process that has the old file mapped keeps reading the old
-strips; on Windows a file that is mapped cannot be replaced, and the build ends with a UserError.
+Both files replace the old ones only once they are complete, so a build that is killed leaves the
+store as it was. A process that has the old file mapped keeps reading the old strips; on Windows a
+mapped file cannot be replaced, and the build ends with a UserError.
 """
 
 import hashlib
@@ -24,7 +23,7 @@ from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import open_regular, read_json
 
-VERSION = 3  # raise it when the cutting changes: stores of another version are built anew
+VERSION = 3  # to be raised when the cutting changes: other versions are built anew
 
 
 class StaleStore(UserError):
@@ -32,13 +31,12 @@ class StaleStore(UserError):
 
 
 class PanelStore:
-    """Strips as panels. Read only; dated strips come first, in the order of their days.
+    """Strips as panels, read only: by day, those without a date last.
 
-    panels: uint8 memory map [N, 3, 3, H, W]. names: ISO date, or the file's path in its folder
-    without its extension; printable, each once. digests: SHA-256 of each strip's file. weeks and
-    pictures: each strip's groups in the split, see `splits.split_rows`. digest: of the whole
-    store, equal for equal names, files, groups and geometry. whole_weeks: whether the split leaves
-    weeks undivided.
+    panels: uint8 memory map [N, 3, 3, H, W]. names: ISO date, or the file's path without its
+    extension; printable and unique. digests: SHA-256 of each strip's file. weeks, pictures: each
+    strip's groups (see `splits.split_rows`). digest: equal for stores of equal names, files, groups
+    and geometry. whole_weeks: whether the split keeps weeks together.
     """
 
     def __init__(
@@ -76,7 +74,7 @@ class PanelStore:
         store, _ = open_store(Path(npy_path))
         return store
 
-    def __reduce__(self):  # to another process goes the path, not the pixels
+    def __reduce__(self):  # pickled as its path
         return _open_same, (self.path, self.digest)
 
 
@@ -135,7 +133,7 @@ def open_store(npy_path: Path) -> tuple[PanelStore, dict]:
                 raise ValueError(f"nothing is known of {file['path']}")
         for archive in index["archives"].values():
             if not isinstance(archive["members"], dict):
-                raise ValueError("its list of an archive is none")
+                raise ValueError("an archive's list is damaged")
         return PanelStore(npy_path, panels, *lists), index
     except (
         OSError,

@@ -59,6 +59,18 @@ def test_an_archive_is_a_folder_of_strips_by_itself_and_inside_of_one(tmp_path, 
     assert (alone.panels == inside.panels).all()
 
 
+def test_an_archive_is_known_by_its_first_bytes_whatever_it_is_called(tmp_path, pictures):
+    windows = {name.replace("/", "\\"): content for name, content in pictures.items()}
+    place = write_zip(tmp_path / "a.zip", windows | {"__MACOSX\\x.gif": b"\0"})
+    place.rename(tmp_path / "1985.cbr")
+    write_tar(tmp_path / "b.tar", pictures, "w:xz").rename(tmp_path / "b.tgz")
+    (tmp_path / "c.cbz").write_bytes(b"Rar!\x1a\x07\0")
+    for name in ("1985.cbr", "b.tgz"):
+        assert build_store(tmp_path / name, tmp_path / f"of {name}", 16, 16).names == DATES
+    with pytest.raises(BrokenArchive, match="it is a RAR or 7z archive: unpack it"):
+        Archive(tmp_path / "c.cbz")
+
+
 def test_what_systems_add_and_what_is_no_picture_is_passed_over(tmp_path, pictures, capsys):
     more = {"__MACOSX/2001/._x.gif": b"\0", "2001/.DS_Store": b"", "ComicInfo.xml": b"<x/>"}
     write_zip(tmp_path / "a.cbz", pictures | more | {"inner.zip": b"PK"})
@@ -116,7 +128,8 @@ def test_damaged_archives_are_named_and_the_rest_is_used(tmp_path, pictures, cap
     for _ in range(2):
         assert build_store(folder, tmp_path / "work", 16, 16).names == DATES
         printed = capsys.readouterr().out
-        assert "3 left out: empty.tar.xz, half.tar.gz (it cannot be read" in printed
+        assert "3 left out: empty.tar.xz (it cannot be read" in printed
+        assert "half.tar.gz (it cannot be read" in printed
         assert "page.zip (it cannot be read (File is not a zip file))" in printed
 
 

@@ -46,6 +46,9 @@ DATED = [
     "{i:04d} - {d:%Y-%m-%d}-600x175",
     "ga{d:%y%m%d}.gif?w=900",
     "Garfield (1978-2020)/{d:%Y}/Garfield - {d:%Y-%m-%d}",
+    "{d:%a} {d:%d} {d:%b} {d:%y}",
+    "{d:%b-%d-%y}",
+    "garfield%20{d:%Y}%2F{d:%m}%2F{d:%d}",
 ]
 
 UNDATED = [
@@ -98,6 +101,7 @@ def test_a_copy_is_of_the_same_day():
 @pytest.mark.parametrize(
     ("name", "day"),
     [
+        ("١٩٨٥-٠٣-١٢.gif", date(1985, 3, 12)),
         ("Garfield 12. März 1985.gif", date(1985, 3, 12)),
         ("Garfield 12. Ma\u0308rz 1985.gif", date(1985, 3, 12)),  # as a Mac writes it
         ("12 février 1985.gif", date(1985, 2, 12)),
@@ -108,5 +112,5 @@ def test_a_copy_is_of_the_same_day():
         ("5 maart 1985.gif", date(1985, 3, 5)),
     ],
 )
-def test_months_are_read_in_seven_languages_with_and_without_accents(name, day):
+def test_months_are_read_in_seven_languages_and_digits_in_any_script(name, day):
     assert dates_of([name]) == {name: day}

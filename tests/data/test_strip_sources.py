@@ -13,10 +13,12 @@ from small_model import SMALL
 
 import train_torch
 from garfield_vae.checkpoints import load_run
-from garfield_vae.data.drawn import FIRST_DAY, draw_strip
+from garfield_vae.data.build import build_store
+from garfield_vae.data.drawn import FIRST_DAY, draw_folder, draw_strip
 from garfield_vae.util.errors import UserError
 
-TRAIN_TORCH = Path(__file__).parents[2] / "train_torch.py"
+ROOT = Path(__file__).parents[2]
+TRAIN_TORCH = ROOT / "train_torch.py"
 
 
 @pytest.fixture
@@ -70,6 +72,34 @@ def test_strips_that_all_show_one_picture_are_too_few_to_train_on(tmp_path, monk
     with pytest.raises(UserError, match="show too few different pictures"):
         train_torch.main([*SMALL, "--data_dir", "mine", "--epochs", "1"])
     assert not (tmp_path / "logs").exists()
+
+
+BUILD = """
+from garfield_vae.cli.options import TrainOptions
+from garfield_vae.data.sources import present_strips
+options = TrainOptions(source="drawn", count=24, data_dir="disk", panel_height=32, panel_width=40)
+print(len(present_strips(options)))
+"""
+
+
+def test_a_complete_folder_that_was_copied_to_a_read_only_disk_is_used_from_there(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "disk" / "drawn-24"
+    draw_folder(folder, 24)
+    build_store(folder / "strips", folder, 32, 40)
+    for path in (*folder.rglob("*"), folder):  # a copy's files have other times
+        os.utime(path)
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    bound = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*bound, sys.executable, "-c", BUILD], env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    folder.chmod(0o755)
+    assert done.stdout.endswith("24\n"), done.stderr
+    assert len(list(tmp_path.glob("data/drawn-24-*/panels-32x40.npy"))) == 1
 
 
 def test_training_goes_on_with_fewer_strips_than_asked_when_there_are_hundreds(

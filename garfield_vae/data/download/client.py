@@ -1,8 +1,8 @@
-"""A polite HTTP client: one request at a time, seldom, where robots.txt allows it.
+"""A polite HTTP client: one request at a time, with pauses, where robots.txt allows it.
 
-What comes back is an Answer or an exception that says how to go on (errors.py): Missing (the day is
+A request gives an Answer or an exception of errors.py that says how to go on: Missing (the day is
 not there), BadAnswer (this day failed, the next may not; NoAnswer and Forbidden are kinds of it)
-and Blocked (leave this site alone for the rest of the run).
+or Blocked (do not ask this site again in this run).
 """
 
 import re
@@ -41,8 +41,8 @@ LONGEST_ADDRESS = 4096  # characters
 REDIRECTS = 5
 RETRIES = 3
 FIRST_BACKOFF = 0.5  # seconds, at least; doubled at each retry
-LONG_WAIT = 10.0  # seconds; not without a word
-LONGEST_WAIT = 300.0  # seconds; a site that asks for more is left alone instead
+LONG_WAIT = 10.0  # seconds, from which a wait is announced
+LONGEST_WAIT = 300.0  # seconds; a site that asks for more is not asked again
 
 REFUSALS = {401, 402, 403, 407, 451}
 GONE = {404, 410}
@@ -57,7 +57,7 @@ CHALLENGE = re.compile(
 
 
 class Clock:
-    """Time, which tests replace so that they need not wait."""
+    """Time; tests replace it."""
 
     monotonic = staticmethod(time.monotonic)  # seconds
     sleep = staticmethod(time.sleep)
@@ -68,7 +68,7 @@ class Clock:
 
 
 class Answer(NamedTuple):
-    url: str  # where it came from in the end
+    url: str  # after redirects
     body: bytes
 
     def absolute(self, address: str) -> str:
@@ -79,9 +79,8 @@ class Answer(NamedTuple):
 class Client:
     """Asks sites for pages and pictures.
 
-    base_url: sends every request to this address instead of the site's own host. delay: seconds
-    between two requests to a host. timeout: seconds for one whole answer. say: called with a
-    sentence when there is a long wait.
+    base_url: asked instead of the sites' own hosts. delay: seconds between two requests to a host.
+    timeout: seconds for one whole answer. say: called with a sentence when there is a long wait.
     """
 
     def __init__(
@@ -113,7 +112,7 @@ class Client:
         """
         for _ in range(REDIRECTS + 1):
             url = self._allowed(address, origins)
-            host = urlsplit(address).hostname  # its own name, even when --base_url stands for it
+            host = urlsplit(address).hostname  # the site's, also where --base_url is asked
             if host in self._refused:
                 raise Blocked(self._refused[host])
             try:
@@ -123,7 +122,7 @@ class Client:
                     raise Blocked(f"{host} refuses to answer (status {status})")
                 if _looks_like_a_challenge(body):
                     raise Blocked(f"{host} shows a page that asks whether we are human")
-            except Blocked as refusal:  # nor may another site that leads to the same host
+            except Blocked as refusal:  # for every site that leads to this host
                 self._refused[host] = str(refusal)
                 raise
             if 300 <= status < 400 and headers.get("Location"):
@@ -142,7 +141,7 @@ class Client:
     # Where
 
     def _allowed(self, address: str, origins: tuple[str, ...]) -> str:
-        """`address` put together anew from its checked parts, and sent to --base_url if given.
+        """`address` built anew from its checked parts, on --base_url's host if it is given.
 
         By https, except for hosts that `origins` names with http.
         """
@@ -153,7 +152,7 @@ class Client:
             host, port = parts.hostname, parts.port
             path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
             path += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~-._?") if parts.query else ""
-        except ValueError as error:  # of which half a surrogate pair is one kind
+        except ValueError as error:  # half a surrogate pair, for example
             raise BadAnswer(f"{address!r} is no address") from error
         if parts.scheme not in ("http", "https") or parts.username is not None or not host:
             raise BadAnswer(f"{address!r} is no web address")
@@ -210,9 +209,9 @@ class Client:
     # When
 
     def _ask(self, url: str, limit: int) -> Response:
-        """One question with its retries: at most `limit` + 1 bytes of body."""
+        """One request with its retries: at most `limit` + 1 bytes of body."""
         host = urlsplit(url).netloc
-        # Not mounted in the session: a 503 can be a challenge page, which is never asked for twice.
+        # Not mounted in the session: a 503 can be a challenge page, which must not be retried.
         retry = Retry(
             RETRIES,
             backoff_factor=max(FIRST_BACKOFF, self._delay),
@@ -241,7 +240,7 @@ class Client:
             if not retry.total:
                 break
             retry = retry.increment("GET", url)
-            first = FIRST_BACKOFF * uniform(1, 1.25)  # Retry has none before the first
+            first = FIRST_BACKOFF * uniform(1, 1.25)  # Retry's own is 0 before the first retry
             wait = max(asked_for, first, retry.get_backoff_time())
             if wait > LONG_WAIT:
                 self._say(f"{host}: waiting {wait:.0f} s after {problem}.")
@@ -249,7 +248,7 @@ class Client:
         raise NoAnswer(f"{host} failed {RETRIES + 1} times in a row, the last time with {problem}")
 
     def _once_more(self, host: str, why: str, first: bool) -> None:
-        """Says that a host which never answered is tried again, and raises Unreachable after that.
+        """Lets a host that never answered be tried once more, then raises Unreachable.
 
         On a machine that is offline only the first host is tried twice.
         """
@@ -287,7 +286,7 @@ class Client:
 
 
 def _retry_after(retry: Retry, headers: Mapping[str, str]) -> float:
-    """Seconds that the header asks for, 0 where it is missing or makes no sense."""
+    """The seconds that the header asks for, 0 where it is missing or invalid."""
     try:
         return retry.parse_retry_after(headers.get("Retry-After", "")[:40])
     except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
@@ -295,8 +294,8 @@ def _retry_after(retry: Retry, headers: Mapping[str, str]) -> float:
 
 
 def _looks_like_a_challenge(body: bytes) -> bool:
-    """True for the page that a site shows to what it takes for a robot."""
-    # A zero byte near the beginning is a picture's.
+    """Whether it is a page by which a site keeps robots out."""
+    # A zero byte near the beginning: a picture.
     return b"\0" not in body[:64] and CHALLENGE.search(body, 0, 65536) is not None
 
 

@@ -18,13 +18,13 @@ from garfield_vae.data.download.report import DownloadReport
 from garfield_vae.data.download.sites import SITES, Comic
 from garfield_vae.util.console import printable, tell
 from garfield_vae.util.errors import UserError
-from garfield_vae.util.files import CannotWrite, locked
+from garfield_vae.util.files import CannotWrite, locked, remedy
 
 if TYPE_CHECKING:
     from garfield_vae.cli.download_options import DownloadOptions
 
-# What most sites have is asked for first; fewer days than crawl.NEVER_FOUND, so that an archive
-# that lags behind has its turn.
+# Days that most sites have are asked for first; they are fewer than crawl.NEVER_FOUND, so that an
+# archive without the newest strips is not given up for them.
 RECENT = timedelta(days=28)
 QUIET = 600.0  # seconds without a line where no progress bar is shown
 
@@ -32,10 +32,10 @@ QUIET = 600.0  # seconds without a line where no progress bar is shown
 def download(
     folder: Path, options: "DownloadOptions", clock: Clock | None = None
 ) -> DownloadReport:
-    """Completes `folder` (data/<comic>) and says what it came to; the caller prints the report.
+    """Completes `folder` (data/<comic>) and returns the report, which the caller prints.
 
-    Ctrl-C ends it early, with `interrupted` in the report. Raises UserError when it cannot work at
-    all: another run is at it, the disk refuses, the options are wrong.
+    Ctrl-C ends it early, with `interrupted` in the report. Raises UserError where another run is at
+    work, the disk refuses or the options are wrong.
     """
     clock = clock or Clock()
     started = clock.monotonic()
@@ -51,7 +51,8 @@ def download(
             report.count(days, manifest.entries)
     except OSError as error:
         raise UserError(
-            f"{error.filename or folder} cannot be used: {error.strerror or error}."
+            f"{error.filename or folder} cannot be used ({error.strerror or error}): "
+            f"{remedy(error)}"
         ) from error
     report.seconds = clock.monotonic() - started
     if report.read_only and not report.enough:
@@ -64,8 +65,7 @@ def download(
 
 @contextmanager
 def one_run(folder: Path) -> Iterator[bool]:
-    """Holds `folder` for this process; whether it can be written in. Raises UserError when another
-    process holds it."""
+    """Locks `folder`; gives whether it can be written. Raises UserError where it is locked."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
         try:
@@ -87,7 +87,7 @@ def _complete(
     clock: Clock,
     report: DownloadReport,
 ) -> None:
-    """Looks at what is there, asks for the rest."""
+    """Checks the strips that are there, and asks for the rest."""
     todo = []
     with tqdm(days, "looking at what is there", unit="day", disable=None, leave=False) as bar:
         for day in bar:
@@ -102,8 +102,8 @@ def _complete(
     if todo and not manifest.writable:
         report.read_only = True
     elif todo:
-        # First the days that most sites will soon have no longer. Then days never asked for, so
-        # that a stretch that always fails does not keep the others waiting.
+        # First the days that most sites will soon drop, then those never asked for, so that days
+        # that always fail do not delay the others.
         todo.sort(key=lambda day: (day <= today - RECENT, day in manifest.entries))
         _fetch(manifest, todo, options, clock, report)
 
@@ -122,7 +122,7 @@ def _fetch(
     clock: Clock,
     report: DownloadReport,
 ) -> None:
-    """Asks for the days of `todo`, with a progress bar and its estimate, or a line at times."""
+    """Asks for the days of `todo`, with a progress bar, or a line every QUIET seconds."""
     minutes = len(todo) * options.delay / 60
     if minutes >= 2:
         tell(

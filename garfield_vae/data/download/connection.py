@@ -1,4 +1,4 @@
-"""One question to a web server and its answer, bounded in time and in size."""
+"""One request to a web server and its response, bounded in time and in size."""
 
 import errno
 import queue
@@ -39,7 +39,7 @@ class Session(requests.Session):
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def get_redirect_target(self, _: requests.Response) -> None:
-        """None, or requests would read a redirect's body, however long, even if not following."""
+        """None, or requests would read a redirect's body, however long."""
 
 
 class Late(Exception):
@@ -56,10 +56,10 @@ def exchange(session: requests.Session, url: str, limit: int, seconds: float) ->
 
 
 def _within(seconds: float, work: Callable[[float], Any]) -> Any:
-    """What `work` returns or raises, given when it has to end. Raises Late when it does not.
+    """What `work`, given its deadline, returns or raises. Raises Late when it misses the deadline.
 
-    A time-out on a socket bounds only the wait for the next byte. So the main thread waits for the
-    whole answer, and leaves one that drips to its thread, which ends between two chunks.
+    A socket's time-out bounds only the wait for the next byte. So the work has a thread of its own,
+    which is abandoned at the deadline and ends between two chunks.
     """
     outcome: queue.SimpleQueue = queue.SimpleQueue()
     end = time.monotonic() + seconds
@@ -87,7 +87,7 @@ def _exchange(session: requests.Session, url: str, limit: int, end: float) -> Re
 
 
 def _read(response: requests.Response, limit: int, end: float) -> bytes:
-    """At most `limit` + 1 bytes of the body. Unpacks by itself, since a small gzip can be huge."""
+    """At most `limit` + 1 bytes of the body, unpacked here, since a small gzip can be huge."""
     packing = response.headers.get("Content-Encoding", "").strip().lower()
     if packing not in ("", "identity", "gzip", "x-gzip", "deflate"):
         raise BadAnswer(f"the answer is packed as {packing!r}, which nobody asked for")

@@ -1,4 +1,4 @@
-"""A day is asked for at one site after the other until one has it."""
+"""Asks one site after the other for a day, until one has it."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from garfield_vae.data.download.manifest import Manifest, digest_of
 from garfield_vae.data.download.sites import SITES, Comic, Site
 from garfield_vae.data.images import BrokenImage
 
-# Days in a row after which a site is left alone; only days that cost it a request count.
+# Days in a row after which a site is given up; only days that cost it a request count.
 WITHOUT_ANSWER = 10  # connections break, or the server fails
 NEVER_FOUND = 30  # no strip, and none before in this run
 NOT_FOUND = 300  # no strip, though there were some
@@ -26,7 +26,7 @@ PROBLEMS_TOLD = 10
 
 
 class Crawl:
-    """Fetches days into `manifest`. say: called with each sentence that a person should read."""
+    """Fetches days into `manifest`. say: called with each sentence for the user."""
 
     def __init__(
         self,
@@ -36,14 +36,14 @@ class Crawl:
         names: Sequence[str],
         say: Callable[[str], None],
     ):
-        self.ended: dict[str, str] = {}  # site → why it is left alone
-        self.problems: dict[date, str] = {}  # the first few days that failed, and why
+        self.ended: dict[str, str] = {}  # site → why it was given up
+        self.problems: dict[date, str] = {}  # the first days that failed, and why
         self._manifest, self._client, self._say = manifest, client, say
         self._unanswered: Counter[str] = Counter()  # by site, days in a row
         self._in_vain: defaultdict[str, list[date]] = defaultdict(list)  # by site, days in a row
         self._fruitful: set[str] = set()
         self._forbidden: set[str] = set()
-        self._same = ("", "")  # site and digest of the picture that puts this day in doubt
+        self._same = ("", "")  # site and digest of this day's picture, if another day has it too
         self._sites = [
             site(comic, partial(client.get, origins=site.origins, limit=PAGE_BYTES))
             for site in (SITES[name] for name in names)
@@ -51,16 +51,16 @@ class Crawl:
 
     @property
     def at_an_end(self) -> bool:
-        """No site is left to ask."""
+        """Whether every site has been given up."""
         return len(self.ended) == len(self._sites)
 
     def fetch(self, day: date) -> str:
-        """Asks for a day and puts the outcome on record; its status."""
+        """Asks for a day and records the outcome; returns its status."""
         reasons: list[str] = []
         statuses: list[str] = []
-        failed: dict[str, Exception] = {}  # addresses that this day need not ask twice
+        failed: dict[str, Exception] = {}  # by address, so that no other site asks it again
         before = self._manifest.entries.get(day)
-        doubted = before.source if before else ""  # asked last: its picture of this day is in doubt
+        doubted = before.source if before else ""  # its picture is in doubt: it is asked last
         self._same = ("", "")
         for site in sorted(self._sites, key=lambda site: site.name == doubted):
             status, reason = self._try(site, day, failed)
@@ -77,9 +77,9 @@ class Crawl:
         return status
 
     def _try(self, site: Site, day: date, failed: dict[str, Exception]) -> tuple[str, str]:
-        """The outcome of a day at one site: its status and the reason for it."""
+        """The status of a day at one site, and the reason."""
         if site.name in self.ended:
-            return "blocked", "left alone in this run"
+            return "blocked", "not asked again in this run"
         requests = self._client.requests
         try:
             self._take(site, day, failed)
@@ -103,7 +103,7 @@ class Crawl:
             return "blocked" if site.name in self.ended else "missing", str(problem)
 
     def _count(self, site: Site, day: date, problem: Exception) -> None:
-        """Leaves a site alone that had no strip for many days in a row."""
+        """Gives up a site that had no strip for many days in a row."""
         name = site.name
         self._in_vain[name].append(day)
         self._unanswered[name] = self._unanswered[name] + 1 if isinstance(problem, NoAnswer) else 0
@@ -112,7 +112,7 @@ class Crawl:
             self._end(site, f"no answer for {WITHOUT_ANSWER} days in a row; {problem}")
         elif len(self._in_vain[name]) == patience:
             self._end(site, f"no strip for {patience} days in a row, the last time: {problem}")
-            if name not in self._fruitful:  # then its "missing" says nothing about these days
+            if name not in self._fruitful:  # its "missing" says nothing about these days
                 for earlier in self._in_vain[name]:
                     self._manifest.withdraw_missing(earlier, f"{name} had no strip at all")
 
@@ -135,10 +135,11 @@ class Crawl:
         raise problem
 
     def _keep(self, site: Site, day: date, answer: Answer) -> None:
-        """Stores a picture, unless it came for another day too.
+        """Stores a picture, unless another day has the same.
 
-        Then both days are in doubt, and a later run asks for both again. If the site repeats itself
-        and no site has anything else, it is a true rerun; a picture of three days is a placeholder.
+        Then both days are in doubt, and the next run asks for both again: if it gets the same again
+        and no other site has another picture, it is a rerun. A picture of three days is a
+        placeholder.
         """
         digest = digest_of(answer.body)
         others = self._manifest.others(digest, day)

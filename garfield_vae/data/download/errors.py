@@ -1,10 +1,10 @@
-"""What asking a site can come to when it is no answer: the exceptions between sites and crawl."""
+"""The exceptions of a failed request, raised by sites and client, handled by crawl.py."""
 
 from garfield_vae.util.console import printable
 
 
 class Trouble(Exception):
-    """Something that a site said or did. Its text quotes the site shortened and printable."""
+    """Its text, which may quote the site, is shortened and made printable."""
 
     def __init__(self, text: str = ""):
         super().__init__(printable(text))
@@ -15,11 +15,11 @@ class Missing(Trouble):
 
 
 class BadAnswer(Trouble):
-    """What came is not this day's strip; says why in one clause."""
+    """The answer is not this day's strip; the text says why in one clause."""
 
 
 class SamePicture(BadAnswer):
-    """What came stands under another day already."""
+    """The answer is the strip of another day, too."""
 
 
 class NoAnswer(BadAnswer):
@@ -31,7 +31,7 @@ class Forbidden(BadAnswer):
 
 
 class Blocked(Trouble):
-    """The site refuses, which is obeyed: it is left alone for this run."""
+    """The site refuses: it is not asked again in this run."""
 
 
 class Unreachable(Blocked):

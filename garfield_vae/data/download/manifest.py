@@ -1,12 +1,12 @@
-"""What a comic's folder holds, on disk and on record.
+"""The strips of a comic's folder, and their record.
 
     strips/1985/1985-03-12.gif     dailies as served, named by date
     sundays/1985/1985-03-10.gif    Sundays, which have another format
-    manifest.jsonl                 a line a day that was asked for
-    set-aside/                     files that were not what the record says; nothing is deleted
+    manifest.jsonl                 a line for each day that was asked for
+    set-aside/                     files that contradicted the record; nothing is deleted
 
-A strip is put in place before its line is written, and a file without a line is taken up by the
-next run, so the record can lag behind the files but never promises what is not there.
+A strip is put in place before its line is written, and a file without a line is recorded by the
+next run. So the record can lack strips that are there, but lists none that are not.
 """
 
 import contextlib
@@ -52,22 +52,22 @@ def open_daily(content: bytes, day: date) -> Image.Image:
 
 
 def suffix_of(content: bytes) -> str:
-    """The extension that a strip's bytes ask for, whatever it was called."""
+    """The extension of a strip, from its bytes."""
     with Image.open(io.BytesIO(content), formats=list(FORMATS)) as image:
         return FORMATS["JPEG" if image.format == "MPO" else image.format][0]
 
 
 class Manifest:
-    """The strips of a folder and their record; open it with `with`, while holding the lock.
+    """The strips of a folder and their record; a context manager, under the folder's lock.
 
-    writable: False for a folder on a read-only disk, where what is learnt is not written down.
+    writable: False for a folder on a read-only disk, where nothing is recorded.
     """
 
     def __init__(self, folder: Path, writable: bool = True):
         self.folder, self.writable = folder, writable
         self.path = folder / "manifest.jsonl"
         self.entries: dict[date, Entry] = {}
-        self.strays: list[str] = []  # what below strips/ or sundays/ looks like a strip and is none
+        self.strays: list[str] = []  # files named like strips, but not in their year's folder
         self._days: defaultdict[str, set[date]] = defaultdict(set)  # sha256 → days it came for
         self._suffixes: dict[date, str] = {}  # of the files that are there
         self._lines: IO[str] | None = None
@@ -97,13 +97,13 @@ class Manifest:
         return self._place(day, self._suffixes[day]) if day in self._suffixes else None
 
     def has(self, day: date) -> bool:
-        """Whether the record says that the day's strip is there."""
+        """Whether the record has the day's strip."""
         return day in self.entries and self.entries[day].status == "ok"
 
     def is_there(self, day: date, verify: bool = False) -> bool:
-        """Whether the day's strip is on disk as it was recorded (`verify`: to the last byte).
+        """Whether the day's strip is on disk as recorded (`verify`: every byte).
 
-        A file without a record is taken up if it is a strip; what is wrong is set aside.
+        A strip without a record is recorded; any other file in its place is set aside.
         """
         path, entry, recorded = self.file(day), self.entries.get(day), self.has(day)
         if path is None:
@@ -145,7 +145,7 @@ class Manifest:
     # What is added
 
     def keep(self, day: date, source: str, url: str, content: bytes) -> None:
-        """Puts a strip in place and on record. Raises BrokenImage for what is no strip."""
+        """Stores and records a strip. Raises BrokenImage for what is none."""
         size, suffix = open_daily(content, day).size, suffix_of(content)
         place = self._place(day, suffix)
         if place.is_dir():
@@ -156,7 +156,7 @@ class Manifest:
         self._note_strip(day, source, url, content, size)
 
     def doubt(self, day: date, other: date) -> None:
-        """Sets a kept strip aside, since the same picture came for `other` too."""
+        """Sets a day's strip aside, since the same picture came for `other`, too."""
         entry = self.entries[day]
         if entry.status == "ok":
             self._set_aside(day)
@@ -199,8 +199,8 @@ class Manifest:
         self._untidy |= day in self.entries
         self._learn(day, entry)
         if self._lines is not None:
-            # Handed to the system at once, so that a killed run loses none; onto the disk at the
-            # end: after a power failure the strips (which are synced) tell what was there.
+            # Flushed, so that a killed run loses no line; synced only at the end, since after a
+            # power failure the strips, which are synced, are recorded again.
             self._lines.write(text + "\n")
             self._lines.flush()
 
@@ -215,7 +215,7 @@ class Manifest:
             self._days[entry.sha256].add(day)
 
     def _tidy(self) -> None:
-        """Reads the manifest; if need be writes it anew: a line a day, in order, none torn."""
+        """Reads the manifest and, if need be, rewrites it: a whole line a day, in order."""
         last: dict[date, bytes] = {}
         count = 0
         whole = True
@@ -223,7 +223,7 @@ class Manifest:
             while line := file.readline(MAX_LINE):
                 count += 1
                 whole = line.endswith(b"\n")
-                # A damaged line is dropped; the day's file, if it is there, is taken up again.
+                # A damaged line is dropped; the day's strip is recorded again.
                 with contextlib.suppress(ValueError):
                     day, entry = read_line(line)
                     self._learn(day, entry)
@@ -234,7 +234,7 @@ class Manifest:
         self._untidy = False
 
     def _find_files(self) -> None:
-        """Lists the strips, and removes what a killed run left half written."""
+        """Lists the strips, and removes the temporary files of killed runs."""
         if self.writable:
             remove_abandoned(self.folder, age=0)
         for part in ("strips", "sundays"):
@@ -252,7 +252,7 @@ class Manifest:
         try:
             day = date.fromisoformat(stem)
         except ValueError:
-            return  # a file of somebody else's
+            return
         if dot + suffix not in SUFFIXES or str(day) != stem:
             return
         place = self._place(day, dot + suffix)

@@ -1,4 +1,4 @@
-"""A line of the manifest: checked as it is read, whoever wrote it."""
+"""A line of the manifest, checked as it is read."""
 
 import json
 import re
@@ -14,7 +14,7 @@ MAX_BYTES = 64 * 2**20  # of a strip
 
 
 class Entry(NamedTuple):
-    """A day's line, as much of it as a run needs to know."""
+    """What a run needs to know of a day's line."""
 
     status: str
     source: str  # of the strip, or of the picture in doubt
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 
 
 def read_line(text: bytes) -> tuple[date, Entry]:
-    """A day and its entry. Raises ValueError where anything is not as the downloader writes it."""
+    """A day and its entry. Raises ValueError where a value is not as the downloader writes it."""
     try:
         line = json.loads(text)
     except RecursionError:

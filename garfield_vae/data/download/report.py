@@ -1,4 +1,4 @@
-"""What a download came to: counts by year and source, what is missing, how to go on."""
+"""The report of a download: counts by year and source, failures, how to go on."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ python3 train_torch.py --source folder --data_dir DIR"""
 
 @dataclass
 class DownloadReport:
-    """`print` it for the table. `enough`: the asked share of the days is there."""
+    """`str` gives the table and its sentences."""
 
     folder: Path
     wanted: int  # days that were asked for on the command line
@@ -29,12 +29,12 @@ class DownloadReport:
     seconds: float = 0.0
     interrupted: bool = False  # by Ctrl-C
     read_only: bool = False  # the folder cannot be written, so nothing was asked for
-    ended: dict[str, str] = field(default_factory=dict)  # source → why it was left alone
+    ended: dict[str, str] = field(default_factory=dict)  # source → why it was given up
     problems: dict[date, str] = field(default_factory=dict)  # the first days that failed, and why
     missing: list[date] = field(default_factory=list)  # the first days that no source has
 
     def count(self, days: Sequence[date], entries: Mapping[date, Entry]) -> None:
-        """Counts the wanted days by what is on record for them."""
+        """Counts the wanted days by their record."""
         for day in days:
             column = entries[day].column if day in entries else NOT_ASKED
             self.counts[day.year, column] += 1

@@ -1,4 +1,4 @@
-"""Strips drawn by the computer: a comic with known factors, where there is no network.
+"""Strips drawn by the computer, with known factors and without a network.
 
 pen.py      flat colours under thick ink, at a few milliseconds a strip
 cast.py     a cat, a dog and a man; their poses and expressions

@@ -1,7 +1,7 @@
 """The cast of the drawn strips: a stout cat, a long-eared dog and a man with a moustache.
 
-A figure is drawn in units of its own height, feet at (0, 0), looking to the right. A pose is a
-handful of numbers and an expression another: everything between two poses is drawable too.
+A figure is drawn in units of its own height, feet at (0, 0), looking to the right. Poses and
+expressions are numbers, so that everything between two of them can be drawn, too.
 """
 
 import math
@@ -39,7 +39,7 @@ POSES = {
 
 @dataclass(frozen=True)
 class Expression:
-    """How a face is drawn; every number may lie between those of two expressions."""
+    """How a face is drawn."""
 
     lid: float = 0.0  # share of the eye that the upper lid covers
     slant: float = 0.0  # of the lid and brow: positive is angry, negative is sad

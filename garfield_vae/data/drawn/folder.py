@@ -1,4 +1,4 @@
-"""A folder of drawn strips, laid out as downloaded ones are.
+"""A folder of drawn strips, with the layout of downloaded ones.
 
 drawn.json                      the seed and the drawing's version
 strips/1978/1978-06-19.gif      a strip a day, Monday to Saturday
@@ -48,9 +48,8 @@ def dailies(first: datetime.date, count: int) -> Iterator[datetime.date]:
 def draw_folder(folder: Path, count: int, seed: int = 0, first: datetime.date = FIRST_DAY) -> None:
     """Draws what is missing of `count` dailies from `first` on into `folder`.
 
-    It may be stopped at any moment, killed included: the next call goes on. Strips of other days
-    that the folder has already stay. Raises UserError where the folder was drawn with another seed
-    or version, or holds strips that were not drawn here.
+    It may be killed at any moment: the next call goes on. Strips of other days stay. Raises
+    UserError where the folder was drawn with another seed or version, or has other strips in it.
     """
     if count < 1:
         raise UserError(f"{count} drawn strips were asked for: ask for one or more.")
@@ -63,7 +62,7 @@ def draw_folder(folder: Path, count: int, seed: int = 0, first: datetime.date = 
         raise UserError(message) from None
     _claim(folder, seed)
     missing = [day for day in days if not _place(folder, day).exists()]
-    # A disk takes longer to flush a strip than it takes to draw one: draw while it does.
+    # Flushing a strip to the disk takes longer than drawing the next.
     with ThreadPoolExecutor(WRITERS) as writers:
         writing: deque[Future] = deque()
         for day in tqdm(missing, desc="drawing strips", unit=" strips", disable=None):
@@ -86,7 +85,7 @@ def _place(folder: Path, day: datetime.date) -> Path:
 
 
 def _claim(folder: Path, seed: int) -> None:
-    """Makes sure that `folder` is, or from now on is to be, one of strips drawn with `seed`."""
+    """Makes `folder` one of strips drawn with `seed`, or raises UserError where it is another's."""
     record, claim = folder / "drawn.json", {"seed": seed, "version": VERSION}
     try:
         found = read_json(record)
@@ -113,12 +112,11 @@ def _claim(folder: Path, seed: int) -> None:
 def _list_factors(folder: Path, seed: int) -> None:
     """Writes factors.jsonl for every strip in `folder`, unless it is there and right.
 
-    The factors follow from seed and date, so nothing is read from the file: what a crash, a full
-    disk or an editor did to it is mended.
+    The factors follow from seed and date, so a damaged file is simply written again.
     """
     days = []
     for path in (folder / "strips").glob("*/*.gif"):
-        with suppress(ValueError):  # a file of somebody else's
+        with suppress(ValueError):  # not a strip's name
             days.append(datetime.date.fromisoformat(path.stem))
     lines = "".join(f"{json.dumps(imagine(seed, day))}\n" for day in sorted(days)).encode()
     record = folder / "factors.jsonl"

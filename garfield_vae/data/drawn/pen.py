@@ -1,9 +1,8 @@
 """A pen for flat, thickly outlined comic art: filled curves, limbs, lettering.
 
-Art is drawn at twice its final size into an image of colour numbers, without any blending, and
-`develop` brings it down: four dots become one pixel that has a colour and an amount of ink from 0
-to 4. Colours times amounts fit into one palette of 256, so that lines and letters have smooth edges
-although the strip stays a palette image, as the printed ones are.
+Art is drawn at twice its final size into an image of colour numbers, without blending; `develop`
+makes of four dots one pixel, with a colour and an amount of ink from 0 to 4. All pairs of them fit
+into a palette of 256, so that lines and letters have smooth edges in a palette image.
 """
 
 from collections.abc import Sequence
@@ -28,6 +27,11 @@ def circle(corners: int) -> np.ndarray:
     """A unit circle, float [corners, 2]."""
     angle = np.arange(corners) * (2 * np.pi / corners)
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+def squarish(points: np.ndarray, power: float) -> np.ndarray:
+    """Points of a circle moved outwards, all the more towards the corners the lower `power` is."""
+    return np.sign(points) * np.abs(points) ** power
 
 
 @lru_cache(maxsize=256)
@@ -59,7 +63,7 @@ class Pen:
 
     The point (px, py) falls on the pixel (x ± scale·(px + lean·py), y − scale·squash·py): y points
     up, `mirrored` turns the drawing to the left. With the defaults that is the pixel (px, −py).
-    Widths of lines are in pixels whatever the scale, as of one pen.
+    Widths of lines are in pixels, whatever the scale.
     """
 
     def __init__(self, image, x=0.0, y=0.0, scale=1.0, mirrored=False, lean=0.0, squash=1.0):

@@ -4,7 +4,7 @@ import colorsys
 
 import numpy as np
 
-from garfield_vae.data.drawn.pen import Pen, bend, oval, smooth
+from garfield_vae.data.drawn.pen import Pen, bend, circle, oval, smooth, squarish
 
 NAMES = (
     "ink", "white", "sky", "sky_low", "glow", "cloud", "wall_1", "wall_2", "wall_3",
@@ -248,8 +248,6 @@ PLACES = {
 def cloud(x, y, across, up) -> np.ndarray:
     """A squarish ellipse with bumps."""
     puffs = max(9, round((across + up) / 9))
-    angle = np.arange(puffs * 5) * (2 * np.pi / (puffs * 5))
-    bump = 0.6 + 4.2 * np.abs(np.sin(angle * puffs / 2))
-    points = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    squarish = np.sign(points) * np.abs(points) ** 0.7
-    return squarish * (across - 2, up - 2) + points * bump[:, None] + (x, y)
+    points = circle(5 * puffs)
+    bump = 0.6 + 4.2 * np.abs(np.sin(np.arange(5 * puffs) * (np.pi / 5)))
+    return squarish(points, 0.7) * (across - 2, up - 2) + points * bump[:, None] + (x, y)

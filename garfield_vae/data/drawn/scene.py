@@ -1,13 +1,12 @@
 """Actors, balloons and the page: a strip from its factors."""
 
 import datetime
-from functools import lru_cache
 
 import numpy as np
 from PIL import Image
 
 from garfield_vae.data.drawn.cast import HEADS, HEIGHTS, POSES, draw_figure
-from garfield_vae.data.drawn.pen import DOTS, INK, Pen, develop, lettered, oval
+from garfield_vae.data.drawn.pen import DOTS, INK, Pen, circle, develop, lettered, oval, squarish
 from garfield_vae.data.drawn.places import COLOURS, PLACES, WHITE, Place, cloud, palette, table
 
 WIDTH, HEIGHT = 600, 175
@@ -16,7 +15,7 @@ LETTERS, SOUND, SMALL = 10, 21, 6  # sizes of lettering, pixels
 
 
 class Panel:
-    """One panel while it is drawn: scenery, actors, balloons, in pixels with y up from below."""
+    """One panel while it is drawn: scenery, actors, balloons; in pixels, y upwards."""
 
     def __init__(self, f: dict, n: int, width: int, height: int):
         self.f, self.n, self.width, self.height = f, n, width, height
@@ -138,16 +137,9 @@ def wrapped(text: str, room: float) -> list[str]:
     return lines
 
 
-@lru_cache(maxsize=8)
-def _rounded(corners: int = 36) -> np.ndarray:
-    angle = np.arange(corners) * (2 * np.pi / corners)
-    points = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return np.sign(points) * np.abs(points) ** 0.62
-
-
 def rounded(x, y, across, up) -> np.ndarray:
     """A squarish ellipse."""
-    return _rounded() * (across, up) + (x, y)
+    return squarish(circle(36), 0.62) * (across, up) + (x, y)
 
 
 def panel_columns(f: dict) -> list[tuple[int, int]]:

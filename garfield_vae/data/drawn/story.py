@@ -1,4 +1,4 @@
-"""What happens in a drawn strip: the stories, and the factors that tell one from the next."""
+"""What happens in a drawn strip: the stories, and a strip's factors."""
 
 import datetime
 from dataclasses import dataclass

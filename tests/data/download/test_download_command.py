@@ -153,7 +153,7 @@ def test_an_unwritable_strip_ends_the_run_with_one_sentence(site, tmp_path, monk
         raise OSError(28, "No space left on device", "1985-03-11.gif")
 
     monkeypatch.setattr("garfield_vae.data.download.manifest.replacing", full)
-    with pytest.raises(UserError, match=r"1985-03-11\.gif cannot be used: No space left"):
+    with pytest.raises(UserError, match=r"1985-03-11\.gif cannot be used \(No space left"):
         run(site, tmp_path)
 
 

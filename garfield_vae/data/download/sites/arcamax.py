@@ -1,5 +1,4 @@
-"""www.arcamax.com has the last thirty days or so: from the latest page, each leads to the one
-before."""
+"""www.arcamax.com: about the last thirty days, each page with a link to the day before."""
 
 from collections.abc import Callable
 from datetime import date
@@ -36,7 +35,7 @@ class ArcaMax(Site):
         while self._next and not self._passed(day):
             try:
                 self._step_back(self._ask(self._next))
-            except (BadAnswer, Missing) as failure:  # the walk ends here, for the other days too
+            except (BadAnswer, Missing) as failure:  # for all earlier days, too
                 self._failure, self._next = BadAnswer(*failure.args), None
         if day in self._found:
             return [self._found[day]]
@@ -62,7 +61,7 @@ class ArcaMax(Site):
             self._next = None
 
     def _strip(self, images: list) -> tuple[date, str]:
-        """The strip's day and picture: the main one before those that other pages are shown by."""
+        """The strip's day and picture, looked for in the main image before thumbnails."""
 
         def marked(image) -> bool:
             return image.get("id") == "comic-zoom" or "the-comic" in image.get("class", ())

@@ -1,4 +1,4 @@
-"""What every site shares: the comic that is asked for, and how a site is asked."""
+"""The comic that is asked for, and the base class of the sites."""
 
 import re
 import unicodedata

@@ -31,7 +31,7 @@ ORIGINS = (
 
 
 class GoComics(Site):
-    """Reads only what a page says to machines; its CSS classes change too often."""
+    """Reads a page's metadata; its CSS classes change every few months."""
 
     name = "gocomics"
     origins = ORIGINS
@@ -105,7 +105,7 @@ class GoComicsService(Site):
 
     def __init__(self, comic: Comic, ask: "Callable[[str], Answer]"):
         super().__init__(comic, ask)
-        self._found: dict[date, str] = {}  # an answer tells of other days too
+        self._found: dict[date, str] = {}  # an answer has other days, too
 
     def pictures(self, day: date) -> list[str]:
         if day not in self._found:

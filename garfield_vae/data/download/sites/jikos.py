@@ -32,7 +32,7 @@ class Jikos(Site):
     def pictures(self, day: date) -> list[str]:
         if self._month != (day.year, day.month):
             self._month = (day.year, day.month)
-            try:  # a page that failed is not asked for again by each of its days
+            try:  # once a month, also where it fails
                 self._page = self._read(self._ask(f"{self.home}/garfield/{day.year}/{day.month}/"))
             except (BadAnswer, Missing) as failure:
                 self._page = failure

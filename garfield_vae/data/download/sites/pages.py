@@ -1,7 +1,7 @@
-"""Pages as sites write them: HTML, JSON and dates, read in time proportional to their length.
+"""Reads HTML, JSON and dates in time proportional to a page's length.
 
-A page is at most 2 MiB, but parsers have cases that are quadratic in it. So only short tags of the
-kinds that are asked for reach the parser, with the text that follows them, and not too many.
+A page has up to 2 MiB, and parsers have cases that are quadratic in it. So the parser gets only
+short tags of the kinds asked for, with the text that follows them, and a limited number of them.
 """
 
 import json
@@ -61,7 +61,7 @@ def read_json(page: "Answer") -> Any:
 
 
 def parse_json(text: str) -> Any:
-    """JSON with None for numbers: none is needed, and long ones take long. Raises ValueError."""
+    """JSON with None for numbers, of which long ones take long. Raises ValueError."""
     try:
         return json.loads(text, parse_int=lambda _: None, parse_float=lambda _: None)
     except RecursionError:

@@ -46,7 +46,7 @@ class Wiki(Site):
         while day not in self._found and self._left and not self._failure:
             try:
                 self._read(self._ask(self._question(day, self._left.pop(0))))
-            except (BadAnswer, Missing) as failure:  # nor do the month's other days ask again
+            except (BadAnswer, Missing) as failure:  # for the month's other days, too
                 self._failure = BadAnswer(*failure.args)
         if day in self._found:
             return [self._found[day]]
@@ -75,7 +75,7 @@ class Wiki(Site):
 
 
 def _original(address: str) -> str:
-    """The file as it was uploaded: without this, the file server turns pictures into WebP."""
+    """The address of the file as uploaded, which the server otherwise converts to WebP."""
     if not address.startswith(f"{FILES}/"):
         return address
     return f"{address}{'&' if urlsplit(address).query else '?'}format=original"

@@ -45,7 +45,10 @@ def download(
     try:
         with one_run(folder) as writable, Manifest(folder, writable) as manifest:
             try:
-                _complete(manifest, days, today, options, clock, report)
+                todo = _days_to_ask(manifest, days, today, options)
+                report.read_only = bool(todo) and not writable
+                if todo and writable:
+                    _fetch(manifest, todo, options, clock, report)
             except KeyboardInterrupt:
                 report.interrupted = True
             report.count(days, manifest.entries)
@@ -79,15 +82,10 @@ def one_run(folder: Path) -> Iterator[bool]:
         yield writable
 
 
-def _complete(
-    manifest: Manifest,
-    days: list[date],
-    today: date,
-    options: "DownloadOptions",
-    clock: Clock,
-    report: DownloadReport,
-) -> None:
-    """Checks the strips that are there, and asks for the rest."""
+def _days_to_ask(
+    manifest: Manifest, days: list[date], today: date, options: "DownloadOptions"
+) -> list[date]:
+    """Checks the strips that are there; the other days, in the order in which to ask for them."""
     todo = []
     with tqdm(days, "looking at what is there", unit="day", disable=None, leave=False) as bar:
         for day in bar:
@@ -99,13 +97,9 @@ def _complete(
             f" and {more} more" if more > 0 else ""
         )
         tell(f"Passed over, being no strip in its year's folder: {names}.")
-    if todo and not manifest.writable:
-        report.read_only = True
-    elif todo:
-        # First the days that most sites will soon drop, then those never asked for, so that days
-        # that always fail do not delay the others.
-        todo.sort(key=lambda day: (day <= today - RECENT, day in manifest.entries))
-        _fetch(manifest, todo, options, clock, report)
+    # First the days that most sites will soon drop, then those never asked for, so that days that
+    # always fail do not delay the others.
+    return sorted(todo, key=lambda day: (day <= today - RECENT, day in manifest.entries))
 
 
 def _worth_asking(manifest: Manifest, day: date, options: "DownloadOptions") -> bool:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 COLUMNS = 16_384  # pixel values of all strips that are read at once
 GRAM_ROWS = 512  # rows of the symmetric matrix of inner products that are found at once
-INT8 = torch.cpu._is_vnni_supported()  # without VNNI, products of int8 are slow and may overflow
+# Without VNNI, products of int8 are slow and may overflow; torch has them under a private name.
+INT8 = hasattr(torch, "_int_mm") and torch.cpu.get_capabilities().get("avx512_vnni", False)
 
 
 def mosaic(strips: np.ndarray, block: int = 8) -> np.ndarray:

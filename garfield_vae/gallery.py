@@ -123,7 +123,7 @@ def write_walks(
     rows, labels, written = [], [], []
     for component in tqdm(range(shown), desc="latent traversals", unit="component", disable=None):
         latents = space.traversal(start, component, positions)
-        if prior is not None:  # far from the start lies fog, which no strip decodes to
+        if prior is not None:  # far from the start, latents alone decode to blur
             latents = prior.refine(latents, held=[component])
         strips = join_panels(decode(run.model, latents))
         path = output / f"walk_{component + 1:02d}.gif"

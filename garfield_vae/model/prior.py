@@ -1,6 +1,7 @@
 """A prior over the latents, learned by flow matching: where new strips come from.
 
-A VAE's latents do not fill the N(0, I) that its loss pulls them to, so N(0, I) decodes to confetti.
+A VAE's latents do not fill the N(0, I) that its loss pulls them to, so that samples of N(0, I) do
+not decode to strips.
 A second model learns where they are, from the posterior means of the training strips (two-stage
 VAE: Dai and Wipf 2019; latent diffusion: Rombach et al. 2022). The VAE does not change.
 

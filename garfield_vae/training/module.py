@@ -4,9 +4,9 @@ A step is `training_step`: augment a batch, encode it, sample the posterior, dec
 minimise distortion + beta · rate (model/elbo.py). The rest is when, how fast, and what is logged.
 
 Neither the learning rate nor the average of the weights depends on the planned length of the run:
-the rate falls with the square root of the step, the average covers the latest part of the run so
-far. So a run can be stopped at any time and continued for any time, and four epochs give the same
-weights as two and then two more.
+the rate falls as one over the square root of the step, the average covers the latest part of the
+run so far. So a run can be stopped at any time and continued for any time, and four epochs give
+the same weights as two and then two more.
 """
 
 import time
@@ -41,7 +41,7 @@ MUON_LEARNING_RATE = 0.014  # of the hidden convolutions, whatever the width
 DENSE_LEARNING_RATE = 0.005  # of the dense layers, as a share of AdamW's
 WARMUP_STEPS = 50
 DECAY_FROM_STEP = 1000  # the learning rate is constant up to here, and falls from here on
-WEIGHT_DECAY = 0.12  # where every strip is augmented; less, as less is, where there are many
+WEIGHT_DECAY = 0.12  # times the share of strips that is augmented: less where there are many
 RUNNING_SHARE = 0.01  # weight of the newest batch in the running distortion that sets auto beta
 
 

@@ -45,7 +45,8 @@ class Unfailing(io.RawIOBase):
 
     @classmethod
     def around(cls, stream: TextIO | None) -> TextIO | None:
-        """Standard output or error as such, with ? for what its encoding lacks, as − on Windows."""
+        """Such an output for standard output or error, with ? for what its encoding lacks (− on
+        Windows)."""
         if stream is None:  # it is closed
             return None
         raw = getattr(stream.buffer, "raw", stream.buffer)  # the latter with python -u

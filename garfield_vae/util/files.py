@@ -112,7 +112,7 @@ def locked(folder: Path, otherwise: str) -> Iterator[None]:
     """Holds `folder`/.lock for this process.
 
     Raises UserError(otherwise) where another process holds it, and CannotWrite where there can be
-    no such file. File systems that know no locks have none.
+    no such file. On a file system without locks nothing is locked.
     """
     lock = FileLock(folder / ".lock", blocking=False)
     try:

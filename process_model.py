@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if prior is None and (options.complete or sampler == "prior"):
             raise UserError(
                 f"{folder} has no latent prior, or one that learned too little that generalises: "
-                f"train it for longer (train_torch.py --continue_from, --prior_minutes)"
+                f"train its run for longer (train_torch.py --continue_from, --prior_minutes)"
             )
 
     # -------------------------------------------------------------- 4. what was asked for

@@ -23,7 +23,7 @@ from garfield_vae.util.files import open_regular
 ZIPS = (".zip", ".cbz")
 TARS = (".tar", ".cbt", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 # What an archive is, its first bytes say; many a .cbr is a zip.
-ZIP, UNREADABLE = b"PK", (b"Rar!", b"7z\xbc\xaf")
+ZIP, UNREADABLE = (b"PK\3\4", b"PK\5\6"), (b"Rar!\x1a", b"7z\xbc\xaf")
 PACKED: dict[bytes, Callable[[IO[bytes]], IO[bytes]]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
@@ -85,8 +85,9 @@ class Archive:
 
     def read(self, name: str) -> bytes:
         """The bytes of a file. Raises BrokenImage when it is damaged, encrypted or too large."""
-        member, content = self._members[name], b""
+        content = b""
         try:
+            member = self._members[name.replace("\\", "/")]  # stores of before have \\
             if self._zip:
                 with self._zip.open(member) as file:
                     content = file.read(MAX_BYTES + 1)

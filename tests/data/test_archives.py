@@ -64,6 +64,8 @@ def test_an_archive_is_known_by_its_first_bytes_whatever_it_is_called(tmp_path, 
     place = write_zip(tmp_path / "a.zip", windows | {"__MACOSX\\x.gif": b"\0"})
     place.rename(tmp_path / "1985.cbr")
     write_tar(tmp_path / "b.tar", pictures, "w:xz").rename(tmp_path / "b.tgz")
+    write_tar(tmp_path / "PK.tar", {"PK " + name: content for name, content in pictures.items()})
+    assert len(build_store(tmp_path / "PK.tar", tmp_path / "PK", 16, 16)) == 24
     (tmp_path / "c.cbz").write_bytes(b"Rar!\x1a\x07\0")
     for name in ("1985.cbr", "b.tgz"):
         assert build_store(tmp_path / name, tmp_path / f"of {name}", 16, 16).names == DATES

@@ -11,7 +11,7 @@ import numpy as np
 
 from garfield_vae.data.cutting import Cut, Cutter, stamp
 from garfield_vae.data.duplicates import same_pictures
-from garfield_vae.data.found import left_out, passed_over, summary
+from garfield_vae.data.found import left_out, more_pages, passed_over, summary
 from garfield_vae.data.library import Library
 from garfield_vae.data.names import dates_of
 from garfield_vae.data.panels import OtherLayout
@@ -110,7 +110,7 @@ class _Build:
                 raise UserError(
                     f"{printable(str(self.library.place))} holds {count} usable "
                     f"strip{'s' * (count != 1)}, of {FEWEST_STRIPS} that training needs at least"
-                    f"{left_out(found)}"
+                    f"{left_out(found)}{more_pages(found)}"
                     f"{passed_over(self.library.passed_over)}"
                 )
             npy.flush()
@@ -146,6 +146,8 @@ class _Build:
                 file["layout"] = cut.broken.kind
             return False
         file["sha256"] = cut.digest
+        if cut.more_pages:
+            file["more_pages"] = True
         if cut.digest in self.taken:
             file |= {"same_as": self.taken[cut.digest], "left_out": "it is the same picture"}
             return False

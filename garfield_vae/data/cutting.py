@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from garfield_vae.data.duplicates import fingerprint
-from garfield_vae.data.images import BrokenImage, open_strip
+from garfield_vae.data.images import BrokenImage, has_more_pages, open_strip
 from garfield_vae.data.library import Library
 from garfield_vae.data.panels import Accept, OtherLayout, cut_panels
 from garfield_vae.data.store import PanelStore
@@ -32,6 +32,7 @@ class Cut:
     """What a file gave: panels, or the reason why not."""
 
     digest: str = ""
+    more_pages: bool = False  # than the one that was cut
     panels: np.ndarray | None = None
     fingerprint: np.ndarray | None = None
     broken: BrokenImage | None = None
@@ -91,9 +92,10 @@ class Cutter:
             return Cut(broken=_refusal(before))
         try:
             digest = before.get("sha256", "") if before else ""
+            more_pages = bool(before and before.get("more_pages"))
             if digest not in self._places:
                 content = self.library.read(file)
-                digest = hashlib.sha256(content).hexdigest()
+                digest, more_pages = hashlib.sha256(content).hexdigest(), has_more_pages(content)
             if digest in self._places:
                 panels = self.read(self.npy_path, self._places[digest])
             else:
@@ -101,7 +103,7 @@ class Cutter:
                 panels = cut_panels(open_strip(content), self.height, self.width, accept)
         except BrokenImage as error:
             return Cut(broken=error)
-        return Cut(digest, panels, fingerprint(panels))
+        return Cut(digest, more_pages, panels, fingerprint(panels))
 
     @property
     def strip_bytes(self) -> int:

@@ -28,6 +28,7 @@ def summary(place: Path, store: PanelStore, files: list[dict], others: dict[str,
             if same == 1
             else f"; {same:,} files are the same pictures under other names, used once",
         )
+    ends.append(more_pages(files))
     lines += [f"Also: {end.removeprefix('; ')}" for end in ends if end]
     if again := count - len(set(store.pictures)):
         show = "strip shows" if again == 1 else "strips show"
@@ -73,6 +74,13 @@ def left_out(files: Iterable[dict]) -> str:
     if more := sum(len(paths) for _, paths in ordered[NAMED:]):
         said.append(f"and {more:,} more")
     return f"; {len(files):,} left out: {', '.join(said)}"
+
+
+def more_pages(files: Iterable[dict]) -> str:
+    """The end of a sentence: the number of pictures of which only the first page is used."""
+    count = sum("more_pages" in file and "left_out" not in file for file in files)
+    of = "1 TIFF has" if count == 1 else f"{count:,} TIFFs have"
+    return f"; {of} several pages, of which only the first is used" if count else ""
 
 
 def passed_over(kinds: dict[str, int]) -> str:

@@ -34,6 +34,7 @@ MAX_FRAMES = 100  # of an animation, searched for one that is not blank
 MAX_SCANS, MAX_SCANNED = 100, 20 * MAX_PIXELS
 
 ORIENTATION = 0x0112  # the EXIF tag
+REDUCED = 254  # the TIFF tag whose lowest bit marks a page as a smaller copy of another
 
 # Large pictures are refused below, with a sentence.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -78,6 +79,18 @@ def read_start(path: Path) -> bytes:
 def seems_a_picture(start: bytes) -> bool:
     """Whether a file's first bytes are those of one of FORMATS."""
     return start.startswith(SIGNATURES) or start[4:12] == b"ftypavif" or start[8:12] == b"WEBP"
+
+
+def has_more_pages(content: bytes) -> bool:
+    """Whether a picture is a TIFF with pages after the first, which `open_strip` passes over."""
+    if not content.startswith((b"II", b"MM")):
+        return False
+    try:
+        with Image.open(io.BytesIO(content), formats=["TIFF"]) as image:
+            image.seek(1)
+            return not image.tag_v2.get(REDUCED, 0) & 1
+    except Exception:  # EOFError: there is no second page; others: it is damaged
+        return False
 
 
 def open_strip(source: Path | bytes) -> Image.Image:

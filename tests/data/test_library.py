@@ -39,6 +39,27 @@ def test_pictures_whose_names_have_no_extension_are_known_by_their_first_bytes(s
     assert len(build_store(strips, tmp_path / "data")) == 28
 
 
+def test_a_tiff_of_several_pages_is_counted_also_when_nothing_has_changed(strips, tmp_path, capsys):
+    scan, page = strip_picture(colours=((9, 99, 40),) * 3), strip_picture()
+    pages = encoded(scan, "TIFF", save_all=True, append_images=[page, page])
+    reduced = encoded(strip_picture(colours=((99, 9, 40),) * 3), "TIFF", save_all=True,
+                      append_images=[page], tiffinfo={254: 1})  # fmt: skip
+    (strips / "scans.tif").write_bytes(pages)
+    (strips / "copy.tif").write_bytes(pages)  # left out as the same picture, and not counted again
+    (strips / "with a smaller copy.tif").write_bytes(reduced)
+    for new in ("", "one more.png"):
+        if new:
+            colours = ((40, 9, 9), (9, 99, 9), (9, 9, 99))
+            (strips / new).write_bytes(encoded(strip_picture(colours=colours), "PNG"))
+        build_store(strips, tmp_path / "data")
+        said = "1 TIFF has several pages, of which only the first is used"
+        assert said in capsys.readouterr().out
+    for path in strips.rglob("*.gif"):
+        path.unlink()
+    with pytest.raises(UserError, match=r"usable strips.*; 1 TIFF has several pages"):
+        build_store(strips, tmp_path / "data")
+
+
 def test_too_few_strips_beside_archives_that_cannot_be_read_are_said_with_what_to_do(tmp_path):
     folder = tmp_path / "comics"
     folder.mkdir()

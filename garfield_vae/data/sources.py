@@ -9,6 +9,7 @@ from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.build import build_store
 from garfield_vae.data.download import Comic, download
 from garfield_vae.data.drawn import draw_folder
+from garfield_vae.data.images import SUFFIXES
 from garfield_vae.data.store import PanelStore
 from garfield_vae.util.console import printable, tell
 from garfield_vae.util.errors import UserError
@@ -55,6 +56,7 @@ def gather_strips(options: TrainOptions, wanted: DownloadOptions | None) -> Pane
     elif options.source == "drawn":
         draw_folder(strips.parent, options.count, DRAWN_SEED)
     else:
+        _refuse_own_strips(Path(options.data_dir), strips.parent)
         download_strips(strips.parent, wanted)
     store = _build(strips, work, options)
     if not len(store.split("train")):
@@ -63,6 +65,20 @@ def gather_strips(options: TrainOptions, wanted: DownloadOptions | None) -> Pane
             f"to train on some and judge by others: add strips"
         )
     return store
+
+
+def _refuse_own_strips(data: Path, comic: Path) -> None:
+    """Raises UserError where --data_dir looks like the user's own strips: an archive, or a folder
+    that has pictures, and no strips of `comic` from an earlier download."""
+    if comic.exists() or data == Path(TrainOptions.data_dir):
+        return
+    pictures = (p for p in data.glob("[!.]*") if p.suffix.lower() in SUFFIXES)
+    if data.is_file() or any(pictures):
+        kind = "is a file" if data.is_file() else "has pictures in it"
+        raise UserError(
+            f"{printable(str(data))} {kind}: to train on strips of your own, add --source folder; "
+            f"to download strips, give another --data_dir"
+        )
 
 
 def download_strips(folder: Path, wanted: DownloadOptions) -> None:

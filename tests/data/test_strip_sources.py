@@ -1,6 +1,7 @@
 """From the web to a trained run: train_torch.py downloads first, here from the tests' own site."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -60,6 +61,33 @@ def test_a_site_without_strips_ends_with_a_sentence_that_says_what_else_to_train
     assert "--source drawn" in sentence
     assert "--source folder --data_dir DIR" in sentence
     assert not (tmp_path / "logs").exists()
+
+
+@pytest.mark.parametrize("kind", ["has pictures in it", "is a file"])
+def test_strips_of_your_own_without_source_folder_are_told_before_any_site_is_asked(
+    kind, site, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    draw_folder(tmp_path / "drawn", 24)
+    mine = tmp_path / "mine"
+    if kind == "is a file":
+        shutil.make_archive("mine", "zip", tmp_path / "drawn" / "strips")
+        mine = mine.with_suffix(".zip")
+    else:
+        shutil.copytree(tmp_path / "drawn/strips/1978", mine)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=f"{mine.name} {kind}.*add --source folder; to download"):
+        train_torch.main(from_web(site, "--data_dir", mine.name))
+    assert (site.log, sorted(tmp_path.rglob("*"))) == ([], before)
+    asked = ["--data_dir", mine.name, "--epochs", "1"]
+    assert train_torch.main([*SMALL, *asked]) == 0  # SMALL has --source folder
+
+
+def test_a_picture_beside_a_download_that_was_begun_does_not_stop_it(site, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine" / "garfield").mkdir(parents=True)
+    draw_strip(0, FIRST_DAY)[0].save(tmp_path / "mine" / "a.png")
+    assert train_torch.main(from_web(site, "--data_dir", "mine")) == 0
 
 
 def test_strips_that_all_show_one_picture_are_too_few_to_train_on(tmp_path, monkeypatch):

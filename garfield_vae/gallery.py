@@ -36,7 +36,7 @@ MODEL = "model.json"  # of which model the files in processed/ are
 REACH = 3  # standard deviations of a traversal to either side
 FRAMES = 4 * REACH + 1  # of its animation, one way: half a standard deviation apart
 MORPH_STEPS, MORPH_FRAMES = 9, 31
-PROPOSALS = 4  # ways to finish a strip
+PROPOSALS = 4  # versions of a finished strip
 RECONSTRUCTED = 12  # test strips in reconstructions.png
 LONGEST_NAME = 40  # characters of an input's name in an output's
 

@@ -89,7 +89,7 @@ def find_run_folder(name: str, log_dir: Path, *checkpoints: str) -> Path:
         whole = [run for run in runs if is_run(run, *names)]
         if not whole:
             kind = "run" if not runs else "run that has written a checkpoint"
-            raise UserError(f"there is no {kind} in {log_dir}: --log_dir names another folder")
+            raise UserError(f"there is no {kind} in {log_dir}: train one, or give its --log_dir")
         return max(whole, key=lambda run: ((run / "options.json").stat().st_mtime, run.name))
     folder = Path(name)
     if not folder.is_dir():

@@ -68,7 +68,8 @@ class TrainOptions:
     data_dir: str = option(
         "data",
         DATA,
-        "folder of the strips; with --source folder also a .zip, .cbz or .tar of them",
+        "folder in which each comic has a folder of its own; with --source folder, the folder of "
+        "the strips, or a .zip, .cbz or .tar of them",
         type=path,
         metavar="DIR",
     )

@@ -106,8 +106,8 @@ class ProcessOptions:
     temperature: float = option(
         1.0,
         SAMPLING,
-        "factor on the samples' distance from the mean strip: 0 gives the mean strip, above 1 is "
-        "more unusual",
+        "how far samples may be from the mean strip: below 1 more ordinary ones (0: the same one "
+        "each time), above 1 more unusual ones",
         needs=(USUAL,),
         type=decimal(0, 10),
         metavar="T",

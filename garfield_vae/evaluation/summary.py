@@ -66,12 +66,16 @@ def reconstruction(lines: dict[str, dict[str, Estimate]]) -> Sentence:
 def compression(figures: dict[str, Any]) -> Sentence:
     rate, size = figures["rate"].value, figures["rate, bytes"].value
     if rate < COLLAPSED_RATE or figures["active units"] < figures["dimensions"] / 100:
+        ratio, calibrated = figures["beta ratio"], f"{figures['calibrated beta']:.2g}"
+        if ratio is None or ratio > 1.5:
+            advice = f"A lower beta helps: the calibrated value is {calibrated}."
+        else:
+            advice = f"Beta is not above the calibrated value ({calibrated}): try a lower --lr."
         return Sentence(
             "warning",
             f"Posterior collapse: the rate is {rate:,.1f} nats per strip, and "
             f"{figures['active units']:,} of {figures['dimensions']:,} latent dimensions are "
-            f"active. A lower beta helps: the calibrated value is "
-            f"{figures['calibrated beta']:.2g}.",
+            f"active. {advice}",
         )
     return Sentence(
         "plain",

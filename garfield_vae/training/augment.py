@@ -1,9 +1,8 @@
 """Data augmentation: mirrored, shifted and slightly stretched panels.
 
-A few hundred strips are overfitted within minutes. With augmentation the held-out error goes on
-falling where it would rise again (benchmarks/ablations.md). Many thousands are hardly overfitted,
-and learning mirrored lettering too costs capacity, so the share of augmented strips falls as their
-number rises.
+A few hundred strips are overfitted within minutes, which augmentation delays (benchmarks/
+ablations.md). Many thousands are hardly overfitted, and learning mirrored lettering too costs
+capacity, so the share of augmented strips falls as their number rises.
 
 torchvision.transforms.v2 draws one window for a whole batch. Here every panel has a window of its
 own, and a batch is still one call of `grid_sample`.

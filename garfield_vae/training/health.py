@@ -94,13 +94,13 @@ class HealthWarnings(Checkpoint):
         rose = held_out > 1.1 * self.best and training < self.best
         if not self.overfitted and (rose or (settled and held_out > 1.5 * training)):
             self.overfitted = True
-            good = float(calibrated_beta(held_out, module.dimensions))
+            beta, good = figures["train/beta"], float(calibrated_beta(held_out, module.dimensions))
+            higher = f", and a higher beta (it is {beta:.2g}): --beta {good:.2g}" * (good > beta)
             self.say(
                 trainer,
                 f"warning: held-out distortion is {held_out:.4f} (its best was {self.best:.4f}) "
                 f"and training's {training:.4f}: the network is overfitting. best.ckpt keeps the "
-                f"best; more strips would help, and beta {figures['train/beta']:.2g} where the "
-                f"held-out error calibrates to {good:.2g}",
+                f"best; more strips would help{higher}",
             )
 
     def say(self, trainer: Trainer, sentence: str) -> None:

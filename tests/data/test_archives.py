@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import tarfile
 import zipfile
 from datetime import date, timedelta
@@ -102,6 +103,18 @@ def test_paths_that_climb_and_links_are_no_members(tmp_path):
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(link)
     assert Archive(tmp_path / "links.tar").sizes == {}
+
+
+def test_an_archive_that_an_earlier_version_listed_with_backslashes_is_still_read(
+    tmp_path, pictures
+):
+    windows = {name.replace("/", "\\"): content for name, content in pictures.items()}
+    place = write_zip(tmp_path / "a.zip", windows)
+    build_store(place, tmp_path / "work", 16, 16)
+    index = tmp_path / "work" / "panels-16x16.json"
+    index.write_text(index.read_text().replace("2001/2001-", "2001\\\\2001-"))
+    assert "2001\\2001-01-01.gif" in json.loads(index.read_text())["archives"][""]["members"]
+    assert build_store(place, tmp_path / "work", 16, 16, keep_all=True).names == DATES
 
 
 def test_a_picture_that_unpacks_to_more_than_a_picture_is_refused(tmp_path, monkeypatch):

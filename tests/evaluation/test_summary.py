@@ -89,12 +89,16 @@ def test_the_rate_is_in_nats_and_bytes_with_its_share_of_dimensions(figures):
     assert "1,109 nats (200 bytes) per strip, half of it in 17 of 128 latent dimensions" in text
 
 
-def test_a_collapse_is_a_warning_with_the_beta_that_would_be_calibrated(figures):
-    figures["compression"] |= {"active units": 1, "rate": Estimate(0.2)}
+@pytest.mark.parametrize(
+    ("ratio", "advice"), [(77.0, "A lower beta"), (None, "A lower beta"), (1.0, "a lower --lr")]
+)
+def test_a_collapse_is_a_warning_with_the_calibrated_beta_and_what_helps(figures, ratio, advice):
+    figures["compression"] |= {"active units": 1, "rate": Estimate(0.2), "beta ratio": ratio}
     tone, text = told(figures)[1]
     assert tone == "warning"
     assert text.startswith("Posterior collapse")
     assert "1.3e-06" in text
+    assert advice in text
 
 
 @pytest.mark.parametrize(

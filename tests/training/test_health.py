@@ -67,7 +67,10 @@ def test_held_out_distortion_that_rises_while_trainings_falls_is_told_once(told)
     assert len(said) == 1
     assert "overfitting" in said[0]
     assert "its best was 0.2000" in said[0]
-    assert f"beta 1e-06 where the held-out error calibrates to {2 * 0.221 / D:.2g}" in said[0]
+    assert f"and a higher beta (it is 1e-06): --beta {2 * 0.221 / D:.2g}" in said[0]
+    said = told(*[figures | {"train/beta": 1e-4} for figures in apart])
+    assert len(said) == 1
+    assert said[0].endswith("more strips would help")  # beta is far above 2·MSE/D already
 
 
 def test_distortions_far_apart_are_told_though_held_out_still_falls(told):

@@ -56,7 +56,8 @@ def start(module: StripModule, options: TrainOptions) -> None:
     if options.start_from == SCRATCH:
         return
     loaded = load_model(find_model_folder(options.start_from, Path(options.log_dir)))
-    for size in differences(loaded.model.config, options):
+    if other := differences(loaded.model.config, options):
+        size = other[0]
         raise UserError(
             f"--start_from {options.start_from} has --{size} {loaded.model.config[size]}, and this "
             f"run {getattr(options, size)}: give the same, or --start_from {SCRATCH}"

@@ -2,6 +2,7 @@
 
 networks.py   the encoder and the decoder; init.py has their first weights
 elbo.py       the objective: reparameterisation, distortion, rate, ELBO, beta
+inference.py  latents of single strips, better than the encoder's (semi-amortised inference)
 prior.py      the latent prior, by flow matching; flow.py is that without a network
 velocity.py   the prior's network
 """

@@ -107,21 +107,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     # -------------------------------------------------------------- 4. what was asked for
     gallery.begin(output, run)
+    seed, fit_steps = options.seed, options.fit_steps
     if options.interpolate:
         told(*gallery.write_morph(run, ends, output, prior))
     if options.complete:
-        told(gallery.write_completion(run, prior, begun, known, options.seed, output))
+        told(gallery.write_completion(run, prior, begun, known, seed, output, fit_steps))
     if options.reconstruct:
-        told(gallery.write_reconstruction(run, strip, Path(options.reconstruct).name, output))
+        label = Path(options.reconstruct).name
+        told(gallery.write_reconstruction(run, strip, label, output, fit_steps))
     if options.evaluate:
-        told(evaluate_run(run, space, store, means, output, prior=prior, seed=options.seed))
+        further = {"prior": prior, "seed": seed, "fit_steps": fit_steps}
+        told(evaluate_run(run, space, store, means, output, **further))
     if options.export:
         names = export_model(run, space, Path(options.export))
         print(f"wrote {options.export}: {', '.join(names)}")
         if "decoder.onnx" not in names:
             print(f"without ONNX files: for those, first {install('requirements-export.txt')}")
     if options.export_page or options.explore:
-        explorer = Explorer(run.model, space, kept, store, means, prior, shown)
+        explorer = Explorer(run.model, space, kept, store, means, prior, shown, fit_steps)
     if options.export_page:
         size = export_page(explorer, Path(options.export_page))
         print(f"wrote {options.export_page}, {size / 1e6:.1f} MB: open it in any browser")
@@ -131,13 +134,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
     # -------------------------------------------------------------- 5. else the usual pictures
-    rng = np.random.default_rng(options.seed)
+    rng = np.random.default_rng(seed)
     count = max(1, options.num_samples)  # the traversals start from the first
     latents = samplers.draw(space, count, rng, sampler, options.temperature, prior)
     if options.num_samples:
         told(gallery.write_samples(run, latents, output))
     if store is not None:
-        told(gallery.write_reconstructions(run, store, output))
+        told(gallery.write_reconstructions(run, store, output, fit_steps))
     chart = as_picture(explained_variance(space.explained[:shown]))
     told(save_png(output / "explained_variance.png", chart))
     told(*gallery.write_walks(run, space, latents[0], shown, output, prior))

@@ -270,7 +270,9 @@ def train_and_measure(options: argparse.Namespace) -> None:
     training = PanelStore.open(options.training)
     trainer.fit(trained, StripData(training, settings.batch_size, settings.seed))
     originals = np.array(PanelStore.open(options.held_out).panels)
-    row = reconstruction_row(originals, reconstruct(trained.averaged.module.eval(), originals))
+    row = reconstruction_row(
+        originals, reconstruct(trained.averaged.module.eval(), originals, steps=0)
+    )
     strips_seen = trainer.global_step * settings.batch_size
     print(
         f"{name:40} MSE {row['MSE']:.4f}   SSIM {row['SSIM']:.4f}   "

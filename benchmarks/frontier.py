@@ -47,7 +47,7 @@ def main() -> None:
                 train(size, mark - spent, spent > 0, options.flags.split(), work)
                 spent = mark
                 loaded = load_run(work / "logs" / size)
-                row = reconstruction_row(originals, reconstruct(loaded.model, originals))
+                row = reconstruction_row(originals, reconstruct(loaded.model, originals, steps=0))
                 steps = int(read_metrics(loaded.folder)[-1]["step"])
                 parameters = sum(p.numel() for p in loaded.model.parameters())
                 print(

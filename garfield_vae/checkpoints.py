@@ -30,7 +30,7 @@ from garfield_vae import __version__
 from garfield_vae.cli.options import TrainOptions, train_options
 from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels, join_panels
-from garfield_vae.latent.codec import reconstruct
+from garfield_vae.latent.codec import FIT_STEPS, reconstruct
 from garfield_vae.latent.files import LATENT, read_space
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
@@ -58,11 +58,12 @@ class LoadedModel:
     checkpoint: Path
     epoch: int
 
-    def reconstruct(self, picture: str | Path) -> Image.Image:
-        """Encodes and decodes the strip in a picture file."""
+    def reconstruct(self, picture: str | Path, steps: int = FIT_STEPS) -> Image.Image:
+        """Encodes and decodes the strip in a picture file; between, its latents are fitted in
+        `steps` steps (model/inference.py)."""
         height, width = self.model.config["panel_height"], self.model.config["panel_width"]
         panels = cut_panels(open_strip(Path(picture)), height, width)  # uint8 [3, 3, H, W]
-        return Image.fromarray(join_panels(reconstruct(self.model, panels[None]))[0])
+        return Image.fromarray(join_panels(reconstruct(self.model, panels[None], steps))[0])
 
 
 def load_run(folder: Path, device: str | torch.device = "cpu") -> LoadedModel:

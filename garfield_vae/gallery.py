@@ -7,10 +7,12 @@ All of them are in a run's processed/, which holds pictures of one model only (`
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from garfield_vae.checkpoints import LoadedModel
@@ -18,7 +20,7 @@ from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels, is_empty, join_panels
 from garfield_vae.data.store import PanelStore
 from garfield_vae.geometry import PANELS
-from garfield_vae.latent.codec import decode, encode, reconstruct
+from garfield_vae.latent.codec import decode, encode, encode_fitted, reconstruct
 from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace, line
 from garfield_vae.util.console import printable
@@ -101,11 +103,22 @@ def write_samples(run: LoadedModel, latents: np.ndarray, output: Path) -> Path:
     return save_png(output / "samples.png", sheet(strips, columns=2))
 
 
-def write_reconstructions(run: LoadedModel, store: PanelStore, output: Path) -> Path:
+def redrawn(
+    run: LoadedModel, strips: np.ndarray, names: Sequence[str], fit_steps: int
+) -> Image.Image:
+    """Strips, uint8 [N, 3, 3, H, W], and what the model makes of them, fitted in `fit_steps`."""
+    made = reconstruct(run.model, strips, fit_steps, progress="reconstructions")
+    caption = f"reconstruction, fitted in {fit_steps} steps" if fit_steps else "reconstruction"
+    return pairs(join_panels(strips), join_panels(made), names, caption)
+
+
+def write_reconstructions(
+    run: LoadedModel, store: PanelStore, output: Path, fit_steps: int
+) -> Path:
     """reconstructions.png: test strips, and what the model makes of them."""
     rows = store.split("test")[:RECONSTRUCTED]
-    strips, names = store.panels[rows], [printable(store.names[row]) for row in rows]
-    image = pairs(join_panels(strips), join_panels(reconstruct(run.model, strips)), names)
+    names = [printable(store.names[row]) for row in rows]
+    image = redrawn(run, store.panels[rows], names, fit_steps)
     return save_png(output / "reconstructions.png", image)
 
 
@@ -184,14 +197,17 @@ def write_completion(
     known: list[int],
     seed: int,
     output: Path,
+    fit_steps: int,
 ) -> Path:
-    """A strip's panels other than `known` (counted from 0) drawn by the prior, in several ways."""
+    """A strip's panels other than `known` (counted from 0) drawn by the prior, in several ways, to
+    fit latents of the known ones that were themselves fitted in `fit_steps`."""
     panels, name = strip
     drawn = [panel for panel in range(PANELS) if panel not in known]
     shown = panels.copy()
     shown[:, drawn] = 255
-    means, _ = encode(run.model, shown)
-    latents = prior.complete(np.repeat(means, PROPOSALS, axis=0), drawn, seed)
+    counts = np.isin(np.arange(PANELS), known)[None]
+    given = encode_fitted(run.model, shown, fit_steps, counts)
+    latents = prior.complete(np.repeat(given, PROPOSALS, axis=0), drawn, seed)
     proposals = decode(run.model, latents)
     proposals[:, known] = panels[:, known]  # as they were given, sharper than reconstructed
     strips = np.concatenate([shown, proposals])
@@ -201,10 +217,9 @@ def write_completion(
 
 
 def write_reconstruction(
-    run: LoadedModel, strip: tuple[np.ndarray, str], label: str, output: Path
+    run: LoadedModel, strip: tuple[np.ndarray, str], label: str, output: Path, fit_steps: int
 ) -> Path:
     """One strip, and what the model makes of it."""
     panels, name = strip
-    redrawn = join_panels(reconstruct(run.model, panels))
-    image = pairs(join_panels(panels), redrawn, [printable(label)])
+    image = redrawn(run, panels, [printable(label)], fit_steps)
     return save_png(output / f"reconstruction_{name}.png", image)

@@ -156,6 +156,16 @@ class ProcessOptions:
         None, PICTURES, "encode and decode this picture of a strip", type=path, metavar="FILE"
     )
 
+    fit_steps: int = option(
+        4,
+        PICTURES,
+        "steps in which the latents of a strip that is redrawn are improved by its own error, from "
+        "the encoder's on (semi-amortised inference): 0 is the encoder alone",
+        needs=(USUAL, "--reconstruct", "--complete", "--explore", "--evaluate"),
+        type=whole(0, 1000),
+        metavar="N",
+    )
+
     evaluate: bool = option(
         False, MEASURE, "measure the run on its test strips and write processed/report.html"
     )

@@ -31,7 +31,7 @@ from garfield_vae.evaluation.report_pictures import choose_pictures
 from garfield_vae.evaluation.sample_measures import SampleMeasures, random_rows
 from garfield_vae.evaluation.sample_sets import compare_sets
 from garfield_vae.latent import samplers as latent_samplers
-from garfield_vae.latent.codec import decode
+from garfield_vae.latent.codec import FIT_STEPS, decode, reconstruct
 from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.run_folder import write_json
@@ -51,6 +51,7 @@ Sampler = Callable[[int, np.random.Generator], np.ndarray]  # how many, generato
 STAGES = {
     "encode and decode test strips": 6.0,
     "errors of the reconstructions": 2.0,
+    "fit latents of test strips": 55.0,
     "baselines": 39.0,
     "compression": 5.0,
     "describe real strips": 33.0,
@@ -72,6 +73,7 @@ def evaluate_run(
     prior: PriorSampler | None = None,
     num_samples: int = 500,
     seed: int = 0,
+    fit_steps: int = FIT_STEPS,
     stages: Stages | None = None,
 ) -> Path:
     """Evaluates a run on its test strips and writes the report into `folder`; returns its path.
@@ -79,6 +81,7 @@ def evaluate_run(
     `space` is the latent space fitted to the run's training strips, `means` [len(store), z] are the
     posterior means of all strips (a memory map will do). `samplers` are by name, the most used one
     first; by default they are prior (if there is a `prior`), kernel and normal of --sampler.
+    `fit_steps` are those of one line of figures: everything else is of the encoder's own pass.
     `num_samples` is the size of each set of samples, at most half the number of training strips.
     `stages` records what each part costs. The same seed gives the same figures.
 
@@ -107,6 +110,12 @@ def evaluate_run(
 
         stage("errors of the reconstructions")
         values = reconstruction_values(held_out, measures.reconstructions)
+
+        stage("fit latents of test strips")
+        fitted = {}
+        if fit_steps:
+            values_fitted = reconstruction_values(held_out, reconstruct(model, held_out, fit_steps))
+            fitted[f"{fit_steps} steps"] = reconstruction_figures(values_fitted, weeks)
 
         stage("baselines")
         pca_rows = random_rows(train, MOST_PCA, rng)
@@ -166,6 +175,7 @@ def evaluate_run(
             },
             "samplers": list(samplers),
             "reconstruction": reconstruction,
+            "fitted": fitted,
             "panels": {
                 f"panel {i + 1}": reconstruction_figures(
                     {name: panels[:, [i]] for name, panels in values.items()}, weeks
@@ -199,9 +209,10 @@ def evaluate_run(
         write_json(folder / "measures.json", for_json(figures))
         log_table(loaded.folder, figures, loaded.epoch + 1)
     mse = reconstruction["this model"]["mse"]
+    after = "".join(f" ({line['mse'].value:.4f} fitted, {n})" for n, line in fitted.items())
     print(
         f"measured {len(held_out):,} test strips and {measures.count:,} samples of each sampler in "
-        f"{time.monotonic() - began:.0f} s: MSE {mse.value:.4f}, "
+        f"{time.monotonic() - began:.0f} s: MSE {mse.value:.4f}{after}, "
         f"rate {compression['rate'].value:.0f} nats"
     )
     return path

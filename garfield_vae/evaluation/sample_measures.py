@@ -49,7 +49,8 @@ class SampleMeasures:
 
     held_out [N, 3, 3, H, W]   the test strips; their `weeks` [N] are resampled together
     test_means, variances      their posteriors, [N, z]
-    reconstructions            of the test strips
+    reconstructions            of the test strips, by the encoder's own pass, as samples are by the
+                               decoder's: steps=0 below
     training                   all training strips (`Rows`)
     count                      how many samples are to be drawn: as many as strips in `ceilings`
     """
@@ -96,7 +97,7 @@ class SampleMeasures:
         strips = self._store.panels[self._others]
         return {
             "real strips": self.describe(strips),
-            "reconstructions": self.describe(reconstruct(self._model, strips)),
+            "reconstructions": self.describe(reconstruct(self._model, strips, steps=0)),
         }
 
     @cached_property
@@ -106,7 +107,7 @@ class SampleMeasures:
         control = Control(
             self.reconstructions,
             self.weeks,
-            reconstruct(self._model, strips) if len(further) else strips,
+            reconstruct(self._model, strips, steps=0) if len(further) else strips,
             self._groups[further],
             self._groups[self._train],
         )

@@ -23,7 +23,7 @@ from PIL import Image
 
 from garfield_vae.data.panels import join_panels
 from garfield_vae.geometry import PANELS
-from garfield_vae.latent.codec import decode, encode
+from garfield_vae.latent.codec import decode, encode_fitted
 from garfield_vae.model.networks import StripVAE
 
 STRIPS_AT_ONCE = 2
@@ -89,9 +89,10 @@ class Painter:
         while some := list(itertools.islice(latents, STRIPS_AT_ONCE)):
             yield from self.run(paint, np.stack(some))
 
-    def posterior_mean(self, panels: np.ndarray) -> np.ndarray:
-        """A strip's panels, uint8 [3, 3, H, W] → its posterior mean [z]."""
-        return self.run(encode, self.model, panels[None])[0][0]
+    def fitted(self, panels: np.ndarray, steps: int, known: np.ndarray) -> np.ndarray:
+        """A strip's panels, uint8 [3, 3, H, W] → its latents [z], fitted in `steps` steps to those
+        of its panels that are `known` [3]."""
+        return self.run(encode_fitted, self.model, panels[None], steps, known[None])[0]
 
 
 class OnPaintersThread:

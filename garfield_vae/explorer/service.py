@@ -29,6 +29,7 @@ from garfield_vae.explorer.states import (
     between,
 )
 from garfield_vae.geometry import PANELS
+from garfield_vae.latent.codec import FIT_STEPS
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
 from garfield_vae.util.pictures import gif_bytes, png_bytes, sheet
@@ -45,7 +46,8 @@ JOBS_REMEMBERED = 64
 class Explorer:
     """One model to explore. `folder` keeps the components' names. `latents` are the posterior means
     [N, z] of `store`'s strips, in its order; without them there are no real strips. Without a
-    `prior`, samples come from the space's kernel density, and nothing is refined or completed."""
+    `prior`, samples come from the space's kernel density, and nothing is refined or completed. The
+    latents of a picture that is brought are fitted in `fit_steps`; those of the store are not."""
 
     def __init__(
         self,
@@ -56,8 +58,9 @@ class Explorer:
         latents: np.ndarray | None = None,
         prior: Prior | None = None,
         sliders: int = 20,
+        fit_steps: int = FIT_STEPS,
     ):
-        self.store = store
+        self.store, self.fit_steps = store, fit_steps
         self.painter = Painter(model)
         self.prior = prior and OnPaintersThread(self.painter, prior)
         names = store.names if self.store else ()
@@ -116,12 +119,13 @@ class Explorer:
         """The bytes of a picture → its state, the picture as it was cut, and which of its panels
         are empty."""
         panels = cut_panels(open_strip(content), *self.panel_size)
-        state = self.positions.of_latent(self.painter.posterior_mean(panels))
+        empty = np.array([is_empty(panel) for panel in panels])
+        latent = self.painter.fitted(panels, self.fit_steps, ~empty)
         cut = base64.b64encode(png_bytes(Image.fromarray(join_panels(panels)))).decode()
         return {
-            "state": as_json(state),
+            "state": as_json(self.positions.of_latent(latent)),
             "original": f"data:image/png;base64,{cut}",
-            "empty": [index for index, panel in enumerate(panels) if is_empty(panel)],
+            "empty": np.flatnonzero(empty).tolist(),
         }
 
     @cached_property

@@ -5,6 +5,7 @@ from typing import Any
 
 from garfield_vae.checkpoints import LoadedModel
 from garfield_vae.cli.options import SCRATCH
+from garfield_vae.latent.codec import FIT_STEPS
 from garfield_vae.run_folder import PRETRAINED_NAME
 from garfield_vae.util.files import read_json
 from garfield_vae.util.metrics_table import read_metrics
@@ -39,7 +40,8 @@ loaded.reconstruct("a_strip.png").save("reconstruction.png")
 
 `loaded.model.encode` turns strips `[B, 3, 3, {panel_height}, {panel_width}]` (strip, panel,
 channel, y, x; values in [-1, 1]) into means and log standard deviations `[B, {z_dim}]`;
-`loaded.model.decode` turns latent vectors into strips.{onnx}
+`loaded.model.decode` turns latent vectors into strips. `reconstruct` also fits the latents to the
+strip, in {fit_steps} steps; `reconstruct(…, steps=0)` does not.{onnx}
 
 ## What it is
 
@@ -86,6 +88,7 @@ def model_card(
         **run.model.config,
         name=name,
         samples=samples,
+        fit_steps=FIT_STEPS,
         version=version,
         onnx=ONNX if onnx else "",
         parameters=sum(p.numel() for p in run.model.parameters()),
@@ -113,7 +116,7 @@ def figures_table(run: LoadedModel) -> str:
         ("MSE on validation strips", trained.get("validation/distortion")),
         ("rate, nats per strip", trained.get("validation/rate")),
         ("active latent dimensions", trained.get("validation/active_units")),
-        *((f"{name} on test strips", value) for name, value in measured.items()),
+        *((f"{name} on test strips, without fitting", value) for name, value in measured.items()),
     ]
     found = [f"| {label} | {value:.4g} |" for label, value in lines if value is not None]
     return "\n".join(["| figure | value |", "|---|---|", *found, ""]) if found else ""

@@ -7,9 +7,11 @@ import torch
 from tqdm import tqdm
 
 from garfield_vae.data.panels import to_uint8, to_unit
+from garfield_vae.model.inference import FIT_STEPS, fit
 from garfield_vae.model.networks import StripVAE
 
 BATCH = 32
+FIT_BATCH = 8  # strips: a gradient needs every layer's output at once
 
 
 def encode(model: StripVAE, strips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -48,9 +50,39 @@ def decode(model: StripVAE, latents: np.ndarray, progress: str = "") -> np.ndarr
     return torch.cat(strips).numpy()
 
 
-def reconstruct(model: StripVAE, strips: np.ndarray) -> np.ndarray:
-    """uint8 strips [N, 3, 3, H, W] → what the decoder makes of their posterior means."""
-    return decode(model, encode(model, strips)[0])
+def encode_fitted(
+    model: StripVAE,
+    strips: np.ndarray,
+    steps: int = FIT_STEPS,
+    known: np.ndarray | None = None,
+    progress: str = "",
+) -> np.ndarray:
+    """uint8 strips [N, 3, 3, H, W] → latents [N, z]: posterior means, improved in `steps` steps by
+    each strip's own error (model/inference.py); 0 leaves the encoder's.
+
+    `known` [N, 3] is true for panels whose error counts, by default all. `progress` as in `encode`.
+    """
+    device = next(model.parameters()).device
+    latents, _ = encode(model, strips)
+    if steps == 0:
+        return latents
+    with bar(len(strips), progress) as shown:
+        for start in range(0, len(strips), FIT_BATCH):
+            rows = slice(start, start + FIT_BATCH)
+            batch = to_unit(torch.from_numpy(np.array(strips[rows])).to(device))
+            counts = None if known is None else torch.from_numpy(np.array(known[rows])).to(device)
+            z = torch.from_numpy(latents[rows]).to(device)
+            latents[rows] = fit(model, batch, z, steps, counts).cpu().numpy()
+            shown.update(len(batch))
+    return latents
+
+
+def reconstruct(
+    model: StripVAE, strips: np.ndarray, steps: int = FIT_STEPS, progress: str = ""
+) -> np.ndarray:
+    """uint8 strips [N, 3, 3, H, W] → what the decoder makes of their latents: those of the encoder,
+    fitted in `steps` steps. With 0, its own pass alone, as measures of the VAE want it."""
+    return decode(model, encode_fitted(model, strips, steps, progress=progress))
 
 
 def bar(total: int, progress: str) -> tqdm:

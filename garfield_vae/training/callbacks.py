@@ -192,7 +192,8 @@ class RunPictures(Callback):
         for split, strips in self.strips.items():
             if len(strips):
                 labels = [f"{split} strip {i + 1}" for i in range(len(strips))]
-                image = pairs(join_panels(strips), join_panels(reconstruct(model, strips)), labels)
+                redrawn = reconstruct(model, strips, steps=0)  # what the networks learned so far
+                image = pairs(join_panels(strips), join_panels(redrawn), labels)
                 self.keep(trainer, epoch, step, f"reconstructions_{split}", image)
         means, _ = encode(model, self.fitted_to)
         space = LatentSpace.fit(means)

@@ -57,10 +57,15 @@ def labelled(image: Image.Image, text: str) -> Image.Image:
     return whole
 
 
-def pairs(originals: np.ndarray, reconstructions: np.ndarray, labels: Sequence[str]) -> Image.Image:
+def pairs(
+    originals: np.ndarray,
+    reconstructions: np.ndarray,
+    labels: Sequence[str],
+    caption: str = "reconstruction",
+) -> Image.Image:
     """Each original [N, h, w, 3] with its reconstruction at its right."""
     both = np.stack([originals, reconstructions], axis=1).reshape(-1, *originals.shape[1:])
-    captions = [text for label in labels for text in (label, "reconstruction")]
+    captions = [text for label in labels for text in (label, caption)]
     return sheet(both, columns=2, labels=captions)
 
 

@@ -24,6 +24,7 @@ from garfield_vae.cli.loading import loading
 from garfield_vae.cli.options import TrainOptions, strip_source
 from garfield_vae.cli.process_options import ProcessOptions
 from garfield_vae.data.download.sites import SITES
+from garfield_vae.model.inference import FIT_STEPS
 from garfield_vae.model.prior import GUIDANCE, STEPS
 from garfield_vae.util.errors import UserError
 
@@ -139,6 +140,7 @@ def test_every_number_has_a_bound(options):
                 read(str(10**30))
 
 
-def test_the_defaults_of_sampling_are_those_of_the_prior_itself():
+def test_the_defaults_of_sampling_and_fitting_are_those_of_the_model_itself():
     # Written down twice, since the flags are read before torch is loaded.
     assert (ProcessOptions.steps, ProcessOptions.guidance) == (STEPS, GUIDANCE)
+    assert ProcessOptions.fit_steps == FIT_STEPS

@@ -170,6 +170,19 @@ def test_any_picture_of_a_strip_can_be_reconstructed(run_folder, strips, tmp_pat
     assert size(written)[0] > 250
 
 
+def test_a_fitted_reconstruction_is_closer_to_its_strip_than_the_encoders(run_folder, strips):
+    name = str(next(strips.rglob("*.gif")))
+    errors = []
+    for flags in (["--fit_steps", "0"], []):
+        assert process(run_folder, "--reconstruct", name, *flags) == 0
+        (written,) = (run_folder / "processed").glob("reconstruction_*.png")
+        page = np.asarray(Image.open(written).convert("RGB")).astype(float)
+        width = (page.shape[1] - 3 * 12) // 2  # two strips, labels above, a margin at every side
+        left, right = (page[30:-12, start : start + width] for start in (12, 24 + width))
+        errors.append(np.square(left - right).mean())
+    assert errors[1] < errors[0]
+
+
 def test_two_pictures_of_one_name_give_two_reconstructions_and_one_gives_one(
     run_folder, strips, tmp_path
 ):
@@ -247,6 +260,11 @@ def test_a_page_replaces_pages_and_nothing_else(run_folder, tmp_path):
         (["--open"], "--open has no effect"),
         (["--reconstruct", "x.png", "--sampler", "normal"], "--sampler has no effect on --recon"),
         (["--reconstruct", "x.png", "--seed", "3"], "--seed has no effect"),
+        (
+            ["--interpolate", "x", "y", "--fit_steps", "2"],
+            "--fit_steps has no effect on --interpol",
+        ),
+        (["--export", "x", "--fit_steps", "0"], "--fit_steps has no effect on --export, only on"),
         (["--log_dir", "elsewhere"], "--log_dir has no effect .* only on --experiment_dir last"),
         (["--evaluate", "--export", "full"], "full is not empty: give --export a new folder"),
         (["--evaluate", "--export", "full/x/y"], "full/x/y cannot be a folder"),
@@ -280,6 +298,9 @@ def test_flags_that_cannot_work_together_are_refused_before_anything_is_read(
         ["--interpolate", "", "x"],
         ["--data_dir", ""],
         ["--sampler", "Kernel"],
+        ["--fit_steps", "-1"],
+        ["--fit_steps", "2.5"],
+        ["--fit_steps", "1001"],
     ],
 )
 def test_absurd_values_are_refused_at_once(capsys, flags):

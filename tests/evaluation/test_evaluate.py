@@ -22,7 +22,7 @@ from garfield_vae.evaluation.factors import factor_figures, measure_factors
 from garfield_vae.evaluation.reconstructions import reconstruction_figures, reconstruction_values
 from garfield_vae.evaluation.sample_measures import Rows, halves
 from garfield_vae.evaluation.sample_sets import Describer, compare_sets, plain_figures
-from garfield_vae.latent.codec import encode
+from garfield_vae.latent.codec import decode, encode
 from garfield_vae.util.errors import UserError
 
 
@@ -64,6 +64,18 @@ def test_the_model_and_all_baselines_have_figures_with_intervals(evaluated):
             assert estimate["low"] <= estimate["value"] <= estimate["high"]
 
 
+def test_the_fitted_error_has_a_line_and_all_others_are_of_the_encoders_own_pass(evaluated):
+    run, store, path, figures = evaluated
+    assert "this model, fitted, 4 steps</th>" in path.read_text(encoding="utf-8")
+    (line,) = figures["fitted"].values()
+    assert list(figures["fitted"]) == ["4 steps"]
+    assert line["mse"]["value"] < figures["reconstruction"]["this model"]["mse"]["value"]
+    strips = store.panels[store.split("test")]
+    own = reconstruction_values(strips, decode(run.model, encode(run.model, strips)[0]))["mse"]
+    found = figures["reconstruction"]["this model"]["mse"]["value"]
+    assert found == pytest.approx(own.mean(), rel=1e-5)
+
+
 def test_samples_are_compared_with_as_many_real_strips_and_reconstructions(evaluated):
     figures = evaluated[3]
     sets = figures["samples"]["against test strips"]
@@ -100,6 +112,15 @@ def test_the_same_seed_gives_the_same_figures(evaluated):
     folder = run.folder / "again"
     evaluate(run, store, folder, num_samples=12)
     assert json.loads((folder / "measures.json").read_text(encoding="utf-8")) == figures
+
+
+def test_without_fit_steps_no_line_is_of_fitted_latents(evaluated, tmp_path):
+    run, store, _, figures = evaluated
+    path = evaluate(run, store, tmp_path, num_samples=12, fit_steps=0)
+    others = json.loads((tmp_path / "measures.json").read_text(encoding="utf-8"))
+    assert others.pop("fitted") == {}
+    assert others == {name: value for name, value in figures.items() if name != "fitted"}
+    assert "this model, fitted" not in path.read_text(encoding="utf-8")
 
 
 def test_given_samplers_are_measured_under_their_names_and_copies_have_no_novelty(

@@ -214,10 +214,26 @@ def test_any_strip_picture_is_cut_encoded_and_given_back(address, explorer):
     found = json.loads(content)
     assert status == 200
     assert found["original"].startswith("data:image/png;base64,")
-    known = as_json(explorer.positions.of_strip("1990-01-03"))
-    np.testing.assert_allclose(found["state"]["knobs"], known["knobs"], atol=2e-3)
-    shown = picture(ask(address, "POST", "/api/picture", {"state": found["state"]})[2])
-    assert_same_picture(shown, rendered(explorer, known))
+    original = join_panels(explorer.store.panels[[2]])[0].astype(float)
+    errors = [
+        np.square(picture(ask(address, "POST", "/api/picture", {"state": state})[2]) - original)
+        for state in (found["state"], as_json(explorer.positions.of_strip("1990-01-03")))
+    ]
+    assert errors[0].mean() < errors[1].mean()  # its latents were fitted, those of the store not
+
+
+def test_blank_panels_of_a_picture_do_not_count_where_its_latents_are_fitted(explorer, monkeypatch):
+    strip = draw_strip(0, np.datetime64("1990-01-03").item())[0].convert("RGB")
+    width = strip.width // 3
+    strip.paste("white", (2 * width + 6, 6, strip.width - 6, strip.height - 6))
+    buffer, counted = io.BytesIO(), []
+    strip.save(buffer, "PNG")
+    fitted = explorer.painter.fitted
+    monkeypatch.setattr(
+        explorer.painter, "fitted", lambda *given: counted.append(given[2]) or fitted(*given)
+    )
+    assert explorer.encode(buffer.getvalue())["empty"] == [2]
+    assert [known.tolist() for known in counted] == [[True, True, False]]
 
 
 def test_the_nearest_strip_of_a_strip_is_itself(address):

@@ -8,8 +8,10 @@ of the rest back for choosing its checkpoint, and the published one trains witho
     python benchmarks/quality.py --minutes 10                          on 2,000 drawn strips
     python benchmarks/quality.py --minutes 10 --strips DIR --pictures /tmp/quality.png
 
-MSE is in [-1, 1], over all pixel values, of reconstructions from the posterior mean; "peak" is the
-training process's largest resident memory.
+MSE is in [-1, 1], over all pixel values, of reconstructions from the posterior mean; "fit" is of
+reconstructions of the same strips after FIT_STEPS steps of semi-amortised inference, which any VAE
+can take (model/inference.py), and "fit ms" the milliseconds of processor time that these cost a
+strip; "peak" is the training process's largest resident memory.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -36,13 +39,16 @@ from garfield_vae.data.store import PanelStore, iso_date
 from garfield_vae.evaluation.compression import compression_figures
 from garfield_vae.evaluation.metrics.baselines import mean_image, mosaic, pca_reconstructions
 from garfield_vae.evaluation.reconstructions import reconstruction_figures, reconstruction_values
-from garfield_vae.latent.codec import decode, encode
+from garfield_vae.latent.codec import FIT_STEPS, decode, encode, encode_fitted
 from garfield_vae.util.pictures import save_png, sheet
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_HELD_OUT = 300
 SHOWN = 6
-COLUMNS = ("strips/s", "seen", "peak GB", "MSE", "PSNR", "SSIM", "rate", "active", "beta/beta*")
+COLUMNS = (
+    *("strips/s", "seen", "peak GB", "MSE", "PSNR", "SSIM"),
+    *("fit MSE", "fit PSNR", "fit SSIM", "fit ms", "rate", "active", "beta/beta*"),
+)
 
 
 def main() -> None:
@@ -193,7 +199,21 @@ def measure(model: torch.nn.Module, strips: np.ndarray, beta: float) -> tuple[di
         "active": bound["active units"],
         "beta/beta*": bound["beta ratio"],
     }
-    return reconstruction_row(strips, reconstructions) | row, reconstructions
+    row |= reconstruction_row(strips, reconstructions) | fitted_row(model, strips)
+    return row, reconstructions
+
+
+def fitted_row(model: torch.nn.Module, strips: np.ndarray) -> dict[str, float]:
+    seconds = []
+    for steps in (0, FIT_STEPS):
+        began = time.process_time()
+        latents = encode_fitted(model, strips, steps)
+        seconds.append(time.process_time() - began)
+    row = {
+        f"fit {name}": value
+        for name, value in reconstruction_row(strips, decode(model, latents)).items()
+    }
+    return row | {"fit ms": 1000 * (seconds[1] - seconds[0]) / len(strips)}
 
 
 def reconstruction_row(strips: np.ndarray, reconstructions: np.ndarray) -> dict[str, float]:

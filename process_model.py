@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.interpolate:
         told(*gallery.write_morph(run, ends, output, prior))
     if options.complete:
-        told(gallery.write_completion(run, prior, begun, known, seed, output, fit_steps))
+        told(gallery.write_completion(run, prior, begun, known, seed, output))
     if options.reconstruct:
         label = Path(options.reconstruct).name
         told(gallery.write_reconstruction(run, strip, label, output, fit_steps))

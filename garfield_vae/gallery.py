@@ -20,7 +20,7 @@ from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels, is_empty, join_panels
 from garfield_vae.data.store import PanelStore
 from garfield_vae.geometry import PANELS
-from garfield_vae.latent.codec import decode, encode, encode_fitted, reconstruct
+from garfield_vae.latent.codec import decode, encode, reconstruct
 from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace, line
 from garfield_vae.util.console import printable
@@ -108,7 +108,8 @@ def redrawn(
 ) -> Image.Image:
     """Strips, uint8 [N, 3, 3, H, W], and what the model makes of them, fitted in `fit_steps`."""
     made = reconstruct(run.model, strips, fit_steps, progress="reconstructions")
-    caption = f"reconstruction, fitted in {fit_steps} steps" if fit_steps else "reconstruction"
+    fitted = f", fitted in {fit_steps} step{'s' if fit_steps > 1 else ''}" if fit_steps else ""
+    caption = f"reconstruction{fitted}"
     return pairs(join_panels(strips), join_panels(made), names, caption)
 
 
@@ -156,9 +157,10 @@ def write_morph(
     output: Path,
     prior: PriorSampler | None = None,
 ) -> list[Path]:
-    """From one strip to another, ends as they are reconstructed: through the prior's noise, where
-    every step is a strip, and beside that on a straight line between their posterior means, where
-    both show through. The animation takes the first, or the line where there is no prior."""
+    """From one strip to another: through the prior's noise, where every step is a strip, and beside
+    that on a straight line between their posterior means, where both show through. The ends are the
+    encoder's own latents, which the prior was trained on. The animation takes the first, or the
+    line where there is no prior."""
     panels, names = zip(*ends, strict=True)
     (start, end), _ = encode(run.model, np.concatenate(panels))
     ways = {"through noise": prior.morph} if prior is not None else {}
@@ -197,17 +199,17 @@ def write_completion(
     known: list[int],
     seed: int,
     output: Path,
-    fit_steps: int,
 ) -> Path:
-    """A strip's panels other than `known` (counted from 0) drawn by the prior, in several ways, to
-    fit latents of the known ones that were themselves fitted in `fit_steps`."""
+    """A strip's panels other than `known` (counted from 0) drawn by the prior, in several ways.
+
+    The prior was trained on the encoder's own latents and is given those: fitted ones make its
+    panels no better (benchmarks/ablations.md), and the known ones are shown as they were given."""
     panels, name = strip
     drawn = [panel for panel in range(PANELS) if panel not in known]
     shown = panels.copy()
     shown[:, drawn] = 255
-    counts = np.isin(np.arange(PANELS), known)[None]
-    given = encode_fitted(run.model, shown, fit_steps, counts)
-    latents = prior.complete(np.repeat(given, PROPOSALS, axis=0), drawn, seed)
+    means, _ = encode(run.model, shown)
+    latents = prior.complete(np.repeat(means, PROPOSALS, axis=0), drawn, seed)
     proposals = decode(run.model, latents)
     proposals[:, known] = panels[:, known]  # as they were given, sharper than reconstructed
     strips = np.concatenate([shown, proposals])

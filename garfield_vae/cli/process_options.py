@@ -161,7 +161,7 @@ class ProcessOptions:
         PICTURES,
         "steps in which the latents of a strip that is redrawn are improved by its own error, from "
         "the encoder's on (semi-amortised inference): 0 is the encoder alone",
-        needs=(USUAL, "--reconstruct", "--complete", "--explore", "--evaluate"),
+        needs=(USUAL, "--reconstruct", "--explore", "--evaluate"),
         type=whole(0, 1000),
         metavar="N",
     )

@@ -115,7 +115,8 @@ def evaluate_run(
         fitted = {}
         if fit_steps:
             values_fitted = reconstruction_values(held_out, reconstruct(model, held_out, fit_steps))
-            fitted[f"{fit_steps} steps"] = reconstruction_figures(values_fitted, weeks)
+            name = f"{fit_steps} step{'s' if fit_steps > 1 else ''}"
+            fitted[name] = reconstruction_figures(values_fitted, weeks)
 
         stage("baselines")
         pca_rows = random_rows(train, MOST_PCA, rng)

@@ -264,6 +264,7 @@ def test_a_page_replaces_pages_and_nothing_else(run_folder, tmp_path):
             ["--interpolate", "x", "y", "--fit_steps", "2"],
             "--fit_steps has no effect on --interpol",
         ),
+        (["--complete", "x", "--fit_steps", "2"], "--fit_steps has no effect on --complete"),
         (["--export", "x", "--fit_steps", "0"], "--fit_steps has no effect on --export, only on"),
         (["--log_dir", "elsewhere"], "--log_dir has no effect .* only on --experiment_dir last"),
         (["--evaluate", "--export", "full"], "full is not empty: give --export a new folder"),

@@ -114,12 +114,10 @@ class _Build:
                     f"{passed_over(self.library.passed_over)}"
                 )
             npy.flush()
-            written = Path(npy.name)
-            pairs = same_pictures(
-                np.stack(prints),
-                lambda row: self.cutter.read(written, start + row * self.cutter.strip_bytes),
-            )
-            lists = self.names, self.digests, *self._groups(list(pairs))
+            panels = np.memmap(npy.name, np.uint8, "r", start, (count, 3, 3, height, width))
+            pairs = list(same_pictures(np.stack(prints), np.asarray(panels)))
+            del panels  # Windows puts no file that is mapped in the place of another
+            lists = self.names, self.digests, *self._groups(pairs)
             digest = store_digest(*lists, height, width)
             npy.write(bytes.fromhex(digest))
             npy.seek(0)

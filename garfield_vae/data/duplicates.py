@@ -9,6 +9,7 @@ tilted by 0.4° or reduced to black and white is not recognised.
 """
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -28,42 +29,48 @@ def fingerprint(panels: np.ndarray) -> np.ndarray:
     The rims of the panels are left out, since they depend on the cut. A strip of flat colours gives
     zeros, which correlate with nothing.
     """
-    rim = panels.shape[2] // 20, panels.shape[3] // 20
-    inner = panels[:, :, rim[0] : panels.shape[2] - rim[0], rim[1] : panels.shape[3] - rim[1]]
-    grid = _grid(inner[:, :, ::2], COARSE)  # every other row is enough
-    grid -= grid.mean(axis=(1, 2), keepdims=True)
-    return grid.ravel() / (np.linalg.norm(grid) if grid.std() > PLAIN else np.inf)
+    y, x = (size // 20 for size in panels.shape[2:])
+    inner = panels[:, :, y : panels.shape[2] - y : 2, x : panels.shape[3] - x]  # half the rows do
+    grid = _grid(inner, COARSE).reshape(3, -1)
+    grid -= grid.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(grid)
+    return grid.ravel() / (length if length > PLAIN * grid.size**0.5 else np.inf)
 
 
-def same_pictures(
-    fingerprints: np.ndarray, panels_of: Callable[[int], np.ndarray]
-) -> Iterator[tuple[int, int]]:
+def same_pictures(fingerprints: np.ndarray, panels: np.ndarray) -> Iterator[tuple[int, int]]:
     """Every pair of strips, as rows a < b, that show the same picture.
 
-    fingerprints: float32 [N, 432]; panels_of: a row's panels, uint8 [3, 3, H, W].
+    fingerprints: float32 [N, 432]; panels: uint8 [N, 3, 3, H, W], of which little is read, so that
+    it may be a memory map.
     """
+
+    @lru_cache(maxsize=3 * BLOCK)  # strips that look alike are compared with one another
+    def fine(row: int, panel: int) -> np.ndarray:
+        return _grid(panels[row, panel][None], FINE)[0]
+
     for start in range(0, len(fingerprints), BLOCK):
         block = fingerprints[start : start + BLOCK]
         alike = block @ fingerprints[start:].T >= ALIKE_COARSE  # [BLOCK, N − start]
-        for a, b in np.argwhere(np.triu(alike, 1)).tolist():
-            if _same(panels_of(start + a), panels_of(start + b)):
-                yield start + a, start + b
+        for a, b in (start + np.argwhere(alike)).tolist():
+            if a < b and _same(partial(fine, a), partial(fine, b)):
+                yield a, b
 
 
-def _same(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two strips' panels are the same picture, each perhaps shifted a little."""
+def _same(one: Callable[[int], np.ndarray], other: Callable[[int], np.ndarray]) -> bool:
+    """Whether two strips are the same picture, each panel perhaps shifted a little.
+
+    one, other: from a panel's number to its fine grid.
+    """
     scores = []
-    for a, b in zip(one, other, strict=True):  # a panel at a time: most pairs differ in the first
-        a, b = _grid(a[None], FINE)[0], _grid(b[None], FINE)[0]
-        part = a[2 * SHIFT : -2 * SHIFT, 2 * SHIFT : -2 * SHIFT]
-        windows = np.lib.stride_tricks.sliding_window_view(
-            b[SHIFT:-SHIFT, SHIFT:-SHIFT], part.shape
-        )
+    for panel in range(3):  # one at a time: most pairs differ in the first
+        part = one(panel)[2 * SHIFT : -2 * SHIFT, 2 * SHIFT : -2 * SHIFT]
+        inner = other(panel)[SHIFT:-SHIFT, SHIFT:-SHIFT]
+        windows = np.lib.stride_tricks.sliding_window_view(inner, part.shape)
         windows = windows.reshape(-1, part.size)  # [25, h · w]
-        spread = windows.std(axis=1)
-        if min(part.std(), spread.max()) > PLAIN:
+        own, spread = part.std(), windows.std(axis=1)
+        if min(own, spread.max()) > PLAIN:
             products = windows @ (part - part.mean()).ravel() / part.size
-            scores.append((products / np.maximum(spread, PLAIN)).max() / part.std())
+            scores.append((products / np.maximum(spread, PLAIN)).max() / own)
             if 1 - scores[-1] > 3 * (1 - ALIKE_FINE):
                 return False  # whatever the other two panels have
     return len(scores) >= 2 and sum(scores) / len(scores) >= ALIKE_FINE
@@ -71,6 +78,9 @@ def _same(one: np.ndarray, other: np.ndarray) -> bool:
 
 def _grid(panels: np.ndarray, cells: tuple[int, int]) -> np.ndarray:
     """Panels in grey, averaged in cells: uint8 [3, 3, H, W] → float32 [3, *cells]."""
-    grey = panels[:, 1].astype(np.uint16) * 2 + panels[:, 0] + panels[:, 2]
-    grey = grey.astype(np.float32) / 4
-    return F.adaptive_avg_pool2d(torch.from_numpy(grey)[None], cells)[0].numpy()
+    grey = panels[:, 1].astype(np.uint16)
+    grey *= 2
+    grey += panels[:, 0]
+    grey += panels[:, 2]
+    grey = torch.from_numpy(grey.astype(np.float32))
+    return F.adaptive_avg_pool2d(grey[None], cells)[0].numpy() / 4

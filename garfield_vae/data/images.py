@@ -1,6 +1,7 @@
 """Opens a strip's picture: completely decoded, upright, within limits of size."""
 
 import io
+import os
 import warnings
 from pathlib import Path
 
@@ -55,10 +56,9 @@ def read_strip(path: Path) -> bytes:
     """The bytes of a picture file. Raises BrokenImage when it cannot be read or is too large."""
     try:
         with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
             # A buffer of MAX_BYTES for every strip would be slow.
-            content = file.read(2**20)
-            if len(content) == 2**20:
-                content += file.read(MAX_BYTES + 1 - 2**20)
+            content = file.read(min(size, MAX_BYTES + 1))
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         reason = getattr(error, "strerror", None) or error
         raise BrokenImage(path.name, f"it cannot be read ({reason})") from error
@@ -178,4 +178,4 @@ def _opaque(image: Image.Image) -> Image.Image:
         rgba = image.convert("RGBA")
         paper = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(paper, rgba).convert("RGB")
-    return image if image.mode == "P" else image.convert("RGB")
+    return image if image.mode in ("P", "RGB") else image.convert("RGB")

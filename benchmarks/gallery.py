@@ -19,11 +19,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from garfield_vae.checkpoints import load_run
 from garfield_vae.data.panels import join_panels
 from garfield_vae.data.sources import present_strips
-from garfield_vae.latent.codec import decode, encode, reconstruct
+from garfield_vae.gallery import redrawn
+from garfield_vae.latent.codec import FIT_STEPS, decode, encode
 from garfield_vae.latent.files import encoded_strips
 from garfield_vae.prior_checkpoints import load_prior_sampler
 from garfield_vae.run_folder import find_run_folder
-from garfield_vae.util.pictures import pairs, save_gif, save_png, sheet
+from garfield_vae.util.pictures import save_gif, save_png, sheet
 
 PLACE = Path(__file__).resolve().parent.parent / ".github" / "pictures"
 WIDTH = 400  # of a strip
@@ -58,7 +59,7 @@ def main() -> None:
     rows = test[np.linspace(0, len(test) - 1, RECONSTRUCTED).astype(int)]
     strips = store.panels[rows]
     names = [store.names[row] for row in rows]
-    page = pairs(join_panels(strips), join_panels(reconstruct(run.model, strips)), names)
+    page = redrawn(run, strips, names, FIT_STEPS)
     page = page.resize((960, page.height * 960 // page.width), Image.Resampling.LANCZOS)
     print(save_png(PLACE / "reconstructions.png", light(page)))
 

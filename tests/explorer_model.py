@@ -54,7 +54,8 @@ def make_explorer(
     store = SimpleNamespace(panels=panels, names=[day.isoformat() for day in days])
     prior = SmallPrior(space) if with_prior else None
     strips = (store, means.numpy()) if with_strips else (None, None)
-    return Explorer(model, space, folder, *strips, prior, SLIDERS)
+    # Not fitted: this network was not trained, so that its latents would end anywhere.
+    return Explorer(model, space, folder, *strips, prior, SLIDERS, fit_steps=0)
 
 
 class SmallPrior:

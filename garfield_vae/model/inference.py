@@ -46,7 +46,8 @@ def fit(
 
     z = best = z.detach().float()
     least = torch.full_like(z[:, :1], torch.inf)
-    direction, before = torch.zeros_like(z), torch.ones_like(z)
+    direction = torch.zeros_like(z)
+    before = torch.ones_like(z)  # any gradient but 0: the first step has no momentum
     for step in range(steps + 1):
         z = z.detach().requires_grad_()
         missed = residual(z)

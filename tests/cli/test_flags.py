@@ -25,6 +25,7 @@ from garfield_vae.cli.options import TrainOptions, strip_source
 from garfield_vae.cli.process_options import ProcessOptions
 from garfield_vae.data.download.sites import SITES
 from garfield_vae.model.prior import GUIDANCE, STEPS
+from garfield_vae.model.rejection import CANDIDATES
 from garfield_vae.util.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -141,4 +142,5 @@ def test_every_number_has_a_bound(options):
 
 def test_the_defaults_of_sampling_are_those_of_the_prior_itself():
     # Written down twice, since the flags are read before torch is loaded.
-    assert (ProcessOptions.steps, ProcessOptions.guidance) == (STEPS, GUIDANCE)
+    flags = ProcessOptions
+    assert (flags.steps, flags.guidance, flags.candidates) == (STEPS, GUIDANCE, CANDIDATES)

@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             encoded = encoded_strips(run.model, run.checkpoint, folder, store)
             space, means, strips = encoded.space, encoded.means, f"{len(store):,} strips"
-        prior = load_prior_sampler(run, space, options.steps, options.guidance)
+        prior = load_prior_sampler(run, space, options.steps, options.guidance, options.candidates)
         shown = min(options.components, len(space.std))
         print(
             f"latents     {strips}; {shown} principal components explain "

@@ -35,18 +35,20 @@ from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode, reconstruct
 from garfield_vae.latent.files import encoded_strips
 from garfield_vae.model.prior import GUIDANCE
+from garfield_vae.model.rejection import CANDIDATES
 from garfield_vae.prior_checkpoints import load_prior_sampler
 from garfield_vae.run_folder import find_run_folder
 from garfield_vae.util.pictures import save_png, sheet
 
 SHOWN = 4
 MEASURES = (("KID", 9), ("precision", 6), ("density", 6), ("recall", 6), ("coverage", 6))
-PRIOR = {  # guidance, temperature
-    "prior": (GUIDANCE, 1.0),
-    "prior, guidance 1": (1.0, 1.0),
-    "prior, guidance 2": (2.0, 1.0),
-    "prior, temperature 0.95": (GUIDANCE, 0.95),
-    "prior, temperature 0.9": (GUIDANCE, 0.9),
+PRIOR = {  # guidance, temperature, candidates
+    "prior": (GUIDANCE, 1.0, CANDIDATES),
+    "prior, 1 candidate": (GUIDANCE, 1.0, 1),
+    "prior, 8 candidates": (GUIDANCE, 1.0, 8),
+    "prior, guidance 1": (1.0, 1.0, CANDIDATES),
+    "prior, guidance 2": (2.0, 1.0, CANDIDATES),
+    "prior, temperature 0.9": (GUIDANCE, 0.9, CANDIDATES),
 }
 SAMPLERS = {
     "normal, N(0, I)": (samplers.normal, {}),
@@ -81,7 +83,7 @@ def main() -> None:
     prior = load_prior_sampler(run, space)
     for name in [*(PRIOR if prior is not None else []), *SAMPLERS]:
         if name in PRIOR:
-            prior.guidance, temperature = PRIOR[name]
+            prior.guidance, temperature, prior.candidates = PRIOR[name]
             latents = prior.sample(options.samples, 0, temperature)
         else:
             sampler, settings = SAMPLERS[name]

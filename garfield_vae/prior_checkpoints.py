@@ -23,6 +23,7 @@ from garfield_vae.latent.files import file_digest
 from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.prior import GUIDANCE, STEPS, LatentPrior, worth_using
+from garfield_vae.model.rejection import CANDIDATES
 from garfield_vae.util.errors import UserError
 
 PRIOR_WEIGHTS = "prior.safetensors"
@@ -68,14 +69,18 @@ def load_prior(run: LoadedModel) -> tuple[LatentPrior, float] | None:
 
 
 def load_prior_sampler(
-    run: LoadedModel, space: LatentSpace, steps: int = STEPS, guidance: float = GUIDANCE
+    run: LoadedModel,
+    space: LatentSpace,
+    steps: int = STEPS,
+    guidance: float = GUIDANCE,
+    candidates: int = CANDIDATES,
 ) -> PriorSampler | None:
     """The sampler of a model's latent prior; None where there is none whose validation loss is well
     below the fitted Gaussian's."""
     found = load_prior(run)
     if found is None or not worth_using(found[1]):
         return None
-    return PriorSampler(found[0], space, steps, guidance)
+    return PriorSampler(found[0], space, steps, guidance, candidates)
 
 
 def load_exported_prior(run: LoadedModel) -> tuple[LatentPrior, float] | None:

@@ -103,6 +103,15 @@ class ProcessOptions:
         type=decimal(0, 10),
         metavar="W",
     )
+    candidates: int = option(
+        4,
+        SAMPLING,
+        "strips that the latent prior draws at most for a new one: one that it finds a fault in, "
+        "such as a character that is half there, is drawn again; 1 keeps the first",
+        needs=(USUAL, "--complete", "--explore", "--export_page", "--evaluate"),
+        type=whole(1, 100),
+        metavar="N",
+    )
     temperature: float = option(
         1.0,
         SAMPLING,

@@ -12,10 +12,17 @@ import torch
 from garfield_vae.geometry import PANELS
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.prior import GUIDANCE, STEPS, LatentPrior
+from garfield_vae.model.rejection import CANDIDATES, Misfit, first_that_fits
+
+JUDGED_BY = 96  # training strips: what misfits are relative to
 
 
 class PriorSampler:
-    """A trained LatentPrior over the latents of a LatentSpace. Latents are float32 [N, z]."""
+    """A trained LatentPrior over the latents of a LatentSpace. Latents are float32 [N, z].
+
+    Of up to `candidates` strips the first that is as likely as a training strip is kept (see
+    model/rejection.py).
+    """
 
     def __init__(
         self,
@@ -23,20 +30,46 @@ class PriorSampler:
         space: LatentSpace,
         steps: int = STEPS,
         guidance: float = GUIDANCE,
+        candidates: int = CANDIDATES,
     ):
         self.prior, self.steps, self.guidance = prior, steps, guidance
+        self.candidates = candidates
         self.components = torch.from_numpy(np.array(space.components))  # [k, z]
+        some = np.linspace(0, len(space.kernels) - 1, min(len(space.kernels), JUDGED_BY))
+        strips = space.latents(space.kernels[some.astype(int)].astype(np.float32))
+        self.misfit = Misfit(prior, self.tensor(strips))
 
     def sample(self, n: int, seed: int, temperature: float = 1.0) -> np.ndarray:
         """New latents [n, z]. The first of them depend on the seed alone, not on n."""
-        drawn = self.prior.sample(n, self.steps, self.guidance, temperature, seeded(seed))
-        return to_numpy(drawn)
+        return self.drawn([seeded(seed)] * n, temperature)
 
     def of_seeds(self, seeds: Sequence[int]) -> np.ndarray:
         """The first sample of each seed, [len(seeds), z], but for rounding: together they are drawn
         in a fraction of the time."""
-        noise = torch.cat([self.prior.noise(1, seeded(seed)) for seed in seeds])
-        return to_numpy(self.prior.from_noise(noise, self.steps, self.guidance))
+        return self.drawn([seeded(seed) for seed in seeds])
+
+    def drawn(self, generators: list[torch.Generator], temperature: float = 1.0) -> np.ndarray:
+        """A new latent vector from each generator's noise, [n, z]."""
+        noise = temperature * self.noise(generators)
+        return to_numpy(
+            first_that_fits(
+                lambda rows, number: self.prior.from_noise(
+                    noise[rows, number], self.steps, self.guidance
+                ),
+                self.misfit,
+                len(noise),
+                self.candidates,
+            )
+        )
+
+    def noise(self, generators: list[torch.Generator]) -> torch.Tensor:
+        """Noise for all candidates, [n, candidates, k].
+
+        Drawn a vector at a time, so that the first ones are the same however many follow.
+        """
+        count = self.candidates
+        drawn = [self.prior.noise(1, one) for one in generators for _ in range(count)]
+        return torch.cat(drawn).unflatten(0, (-1, count))
 
     def refine(
         self, latents: np.ndarray, held: Sequence[int] = (), steps: int | None = None, seed: int = 0
@@ -56,9 +89,19 @@ class PriorSampler:
     def complete(self, latents: np.ndarray, panels: Sequence[int], seed: int) -> np.ndarray:
         """Latents [N, z] or [z], with the given panels, counted from 0, drawn anew to fit the
         others. Each row is a proposal of its own."""
-        rows = self.tensor(np.atleast_2d(latents))
-        known = torch.tensor([panel not in panels for panel in range(PANELS)]).expand(len(rows), -1)
-        drawn = self.prior.complete(rows, known, self.steps, self.guidance, generator=seeded(seed))
+        strips = self.tensor(np.atleast_2d(latents))
+        known = tuple(panel not in panels for panel in range(PANELS))
+        shown = torch.tensor(known).expand(len(strips), -1)
+        noise = self.noise([seeded(seed)] * len(strips))
+
+        def draw(rows: torch.Tensor, number: int) -> torch.Tensor:
+            return self.prior.complete(
+                strips[rows], shown[rows], noise[rows, number], self.steps, self.guidance
+            )
+
+        drawn = first_that_fits(
+            draw, lambda drawn: self.misfit(drawn, known), len(strips), self.candidates
+        )
         return to_numpy(drawn).reshape(latents.shape)
 
     def morph(self, start: np.ndarray, end: np.ndarray, frames: int) -> np.ndarray:

@@ -183,9 +183,17 @@ class LatentPrior(nn.Module):
 
     def errors(self, latents: Tensor, t: Tensor, noise: Tensor, known: Tensor) -> Tensor:
         """The loss of each example [B], given its t [B], noise [B, k] and known panels [B, 3]."""
+        return self.missed(latents, t, noise, known).square().mean(dim=1)
+
+    def patch_errors(self, latents: Tensor, t: Tensor, noise: Tensor, known: Tensor) -> Tensor:
+        """`errors` of each patch of the code maps, [B, patches]."""
+        maps = self.missed(latents, t, noise, known) @ self.directions @ self.maps
+        return self.network.to_patches(maps).square().mean(dim=2)
+
+    def missed(self, latents: Tensor, t: Tensor, noise: Tensor, known: Tensor) -> Tensor:
+        """What the network's output is off by, [B, k]."""
         x, view, wanted = self.beyond_gaussian(latents, t, noise)
-        given = Given(self.code_maps(latents), known)
-        return (self.correction(x, t, view, given) - wanted).square().mean(dim=1)
+        return self.correction(x, t, view, Given(self.code_maps(latents), known)) - wanted
 
     def gaussian_errors(self, latents: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """The fitted Gaussian's loss [B]: what `errors` are when the network's output is 0.
@@ -281,20 +289,18 @@ class LatentPrior(nn.Module):
         self,
         latents: Tensor,
         known: Tensor,
+        noise: Tensor,
         steps: int = STEPS,
         guidance: float = GUIDANCE,
-        temperature: float = 1.0,
-        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Inpainting: draws the panels of latents [N, z_dim] that are not known; the others stay.
 
         `known` [N, 3] is true for a known panel. Every latent belongs to one panel (see
         `panel_of`), and latents of panels that are not known are ignored: a strip with blank panels
-        can be encoded as it is.
+        can be encoded as it is. `noise` [N, components] is what flows to the new panels.
         """
         known = known.to(self.mean)
         given = Given(self.code_maps(latents), known)
-        noise = temperature * self.noise(len(latents), generator)
         drawn = self.latents(self.flow(noise, step_times(steps), guidance, given))
         return torch.where(known[:, self.panel_of] > 0, latents, drawn)
 

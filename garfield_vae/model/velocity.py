@@ -43,6 +43,7 @@ class PatchTransformer(nn.Module):
         panels, channels, height, map_width = shape
         self.shape, self.patch = shape, patch
         self.grid = math.ceil(height / patch[0]), math.ceil(map_width / patch[1])
+        self.patches = panels * math.prod(self.grid)
         values = channels * math.prod(patch)  # in a patch
         self.read = nn.Linear(values, width)
         self.read_known = nn.Linear(values + 1, width, bias=False)  # a clean patch and "known"

@@ -26,6 +26,7 @@ from garfield_vae.cli.process_options import ProcessOptions
 from garfield_vae.data.download.sites import SITES
 from garfield_vae.model.inference import FIT_STEPS
 from garfield_vae.model.prior import GUIDANCE, STEPS
+from garfield_vae.model.rejection import CANDIDATES
 from garfield_vae.util.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -142,5 +143,6 @@ def test_every_number_has_a_bound(options):
 
 def test_the_defaults_of_sampling_and_fitting_are_those_of_the_model_itself():
     # Written down twice, since the flags are read before torch is loaded.
-    assert (ProcessOptions.steps, ProcessOptions.guidance) == (STEPS, GUIDANCE)
-    assert ProcessOptions.fit_steps == FIT_STEPS
+    flags = ProcessOptions
+    assert (flags.steps, flags.guidance, flags.candidates) == (STEPS, GUIDANCE, CANDIDATES)
+    assert flags.fit_steps == FIT_STEPS

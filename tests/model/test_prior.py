@@ -284,7 +284,7 @@ def test_known_panels_are_kept_and_the_others_drawn():
     of = disturbed(prior())
     latents = gaussian_latents(of, 3)
     known = torch.tensor([[1, 0, 1], [0, 1, 0], [1, 1, 0]]).bool()
-    drawn = of.complete(latents, known, generator=seeded())
+    drawn = of.complete(latents, known, of.noise(len(latents), seeded()))
     kept = known[:, of.panel_of]
     assert torch.equal(drawn[kept], latents[kept])
     assert ((drawn - latents)[~kept].abs() > 1e-3).all()
@@ -295,7 +295,9 @@ def test_what_lies_in_the_panels_to_be_drawn_plays_no_part():
     latents = gaussian_latents(of, 2)
     known = torch.tensor([[1, 0, 1], [1, 0, 1]]).bool()
     other = torch.where(known[:, of.panel_of], latents, torch.tensor(99.0))
-    first, second = (of.complete(each, known, generator=seeded()) for each in (latents, other))
+    first, second = (
+        of.complete(each, known, of.noise(len(each), seeded())) for each in (latents, other)
+    )
     assert torch.equal(first, second)
 
 
@@ -329,7 +331,7 @@ def test_training_learns_what_a_known_panel_says_of_the_next():
     of.eval()
     unseen = flips(200, 5)
     known = torch.tensor([[1, 0, 0]]).bool().expand(200, -1)
-    drawn = of.complete(unseen, known, steps=20, generator=seeded())
+    drawn = of.complete(unseen, known, of.noise(len(unseen), seeded()), steps=20)
     # a third is given; an untrained prior gets half of the rest right: 0.67
     assert (drawn.sign() == unseen.sign()).float().mean() > 0.9
     sampled = of.sample(200, steps=20, guidance=1.0, generator=seeded())[:, order]

@@ -249,7 +249,8 @@ def test_guidance_is_a_flag_and_without_it_samples_are_the_gaussians(run, monkey
     monkeypatch.setattr("garfield_vae.prior_checkpoints.worth_using", lambda loss: True)
     loaded = load_model(run)
     space = read_space(run / "latent.safetensors", 16)[0]
-    unguided = load_prior_sampler(loaded, space, 200, guidance=0.0).sample(4, seed=1)
+    sampler = load_prior_sampler(loaded, space, 200, guidance=0.0, candidates=1)
+    unguided = sampler.sample(4, seed=1)
     prior = load_prior(loaded)[0]
     noise = prior.noise(4, torch.Generator().manual_seed(1))
     # The Gaussian's own flow stretches every component to its standard deviation.

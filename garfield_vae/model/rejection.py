@@ -1,0 +1,92 @@
+"""Rejection: a strip that the latent prior drew with a fault is drawn again.
+
+A strip is as good as its worst patch: a character that is half there spoils it, however likely all
+else is. The prior can tell: it predicts a patch that belongs to a strip from a noisy version of
+the strip, and not one that lies between two things that could be there. So the loss of each patch
+is compared with what it is on training strips,
+
+    misfit = max over patches (loss of the patch / its mean over training strips),
+
+in units of what three quarters of the training strips stay below. What has a misfit above 1 is
+rejected, and another drawn from new noise (compare Azadi et al. 2019, "Discriminator Rejection
+Sampling", where a second network judges). The more are rejected, the more ordinary are the strips
+that remain: benchmarks/prior.md has the figures.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from garfield_vae.geometry import PANELS
+from garfield_vae.model.prior import LatentPrior
+
+CANDIDATES = 4  # drawn at most for a strip; four in five pass
+PASSING = 0.75  # of the training strips have a misfit of at most 1
+TIMES = (0.2, 0.35, 0.5, 0.65)  # earlier, the noise hides a patch; later, it hides nothing
+BATCH = 128
+NO_PANEL = (False,) * PANELS
+
+
+class Misfit:
+    """misfit(latents [N, z]) → [N], above 1 for strips that are less likely than most.
+
+    strips: latents [n, z] of training strips; they are judged when the first sample is.
+    """
+
+    def __init__(self, prior: LatentPrior, strips: Tensor):
+        self.prior, self.strips = prior, strips
+        self.usual: dict[tuple[bool, ...], tuple[Tensor, Tensor]] = {}  # by known panels
+
+    def __call__(self, latents: Tensor, known: tuple[bool, ...] = NO_PANEL) -> Tensor:
+        """Of the patches of panels that are not known, given those that are."""
+        if known not in self.usual:
+            losses = self.losses(self.strips, known)  # [n, patches]
+            mean = losses.mean(0).clamp(min=1e-12)
+            self.usual[known] = mean, (losses / mean).amax(1).quantile(PASSING)
+        mean, limit = self.usual[known]
+        return (self.losses(latents, known) / mean).amax(1) / limit
+
+    @torch.no_grad()
+    def losses(self, latents: Tensor, known: tuple[bool, ...]) -> Tensor:
+        """Each patch's loss [N, patches], with the same times and noise for all strips."""
+        noises = self.prior.noise(len(TIMES), torch.Generator().manual_seed(0))
+        drawn = ~torch.tensor(known).repeat_interleave(self.prior.network.patches // PANELS)
+        batches = []
+        for batch in latents.split(BATCH):
+            shown = torch.tensor(known).to(batch).expand(len(batch), PANELS)
+            of_times = [
+                self.prior.patch_errors(
+                    batch, batch.new_full((len(batch),), t), noise.expand(len(batch), -1), shown
+                )
+                for t, noise in zip(TIMES, noises, strict=True)
+            ]
+            batches.append(torch.stack(of_times).mean(0)[:, drawn.to(batch.device)])
+        return torch.cat(batches)
+
+
+def first_that_fits(
+    draw: Callable[[Tensor, int], Tensor],
+    misfit: Callable[[Tensor], Tensor],
+    n: int,
+    candidates: int,
+) -> Tensor:
+    """Latents [n, z]: for each row its first candidate with a misfit of at most 1, or the one with
+    the smallest where none of them is accepted.
+
+    draw(rows [m], number) → those rows' candidates of this number, [m, z].
+    """
+    latents = draw(torch.arange(n), 0)
+    if candidates == 1:
+        return latents
+    misfits = misfit(latents)
+    for number in range(1, candidates):
+        rejected = (misfits > 1).nonzero().flatten()
+        if len(rejected) == 0:
+            break
+        others = draw(rejected.cpu(), number)
+        theirs = misfit(others)
+        better = theirs < misfits[rejected]
+        rows = rejected[better]
+        latents[rows], misfits[rows] = others[better], theirs[better]
+    return latents

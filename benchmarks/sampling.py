@@ -89,7 +89,7 @@ def main() -> None:
             sampler, settings = SAMPLERS[name]
             latents = sampler(space, options.samples, np.random.default_rng(0), **settings)
         samples, rows = table.print_row(name, latents)
-        shown += [samples[:SHOWN], reconstruct(run.model, table.training[rows[:SHOWN]])]
+        shown += [samples[:SHOWN], reconstruct(run.model, table.training[rows[:SHOWN]], steps=0)]
         labels += [name] * SHOWN + [f"nearest: {table.names[row]}" for row in rows[:SHOWN]]
     if options.pictures:
         page = sheet(join_panels(np.concatenate(shown)), columns=SHOWN, width=400, labels=labels)

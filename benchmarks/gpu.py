@@ -1,6 +1,6 @@
 """What a GPU makes of this project: one table, in one call.
 
-    python benchmarks/gpu.py --minutes 2            the table of README (an H100), in seven minutes
+    python benchmarks/gpu.py                        the table of README (an H100), in five minutes
 
 Draws strips, then measures on the first CUDA device:
 
@@ -64,8 +64,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--count", type=int, default=11_000, help="strips to draw")
-    parser.add_argument("--minutes", type=float, default=2.0, help="of each training")
-    parser.add_argument("--widths", default="6,16,32", help="c_hidden of the trainings")
+    parser.add_argument("--minutes", type=float, default=0.7, help="of each training")
+    parser.add_argument("--widths", default="6,32", help="c_hidden of the trainings")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     if options.quick:
@@ -84,8 +84,8 @@ def main() -> None:
             train(work, strips, int(width), options.minutes) for width in options.widths.split(",")
         ]
         measure_prior(work, runs[0], options.minutes / 2, 1000 if options.quick else 10_000)
-        compare_precisions(work, strips)
-        resume(work, strips)
+        compare_precisions(work, strips / "00")
+        resume(work, strips / "00")
 
 
 def say(name: str, text: str) -> None:
@@ -296,7 +296,7 @@ def compare_precisions(work: Path, strips: Path) -> None:
         run([*data_flags(work, strips, name), *PUBLISHED, *flags])
         last = read_metrics(work / "logs" / name)[-1]
         errors[precision] = float(last["validation/distortion"])
-    text = ", ".join(f"{name} {error:.4f}" for name, error in errors.items())
+    text = ", ".join(f"{name} {error:.6f}" for name, error in errors.items())
     say("precision", f"held-out MSE after 3 epochs: {text}")
 
 

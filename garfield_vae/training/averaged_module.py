@@ -33,7 +33,10 @@ class AveragedModule(LightningModule):
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         # A run that was stopped anywhere goes on as if it had not been.
-        torch.manual_seed(hash((self.seed, self.global_step, self.global_rank)) % 2**63)
+        seed = hash((self.seed, self.global_step, self.global_rank)) % 2**63
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed takes a millisecond
+        if self.device.type != "cpu":
+            torch.get_device_module(self.device).manual_seed(seed)
 
     def on_before_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Tensor:
         # Of all of Lightning's hooks the one in which its counters, too, are between two batches.

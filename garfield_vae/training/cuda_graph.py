@@ -5,6 +5,7 @@ to carry them out. A CUDA graph is the whole sequence, recorded once and started
 Graphs" in torch's notes on CUDA).
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,8 @@ def graphed(network: nn.Module, batch: Tensor) -> Callable[[Tensor], Any]:
     To be called as it will be used: in training mode, and under autocast if there is one. Leaves
     the GPU's random numbers where they were.
     """
+    # Gradients come from the stream of the recording, for which torch waits and warns.
+    warnings.filterwarnings("ignore", message="The AccumulateGrad node's stream")
     state = torch.cuda.get_rng_state(batch.device)
     enabled, dtype = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
     # A graph cannot use weights that were converted before it was recorded.
@@ -36,3 +39,24 @@ def graphed(network: nn.Module, batch: Tensor) -> Callable[[Tensor], Any]:
         recorded = torch.cuda.make_graphed_callables(Recorded(network), (batch.clone(),))
     torch.cuda.set_rng_state(state, batch.device)
     return lambda batch: recorded(batch)  # a module would become a part of what holds it
+
+
+def replayed(function: Callable[[Tensor], Tensor], example: Tensor) -> Callable[[Tensor], Tensor]:
+    """The function, which has no gradient, for tensors of the example's shape. Each result is
+    overwritten by the next."""
+    given = example.clone()
+    side = torch.cuda.Stream(given.device)
+    side.wait_stream(torch.cuda.current_stream(given.device))
+    with torch.cuda.stream(side):  # libraries set themselves up at a first call
+        function(given)
+    torch.cuda.current_stream(given.device).wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = function(given)
+
+    def replay(values: Tensor) -> Tensor:
+        given.copy_(values)
+        graph.replay()
+        return result
+
+    return replay

@@ -8,9 +8,12 @@ patch, [out, in · height · width].
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
+
+from garfield_vae.training.cuda_graph import replayed
 
 MOMENTUM = 0.95
 # Coefficients of the quintic iteration, from the same source: they inflate small singular values
@@ -30,6 +33,7 @@ class MuonAdamW(torch.optim.AdamW):
     def __init__(self, groups: list[dict], dtype: torch.dtype = torch.float32, **adamw: object):
         super().__init__([{"muon": False} | group for group in groups], **adamw)
         self.dtype = dtype
+        self.graphs: dict[torch.Size, Callable[[Tensor], Tensor]] = {}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
@@ -74,9 +78,18 @@ class MuonAdamW(torch.optim.AdamW):
         updates = torch._foreach_lerp(gradients, momenta, MOMENTUM)  # Nesterov
         matrices = torch.stack(updates).flatten(2)  # [n, out, in·h·w]
         rows, columns = matrices.shape[1:]
-        matrices = orthogonalise(matrices, self.dtype) * max(1, rows / columns) ** 0.5
+        matrices = self.orthogonalise(matrices) * max(1, rows / columns) ** 0.5
         torch._foreach_mul_(weights, 1 - lr * decay)
         torch._foreach_add_(weights, matrices.reshape(-1, *weights[0].shape).unbind(), alpha=-lr)
+
+    def orthogonalise(self, matrices: Tensor) -> Tensor:
+        if not matrices.is_cuda:
+            return orthogonalise(matrices, self.dtype)
+        if matrices.shape not in self.graphs:
+            self.graphs[matrices.shape] = replayed(
+                partial(orthogonalise, dtype=self.dtype), matrices
+            )
+        return self.graphs[matrices.shape](matrices)
 
 
 def same_shaped(weights: list[Tensor]) -> list[list[Tensor]]:

@@ -38,7 +38,10 @@ def augment(strips: Tensor, share: float) -> Tensor:
     mirrored = random_rows(len(rows), 0.5)
     x = random_windows(len(rows), strips.shape[-1])  # [n, 3, W], for the n rows
     y = random_windows(len(rows), strips.shape[-2])  # [n, 3, H]
-    rows, mirrored, x, y = (values.to(strips.device) for values in (rows, mirrored, x, y))
+    # Not blocking: else every copy would wait until the GPU has done all that it was told before.
+    rows, mirrored, x, y = (
+        values.to(strips.device, non_blocking=True) for values in (rows, mirrored, x, y)
+    )
 
     panels = strips[rows]  # [n, 3, 3, H, W]
     panels.index_copy_(0, mirrored, panels[mirrored].flip(-1))

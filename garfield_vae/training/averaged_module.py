@@ -1,11 +1,12 @@
 """What training the VAE and training its prior have in common."""
 
 from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 AVERAGE_GAMMA = 6.94  # the average's width is a tenth of the steps so far (EDM2)
 CLIP_NORM = 1.0
@@ -23,8 +24,7 @@ class AveragedModule(LightningModule):
         self.between_batches: Callable[[], None] = lambda: None
 
     def average(self, network: nn.Module) -> None:
-        self.averaged = AveragedModel(network, multi_avg_fn=power_average)
-        self.averaged.requires_grad_(False)
+        self.averaged = Average(network).requires_grad_(False)
 
     @property
     def network(self) -> nn.Module:
@@ -41,7 +41,7 @@ class AveragedModule(LightningModule):
         return batch
 
     def on_train_batch_end(self, outputs: dict, batch: Tensor, batch_idx: int) -> None:
-        self.averaged.update_parameters(self.network)
+        self.averaged.update(self.network)
 
     def configure_gradient_clipping(
         self, optimizer: torch.optim.Optimizer, **settings: object
@@ -50,13 +50,29 @@ class AveragedModule(LightningModule):
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
 
 
-def power_average(averaged: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
-    """Adds the current weights to the average of those of `steps` earlier steps, in place.
+class Average(nn.Module):
+    """A network whose weights are an average of another's over its training, in `module`.
 
     The power-function EMA of Karras et al. (2024), equation 2. Its length is a fixed share of the
     run so far instead of a fixed number of steps: a short run forgets its first weights in time,
     and a long one is averaged over thousands of steps.
+
+    torch's own AveragedModel waits for the GPU once for every weight.
     """
-    newest = 1 - (1 - 1 / (steps + 1.0)) ** (AVERAGE_GAMMA + 1)  # weight of the current ones
-    for mean, value in zip(averaged, current, strict=True):
-        mean.lerp_(value, newest)
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.module = deepcopy(network)
+        self.register_buffer("n_averaged", torch.tensor(0))  # steps so far
+
+    def forward(self, *given: Any) -> Any:
+        return self.module(*given)
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Adds the network's current weights."""
+        newest = 1 - (1 - 1 / (self.n_averaged + 1.0)) ** (AVERAGE_GAMMA + 1)  # their weight
+        averages, weights = list(self.module.parameters()), list(network.parameters())
+        torch._foreach_mul_(averages, 1 - newest)
+        torch._foreach_add_(averages, torch._foreach_mul(weights, newest))
+        self.n_averaged += 1

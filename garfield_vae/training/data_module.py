@@ -29,7 +29,8 @@ class Strips(Dataset):
 
     def __getitem__(self, rows: np.ndarray) -> torch.Tensor:
         if self.resident is not None:
-            return self.resident.index_select(0, torch.from_numpy(rows).to(self.resident.device))
+            chosen = torch.from_numpy(rows).to(self.resident.device, non_blocking=True)
+            return self.resident.index_select(0, chosen)
         return torch.from_numpy(self.store.panels[rows])
 
 

@@ -10,6 +10,7 @@ the same weights as two and then two more.
 """
 
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,7 @@ from garfield_vae.model.networks import StripVAE
 from garfield_vae.old_formats import convert_checkpoint
 from garfield_vae.training.augment import augment, augmented_share
 from garfield_vae.training.averaged_module import AveragedModule
+from garfield_vae.training.cuda_graph import graphed
 from garfield_vae.training.epoch_sums import FIGURES, EpochSums, statistics
 from garfield_vae.training.optimizer import MuonAdamW
 from garfield_vae.util.errors import UserError
@@ -74,6 +76,8 @@ class StripModule(AveragedModule):
         self.train_sums, self.validation_sums = EpochSums(options.z_dim), EpochSums(options.z_dim)
         self.augmented = 0.0  # share of the training strips that are augmented
         self.keeps_optimizer = True  # false where a checkpoint's is of another kind
+        self.loss_before: Tensor | None = None  # of the step before, on a GPU
+        self.graph: Callable[[Tensor], tuple[Tensor, Tensor, Tensor]] | None = None
 
     @property
     def network(self) -> nn.Module:
@@ -86,21 +90,39 @@ class StripModule(AveragedModule):
     # --------------------------------------------------------------------------------------- a step
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        self.check(self.loss_before)
         batch = augment(batch, self.augmented)
-        reconstruction, mean, log_std = self.vae(batch)
+        reconstruction, mean, log_std = self.forward_pass(batch)
         mse, kl = distortion(batch, reconstruction), rate(mean, log_std)  # scalar, [B]
         running_distortion = self.with_newest(mse.detach())
         beta = self.beta_now(running_distortion)
         loss = objective(mse, kl, beta)
-        if not torch.isfinite(loss):
-            raise Diverged(
-                f"the loss became {loss.item()} in epoch {self.current_epoch + 1}, step "
-                f"{self.global_step + 1}"
-            )
+        if loss.is_cuda:  # waiting for it here would leave the GPU without commands
+            self.loss_before = loss.detach()
+        else:
+            self.check(loss)
         figures = torch.stack([loss, mse, kl.mean(), beta]).detach()
         # Taken into the run's state by on_train_batch_end, once the optimizer has stepped.
         self.of_this_step = running_distortion, figures, mean.detach()
         return loss
+
+    def forward_pass(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the network makes of a batch: as a CUDA graph for all batches but smaller ones."""
+        whole = len(batch) == self.options.batch_size
+        if not whole or not batch.is_cuda or self.options.compile or self.trainer.world_size > 1:
+            return self.vae(batch)
+        if self.graph is None:
+            self.graph = graphed(self.vae, batch)
+        return self.graph(batch)
+
+    def check(self, loss: Tensor | None) -> None:
+        """Raises Diverged for a loss that is no number. Nothing is saved of weights that are none
+        (see RunCheckpoints), so that a step later is soon enough."""
+        if loss is not None and not torch.isfinite(loss):
+            raise Diverged(
+                f"the loss became {loss.item()} in epoch {self.current_epoch + 1}, step "
+                f"{self.global_step + (loss is not self.loss_before)}"
+            )
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
         reconstruction, mean, log_std = self.averaged(batch)
@@ -117,7 +139,7 @@ class StripModule(AveragedModule):
             running = self.running_distortion if running_distortion is None else running_distortion
             beta = calibrated_beta(running, self.dimensions)
         else:
-            beta = torch.tensor(self.options.beta, device=self.device)
+            beta = torch.full((), self.options.beta, device=self.device)
         return beta * ramp(self.global_step, self.options.beta_warmup)
 
     def with_newest(self, mse: Tensor) -> Tensor:
@@ -181,6 +203,9 @@ class StripModule(AveragedModule):
         super().on_train_batch_end(outputs, batch, batch_idx)
         self.strips_seen += len(batch)
         self.last_step_ended = time.perf_counter()
+
+    def on_train_end(self) -> None:
+        self.check(self.loss_before)
 
     def on_train_epoch_start(self) -> None:
         self.start_clock()

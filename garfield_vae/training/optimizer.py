@@ -39,9 +39,9 @@ class MuonAdamW(torch.optim.AdamW):
                 loss = closure()
         for group in self.param_groups:
             if group["muon"]:
-                for weight in group["params"]:
-                    if weight.grad is not None:
-                        self.muon(weight, group["lr"], group["weight_decay"])
+                for weights in same_shaped(group["params"]):
+                    self.muon(weights, group["lr"], group["weight_decay"])
+                    for weight in weights:
                         weight.grad = None  # AdamW passes over what has no gradient
         super().step()
         return loss
@@ -59,31 +59,47 @@ class MuonAdamW(torch.optim.AdamW):
                 if {name: tuple(value.shape) for name, value in state.items()} != wanted:
                     raise ValueError("the optimizer's state is of another network")
 
-    def muon(self, weight: Tensor, lr: float, decay: float) -> None:
-        state = self.state[weight]
-        if not state:
-            state["step"] = torch.zeros(())  # AdamW's own reader wants one in every state
-            state["momentum"] = torch.zeros_like(weight)
-        state["step"] += 1
-        momentum = state["momentum"].lerp_(weight.grad, 1 - MOMENTUM)
-        update = torch.lerp(weight.grad, momentum, MOMENTUM).flatten(1)  # Nesterov; [out, in·h·w]
-        rows, columns = update.shape
-        update = orthogonalise(update, self.dtype) * max(1, rows / columns) ** 0.5
-        weight.mul_(1 - lr * decay).add_(update.reshape(weight.shape), alpha=-lr)
+    def muon(self, weights: list[Tensor], lr: float, decay: float) -> None:
+        """A step of weights that have one shape: all at once, since a GPU takes as long to begin
+        a small product as to compute it."""
+        for weight in weights:
+            if not self.state[weight]:
+                # AdamW's own reader wants a step in every state.
+                new = {"step": torch.zeros(()), "momentum": torch.zeros_like(weight)}
+                self.state[weight].update(new)
+            self.state[weight]["step"] += 1
+        momenta = [self.state[weight]["momentum"] for weight in weights]
+        gradients = [weight.grad for weight in weights]
+        torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
+        updates = torch._foreach_lerp(gradients, momenta, MOMENTUM)  # Nesterov
+        matrices = torch.stack(updates).flatten(2)  # [n, out, in·h·w]
+        rows, columns = matrices.shape[1:]
+        matrices = orthogonalise(matrices, self.dtype) * max(1, rows / columns) ** 0.5
+        torch._foreach_mul_(weights, 1 - lr * decay)
+        torch._foreach_add_(weights, matrices.reshape(-1, *weights[0].shape).unbind(), alpha=-lr)
 
 
-def orthogonalise(matrix: Tensor, dtype: torch.dtype) -> Tensor:
-    """The matrix [m, n] with all its singular values brought near 1: U·S·Vᵀ → U·Vᵀ, about.
+def same_shaped(weights: list[Tensor]) -> list[list[Tensor]]:
+    """Weights that have a gradient, together with those of the same shape."""
+    groups: dict[torch.Size, list[Tensor]] = {}
+    for weight in weights:
+        if weight.grad is not None:
+            groups.setdefault(weight.shape, []).append(weight)
+    return list(groups.values())
+
+
+def orthogonalise(matrices: Tensor, dtype: torch.dtype) -> Tensor:
+    """Matrices [..., m, n] with their singular values brought near 1: U·S·Vᵀ → U·Vᵀ, about.
 
     By Newton–Schulz iterations, X ← a·X + (b·A + c·A²)·X with A = X·Xᵀ, which change singular
     values alone and need no decomposition.
     """
     a, b, c = QUINTIC
-    x = matrix.to(dtype)
-    if tall := x.shape[0] > x.shape[1]:
-        x = x.T  # A is the smaller of the two products
-    x = x / (x.norm() + 1e-7)
+    x = matrices.to(dtype)
+    if tall := x.shape[-2] > x.shape[-1]:
+        x = x.mT  # A is the smaller of the two products
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(ITERATIONS):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.T if tall else x).to(matrix.dtype)
+    return (x.mT if tall else x).to(matrices.dtype)

@@ -13,9 +13,9 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from torch.optim.swa_utils import AveragedModel
 
 from garfield_vae.training import interruption, trainer
+from garfield_vae.training.averaged_module import Average
 from garfield_vae.training.callbacks import EpochRecord, RunCheckpoints, RunPictures
 from garfield_vae.training.checkpoint_io import WholeCheckpoints
 from garfield_vae.training.data_module import StripData
@@ -38,7 +38,7 @@ PLACES: list[tuple[type, str]] = [
     (StripModule, "validation_step"),
     (StripModule, "on_validation_epoch_end"),
     (StripModule, "on_train_epoch_end"),
-    (AveragedModel, "update_parameters"),
+    (Average, "update"),
     (torch.optim.AdamW, "step"),
     (RunPictures, "on_train_epoch_end"),
     (EpochRecord, "on_train_start"),

@@ -5,14 +5,13 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
 
 from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.build import build_store
 from garfield_vae.data.panels import to_unit
 from garfield_vae.evaluation.metrics.baselines import mean_image
 from garfield_vae.latent.codec import reconstruct
-from garfield_vae.training.averaged_module import power_average
+from garfield_vae.training.averaged_module import Average
 from garfield_vae.training.data_module import StripData
 from garfield_vae.training.module import (
     DENSE_LEARNING_RATE,
@@ -102,9 +101,9 @@ def test_the_learning_rate_rises_stays_and_falls_with_the_root_of_the_step(step,
 
 def test_the_average_is_a_sum_with_weights_that_rise_as_a_power_of_the_step():
     model = nn.Linear(1, 1, bias=False)
-    averaged = AveragedModel(model, multi_avg_fn=power_average)
+    averaged = Average(model)
     for step in range(1, 201):
         nn.init.constant_(model.weight, float(step))
-        averaged.update_parameters(model)
+        averaged.update(model)
     # Weights t^6.94 by the definition; the sum of t · t^6.94 over that of t^6.94, as integrals.
     assert averaged.module.weight.item() == pytest.approx(200 * 7.94 / 8.94, rel=0.01)

@@ -215,6 +215,7 @@ def test_every_flag_it_speaks_of_exists():
         "--picture",
         "--work",
         "--samples",
+        "--pictures",
     }
     for flag in set(re.findall(r"--\w[\w-]*", README)) - other:
         assert re.search(rf"{flag}\b", known), flag

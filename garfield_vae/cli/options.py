@@ -198,7 +198,9 @@ class TrainOptions:
         metavar="N",
     )
     compile: bool = option(
-        False, MACHINE, "use torch.compile: faster on a GPU, costs minutes on a CPU"
+        False,
+        MACHINE,
+        "use torch.compile, on a GPU in place of CUDA graphs; compiling takes minutes",
     )
 
     log_dir: str = option("logs", RUN, "folder of the runs", type=path, metavar="DIR")

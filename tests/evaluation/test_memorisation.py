@@ -7,6 +7,7 @@ import scipy.stats
 from strip_pictures import random_strips
 
 from garfield_vae.evaluation.copying import Control, CopyingMeasure, copies
+from garfield_vae.evaluation.metrics.intervals import Estimate
 from garfield_vae.evaluation.metrics.memorisation import (
     layouts,
     mann_whitney_z,
@@ -130,6 +131,19 @@ def test_blur_brings_strips_nearer_to_all_and_is_not_copying(library):
     figures, _ = measure(scipy.ndimage.gaussian_filter(others, (0, 0, 0, 4, 4)))
     assert figures["Z_U"] < -3
     assert copies(figures) == []
+
+
+def test_a_distance_that_is_hardly_lower_is_no_copying_however_sure_it_is():
+    one = Estimate(0.0, 0.0, 0.0)
+    figures = {
+        "near copies": one,
+        "near copies among real strips": one,
+        "near copies, p-value": 1.0,
+        "Z_U": -9.0,
+        "Z_U of relative distances": -9.0,
+    }
+    for ratio, copied in ((0.98, False), (0.91, False), (0.9, True), (0.5, True)):
+        assert bool(copies(figures | {"distance ratio": Estimate(ratio, ratio, ratio)})) is copied
 
 
 def test_the_nearest_training_strip_of_a_copy_is_its_original(library):

@@ -16,6 +16,8 @@ MODEL_FLAGS, SAMPLING, PICTURES, MEASURE, EXPLORE = (
     "explorer",
 )
 USUAL = "the usual pictures"  # what is drawn where no flag asks for something else
+# What the latent prior draws strips for.
+DRAWS_STRIPS = (USUAL, "--complete", "--explore", "--export_page", "--evaluate")
 LAST, PRETRAINED = "--experiment_dir last", "--experiment_dir pretrained"
 
 
@@ -90,7 +92,7 @@ class ProcessOptions:
         12,
         SAMPLING,
         "steps of the latent prior's sampler from noise to a latent vector",
-        needs=(USUAL, "--complete", "--explore", "--export_page", "--evaluate"),
+        needs=DRAWS_STRIPS,
         type=whole(1, 1000),
         metavar="N",
     )
@@ -99,7 +101,7 @@ class ProcessOptions:
         SAMPLING,
         "guidance of the latent prior away from a single Gaussian (autoguidance): 0 is that "
         "Gaussian, 1 the prior as it was trained, above 1 gives cleaner, more ordinary strips",
-        needs=(USUAL, "--complete", "--explore", "--export_page", "--evaluate"),
+        needs=DRAWS_STRIPS,
         type=decimal(0, 10),
         metavar="W",
     )
@@ -108,7 +110,7 @@ class ProcessOptions:
         SAMPLING,
         "strips that the latent prior draws at most for a new one: one that it finds a fault in, "
         "such as a character that is half there, is drawn again; 1 keeps the first",
-        needs=(USUAL, "--complete", "--explore", "--export_page", "--evaluate"),
+        needs=DRAWS_STRIPS,
         type=whole(1, 100),
         metavar="N",
     )

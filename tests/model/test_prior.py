@@ -4,22 +4,10 @@ import math
 
 import pytest
 import torch
+from small_model import SMALL_PRIOR
 
 from garfield_vae.model.flow import GaussianFlow, integrate, path, slerp, step_times, times_at
 from garfield_vae.model.prior import LatentPrior, random_panels, worth_using
-
-SMALL = {
-    "z_dim": 12,
-    "components": 12,
-    "code_channels": 1,
-    "code_height": 2,
-    "code_width": 2,
-    "patch_height": 1,
-    "patch_width": 2,
-    "width": 32,
-    "depth": 2,
-    "heads": 2,
-}
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +26,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 def prior(std: torch.Tensor | None = None, **changes: int | float) -> LatentPrior:
     """An untrained prior around mean 1, … along a random rotation, with deviations 0.2 to 3."""
     torch.manual_seed(0)
-    made = LatentPrior(**SMALL | changes).eval()
+    made = LatentPrior(**SMALL_PRIOR | changes).eval()
     z_dim = made.config["z_dim"]
     directions, _ = torch.linalg.qr(torch.randn(z_dim, z_dim, generator=seeded(7)))
     if std is None:
@@ -226,12 +214,12 @@ def test_a_prior_is_rebuilt_from_its_config_and_its_state():
 )
 def test_impossible_sizes_are_refused(changes: dict, said: str):
     with pytest.raises(ValueError, match=said):
-        LatentPrior(**SMALL | changes)
+        LatentPrior(**SMALL_PRIOR | changes)
 
 
 def test_too_few_principal_components_are_refused():
     with pytest.raises(ValueError, match="12 components, and 3"):
-        LatentPrior(**SMALL).fit_gaussian(torch.zeros(12), torch.eye(3, 12), torch.ones(3))
+        LatentPrior(**SMALL_PRIOR).fit_gaussian(torch.zeros(12), torch.eye(3, 12), torch.ones(3))
 
 
 def test_patches_that_reach_over_the_edge_come_back_whole():

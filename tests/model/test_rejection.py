@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from small_model import SMALL_PRIOR
 
 from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace
@@ -16,18 +17,7 @@ def prior() -> LatentPrior:
     """Untrained, around 0 with variance 1, so that what it finds likely is known: each latent
     near 0."""
     torch.manual_seed(0)
-    made = LatentPrior(
-        z_dim=12,
-        components=12,
-        code_channels=1,
-        code_height=2,
-        code_width=2,
-        patch_height=1,
-        patch_width=2,
-        width=16,
-        depth=1,
-        heads=2,
-    )
+    made = LatentPrior(**SMALL_PRIOR)
     made.fit_gaussian(torch.zeros(12), torch.eye(12), torch.ones(12))
     return made.eval()
 

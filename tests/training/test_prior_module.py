@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from small_model import SMALL_PRIOR
 
 import process_model
 import train_torch
@@ -193,18 +194,7 @@ def test_a_few_steps_learn_what_two_clusters_have_and_one_gaussian_has_not(monke
     means = np.hstack([4 * side, np.zeros((600, 11))]) + 0.3 * rng.standard_normal((600, 12))
     space = LatentSpace.fit(means.astype(np.float32))
     torch.manual_seed(0)
-    prior = LatentPrior(
-        z_dim=12,
-        components=12,
-        code_channels=1,
-        code_height=2,
-        code_width=2,
-        patch_height=1,
-        patch_width=2,
-        width=32,
-        depth=2,
-        heads=2,
-    )
+    prior = LatentPrior(**SMALL_PRIOR)
     prior.fit_gaussian(*(torch.from_numpy(a) for a in (space.mean, space.components, space.std)))
     module = PriorModule(prior, 0, 5.0, "vae", "strips")
     module.planned = 200

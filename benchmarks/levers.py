@@ -19,8 +19,8 @@ QUIET_TRAINER = {
 }
 
 
-def constants(owner: ModuleType, **values: Any) -> Callable[[], None]:
-    """Replaces names of a module; each lever has its own process."""
+def constants(owner: ModuleType | type, **values: Any) -> Callable[[], None]:
+    """Replaces names of a module or of a class; each lever has its own process."""
 
     def change() -> None:
         for name, value in values.items():

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -38,6 +39,7 @@ from garfield_vae.data.sources import present_strips
 from garfield_vae.latent.codec import encode
 from garfield_vae.latent.files import encoded_strips
 from garfield_vae.latent.space import LatentSpace
+from garfield_vae.model.velocity import PatchTransformer
 from garfield_vae.run_folder import find_run_folder
 from garfield_vae.training import averaged_module, prior_module
 from garfield_vae.training.optimizer import MuonAdamW
@@ -84,11 +86,17 @@ class SampledLatents(LatentData):
         return loader
 
 
+def own_panel_alone(network: PatchTransformer, patches: Tensor) -> Tensor:
+    """In place of `beside`: zeros for the other two panels."""
+    return F.pad(patches, (0, (network.shape[0] - 1) * patches.shape[2]))
+
+
 SAMPLED = "posterior samples in place of means"
 LEVERS: dict[str, Lever] = {  # the prior's sizes, or a change of code
     "as shipped": {},
     "AdamW in place of Muon": constants(prior_module, MuonAdamW=OnlyAdamW),
     "one token a panel": {"patch_height": 11, "patch_width": 13},  # of panels of 176×200 pixels
+    "a token reads its own panel alone": constants(PatchTransformer, beside=own_panel_alone),
     "width 256": {"width": 256},
     SAMPLED: {},
     "dropout 0.1": {"dropout": 0.1},

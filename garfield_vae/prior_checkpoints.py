@@ -27,7 +27,8 @@ from garfield_vae.model.rejection import CANDIDATES
 from garfield_vae.util.errors import UserError
 
 PRIOR_WEIGHTS = "prior.safetensors"
-PRIOR_ENTRY, PRIOR_FORMAT = "garfield_vae_prior", 1  # of prior.ckpt
+PRIOR_ENTRY = "garfield_vae_prior"  # of prior.ckpt
+PRIOR_FORMAT = 2  # of prior.ckpt and of an exported prior; 1 was another network
 
 
 def read_prior_checkpoint(path: Path) -> dict[str, Any]:
@@ -36,8 +37,10 @@ def read_prior_checkpoint(path: Path) -> dict[str, Any]:
     record = checkpoint[PRIOR_ENTRY]
     if record.get("format") != PRIOR_FORMAT:
         raise UserError(
-            f"{path} was written in another format than this version reads ({PRIOR_FORMAT}): use "
-            f"the version that wrote it"
+            f"{path} is of another version of this program, whose prior had another network: "
+            f"delete checkpoints/prior*.ckpt of this run, and train its prior again with "
+            f"train_torch.py --continue_from {path.parent.parent} --minutes 0 "
+            f"--prior_minutes MINUTES"
         )
     kinds = {"config": dict, "vae": str, "strips": str, "loss": float}
     kinds |= {"minutes": float, "planned": int, "complete": bool, "seconds": float}
@@ -90,6 +93,11 @@ def load_exported_prior(run: LoadedModel) -> tuple[LatentPrior, float] | None:
     described = read_config(run.folder / CONFIG).get("prior")
     if not (isinstance(described, dict) and isinstance(described.get("loss"), float)):
         raise UserError(f"{run.folder / CONFIG} does not describe the prior in {path.name}")
+    if described.get("format") != PRIOR_FORMAT:
+        raise UserError(
+            f"{path} is of another version of this program, whose prior had another network: "
+            f"export the model again, or delete the file to sample without a prior"
+        )
     gaussian = gaussian_of(exported_space(run))
     return build_prior(
         described.get("config"), gaussian | read_weights(path), path, run

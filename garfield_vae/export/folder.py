@@ -34,6 +34,7 @@ from garfield_vae.latent.codec import decode
 from garfield_vae.latent.files import LATENT, write_space
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.prior_checkpoints import (
+    PRIOR_FORMAT,
     PRIOR_WEIGHTS,
     gaussian_of,
     load_prior,
@@ -92,7 +93,9 @@ def fill(run: LoadedModel, space: LatentSpace, folder: Path, name: str, compact:
             "network": run.model.config,
             "training": options,
             "epoch": run.epoch,
-            "prior": None if prior is None else {"config": prior[0].config, "loss": prior[1]},
+            "prior": None
+            if prior is None
+            else {"format": PRIOR_FORMAT, "config": prior[0].config, "loss": prior[1]},
         },
     )
     write_weights(folder / WEIGHTS, run.model.state_dict(), compact)

@@ -1,16 +1,18 @@
 """The network behind the latent prior: a small transformer over patches of the three code maps.
 
     maps      [B, 3·C·h·w]     a strip's latents as three code maps, noisy; [3, 3, 11, 13] as a rule
-      patches                  one token per patch of a panel
+      patches                  one token per patch of a panel; it reads that patch in all three
     tokens    [B, T, width]    T = 27: nine patches in each of three panels
       blocks                   every token sees all others, in all three panels
     maps      [B, 3·C·h·w]     what has to be added to the Gaussian's velocity
 
 A convolution sees only a neighbourhood, and a dense layer needs examples of every figure at every
 position. Attention relates distant patches, in all three panels, by the same weights: what it
-learns of a figure in one place holds in all. The design is a diffusion transformer's (Peebles and
-Xie 2023, "Scalable Diffusion Models with Transformers"), with one modulation for all blocks (Chen
-et al. 2024, "PixArt-α").
+learns of a figure in one place holds in all. That a character wears the same clothes in every panel
+would take it long to learn, so a token also reads what the other two panels have in its place, and
+attention has a bias for every pair of places (Liu et al. 2021, "Swin Transformer"). The rest is a
+diffusion transformer (Peebles and Xie 2023, "Scalable Diffusion Models with Transformers"), with
+one modulation for all blocks (Chen et al. 2024, "PixArt-α").
 """
 
 import math
@@ -45,8 +47,9 @@ class PatchTransformer(nn.Module):
         self.grid = math.ceil(height / patch[0]), math.ceil(map_width / patch[1])
         self.patches = panels * math.prod(self.grid)
         values = channels * math.prod(patch)  # in a patch
-        self.read = nn.Linear(values, width)
-        self.read_known = nn.Linear(values + 1, width, bias=False)  # a clean patch and "known"
+        self.read = nn.Linear(panels * values, width)
+        # clean patches, each with "known"
+        self.read_known = nn.Linear(panels * (values + 1), width, bias=False)
         self.panel = nn.Parameter(0.3 * torch.randn(panels, 1, width))
         self.place = nn.Parameter(0.3 * torch.randn(math.prod(self.grid), width))
         self.time = nn.Sequential(
@@ -56,7 +59,9 @@ class PatchTransformer(nn.Module):
             nn.SiLU(),
             nn.Linear(width, 6 * width),
         )
-        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(depth))
+        self.blocks = nn.ModuleList(
+            Block(width, heads, self.patches, dropout) for _ in range(depth)
+        )
         self.write = nn.Linear(width, values)
         for layer in (self.time[-1], self.write):
             nn.init.zeros_(layer.weight)
@@ -67,12 +72,20 @@ class PatchTransformer(nn.Module):
         """maps, known_maps [B, 3·C·h·w]; t [B]; known [B, 3], 1 for a known panel → like maps."""
         known = known.repeat_interleave(math.prod(self.grid), dim=1)[..., None]  # [B, T, 1]
         clean = torch.cat([self.to_patches(known_maps) * known, known], dim=2)
-        tokens = self.read(self.to_patches(maps)) + self.read_known(clean)  # [B, T, width]
+        noisy = self.beside(self.to_patches(maps))
+        tokens = self.read(noisy) + self.read_known(self.beside(clean))  # [B, T, width]
         tokens = tokens + (self.panel + self.place).flatten(0, 1)
         modulation = self.time(waves(t)).unflatten(1, (6, -1))  # [B, 6, width]
         for block in self.blocks:
             tokens = block(tokens, modulation)
         return self.to_maps(self.write(F.layer_norm(tokens, tokens.shape[-1:])))
+
+    def beside(self, patches: Tensor) -> Tensor:
+        """[B, T, v] → [B, T, 3·v]: with each patch those in its place of the next two panels, where
+        the first comes after the last."""
+        panels = patches.unflatten(1, (self.shape[0], -1))
+        turned = [panels.roll(-ahead, dims=1) for ahead in range(self.shape[0])]
+        return torch.cat(turned, dim=3).flatten(1, 2)
 
     def to_patches(self, maps: Tensor) -> Tensor:
         """[B, 3·C·h·w] → [B, T, C·patch]; zeros fill the patches that reach over the edge."""
@@ -103,9 +116,10 @@ class Block(nn.Module):
     squared ReLU (So et al. 2021, "Primer").
     """
 
-    def __init__(self, width: int, heads: int, dropout: float):
+    def __init__(self, width: int, heads: int, tokens: int, dropout: float):
         super().__init__()
         self.heads, self.dropout = heads, dropout
+        self.pairs = nn.Parameter(torch.zeros(heads, tokens, tokens))  # added to the attention
         self.modulation = nn.Parameter(torch.zeros(6, width))  # this block's own share
         self.query_key_value = nn.Linear(width, 3 * width, bias=False)
         self.mix = nn.Linear(width, width, bias=False)
@@ -134,8 +148,9 @@ class Block(nn.Module):
         query, key, value = qkv.flatten(1, 2).unbind(0)  # [B·heads, T, width/heads] each
         size = query.shape[-1]
         query, key = F.rms_norm(query, (size,)), F.rms_norm(key, (size,))
-        weights = torch.bmm(query * size**-0.5, key.transpose(1, 2)).softmax(dim=-1)
-        mixed = torch.bmm(weights, value).unflatten(0, (batch, self.heads))
+        likeness = torch.bmm(query * size**-0.5, key.transpose(1, 2))
+        weights = (likeness.unflatten(0, (batch, -1)) + self.pairs).softmax(dim=-1)
+        mixed = torch.bmm(weights.flatten(0, 1), value).unflatten(0, (batch, -1))
         return mixed.transpose(1, 2).flatten(2)
 
 

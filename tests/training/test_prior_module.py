@@ -1,6 +1,7 @@
 """The latent prior's part of a run: what it leaves, that it is stopped and continued exactly, and
 what is drawn from it."""
 
+import json
 import math
 import shutil
 import signal
@@ -174,6 +175,21 @@ def test_a_damaged_checkpoint_of_a_prior_is_named(run):
             with_prior(run)
 
 
+def test_a_prior_of_an_earlier_format_is_refused_and_can_be_trained_anew(run):
+    with_prior(run)
+    path = run / "checkpoints" / "prior.ckpt"
+    old = torch.load(path, weights_only=True)
+    old[PRIOR_ENTRY]["format"] = 1
+    torch.save(old, path)
+    advice = r"delete checkpoints/prior\*\.ckpt of this run, and train its prior again"
+    with pytest.raises(UserError, match=advice):
+        load_prior(load_model(run))
+    for name in ("prior", "prior-last"):
+        (run / "checkpoints" / f"{name}.ckpt").unlink()
+    assert with_prior(run, "--minutes", "0") == 0
+    assert load_prior(load_model(run)) is not None
+
+
 def test_a_second_signal_ends_a_priors_training_at_once(run, monkeypatch):
     monkeypatch.setattr(interruption, "SAME_SECONDS", 0.0)
 
@@ -269,6 +285,11 @@ def test_an_exported_model_carries_its_prior(run, monkeypatch, tmp_path):
     np.testing.assert_allclose(drawn.of_seeds([3, 8]), singly, atol=1e-4)
     one, other = (load_prior_sampler(loaded, space).sample(3, seed=5) for loaded in (shared, own))
     np.testing.assert_array_equal(one, other)
+    described = json.loads(Path("shared/config.json").read_text())
+    del described["prior"]["format"]  # as in exports of another network
+    Path("shared/config.json").write_text(json.dumps(described))
+    with pytest.raises(UserError, match=r"of another version.* export the model again"):
+        load_prior(load_model(Path("shared")))
 
 
 @pytest.mark.parametrize("damage", ["cut", "other", "nan"])

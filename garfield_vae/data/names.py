@@ -171,8 +171,8 @@ def _plain(path: str) -> str:
 
 
 def _matches(text: str, rank: int) -> Iterator[tuple[Reading, str, date | None]]:
-    """Every match of a rank's formats in a name: how it is read, the folder of the file, or of the
-    folder, that has it in its name, and its day (None: no such day)."""
+    """Every match of a rank's formats in a name: how it is read, the folder that is named by it,
+    or whose file has it, and its day (None: no such day)."""
     for name, (its_rank, pattern) in PATTERNS.items():
         if its_rank != rank:
             continue
@@ -180,7 +180,8 @@ def _matches(text: str, rank: int) -> Iterator[tuple[Reading, str, date | None]]
             parts = match.groupdict()
             month = int(parts["m"]) if parts.get("m") else MONTHS[parts["M"]]
             word = WORD_BEFORE.search(text, 0, match.start())
-            folder = text[: match.end()].rpartition("/")[0]
+            end = text.find("/", match.end())
+            folder = text[:end] if end >= 0 else text.rpartition("/")[0]
             day = _day(int(parts["y"]), month, int(parts["d"]))
             yield (name, place, word[1]), folder, day
 

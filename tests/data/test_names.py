@@ -118,8 +118,9 @@ def test_american_and_european_dates_of_two_tools_are_told_apart():
 
 @pytest.mark.parametrize("folder", ["backup 2021-05-06", "backup 2021-05-06/1985/03"])
 def test_the_date_of_a_folder_is_not_the_day_of_the_strips_in_it(folder):
-    right = paths_of(f"{folder}/{{d:%Y-%m-%d}}", DAYS[:60])
-    right |= paths_of("{d:%Y-%m-%d}", DAYS[60:])
+    right = paths_of(f"{folder}/{{d:%Y-%m-%d}}", DAYS[:40])
+    right |= paths_of(f"{folder}/ga{{d:%y%m%d}}", DAYS[40:48])
+    right |= paths_of("{d:%Y-%m-%d}", DAYS[48:])
     assert dates_of(list(right)) == right
 
 

@@ -11,6 +11,7 @@ import lzma
 import tarfile
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from threading import Lock
@@ -45,12 +46,14 @@ class BrokenArchive(BrokenImage):
 class Archive:
     """An archive that is open for reading, by several threads if need be.
 
-    sizes: the declared bytes of each file in it, by path. Paths that lead out of the archive, links
-    and devices are left out. Raises BrokenArchive where the file is no archive, or a damaged one.
+    sizes: the declared bytes of each file in it, by path. passed_over: the number of other members
+    by kind: paths that lead out of the archive, links and devices. Raises BrokenArchive where the
+    file is no archive, or a damaged one.
     """
 
     def __init__(self, path: Path):
         self.path, self._lock = path, Lock()
+        self.passed_over: Counter[str] = Counter()
         try:
             self._file = open_regular(path)
             start = self._file.read(8)
@@ -66,19 +69,22 @@ class Archive:
                 self._zip = None
                 self._file = _unpacked(path, self._file, start)
                 with tarfile.open(fileobj=self._file, mode="r:") as tar:
-                    found = [
-                        (info.name, info) for info in tar if info.isreg() and not info.issparse()
-                    ]
+                    members = [info for info in tar if not info.isdir()]
+                found = [(i.name, i) for i in members if i.isreg() and not i.issparse()]
+                self.passed_over["link or device"] += len(members) - len(found)
         except BrokenArchive:
             raise
         except Exception as error:  # these readers raise a dozen types for a damaged file
             raise BrokenArchive(path.name, _why(error)) from error
         if len(found) > MAX_MEMBERS:
             raise BrokenArchive(path.name, f"it holds more than {MAX_MEMBERS:,} files")
-        names = (raw.replace("\\", "/").removeprefix("./") for raw, _ in found)  # \\: from Windows
-        self._members = {
-            name: info for name, (_, info) in zip(names, found, strict=True) if _inside(name)
-        }
+        self._members = {}
+        for raw, info in found:
+            name = raw.replace("\\", "/").lstrip("/").removeprefix("./")  # \\: from Windows
+            if _inside(name):
+                self._members[name] = info
+            else:
+                self.passed_over["path out of its archive"] += 1
         self.sizes = {
             name: info.file_size if self._zip else info.size for name, info in self._members.items()
         }
@@ -112,7 +118,7 @@ class Archive:
 def _inside(name: str) -> bool:
     """Whether a path stays in the archive, on any system."""
     parts = PurePosixPath(name).parts
-    return bool(parts) and parts[0] != "/" and ".." not in parts and ":" not in parts[0]
+    return bool(parts) and ".." not in parts and ":" not in parts[0]
 
 
 def _unpacked(path: Path, file: IO[bytes], start: bytes) -> IO[bytes]:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from garfield_vae.data.library import LOCKED, READABLE, counted
+from garfield_vae.data.library import LOCKED, NESTED, READABLE, counted
 from garfield_vae.data.store import PanelStore
 from garfield_vae.util.console import printable
 
@@ -88,8 +88,8 @@ def passed_over(kinds: dict[str, int]) -> str:
     said = list(counted(kinds))
     if not said:
         return ""
-    unpack = any(kind in LOCKED for kind in kinds)
-    hint = f" (of archives, {READABLE} can be read: unpack the others)" * unpack
+    unpack = any(kind in LOCKED or kind.endswith(NESTED) for kind in kinds)
+    hint = f" (of archives, {READABLE} can be read, outside of others: unpack the rest)" * unpack
     return f"; passed over: {', '.join(said)}{hint}"
 
 

@@ -18,6 +18,7 @@ from garfield_vae.util.errors import UserError
 # Archives that nothing here can read, unless they are zips under another name.
 LOCKED = frozenset((".rar", ".cbr", ".7z", ".cb7", ".ace", ".cba"))
 READABLE = ".zip, .cbz and .tar"
+NESTED = " within an archive"
 
 # Files of operating systems, passed over in silence.
 UNSAID = {"thumbs.db", "desktop.ini", "__macosx"}
@@ -121,17 +122,17 @@ class Library:
             )
 
     def _list(self, path: Path, relative: str) -> dict:
-        members, passed_over = {}, Counter()
         try:
             self._open[relative] = archive = Archive(path)
         except BrokenArchive as error:
             return {"members": {}, "passed_over": {}, "broken": error.reason}
+        members, passed_over = {}, archive.passed_over.copy()
         for name, size in archive.sizes.items():
             *folders, last = PurePosixPath(name).parts
             if any(_unsaid(part) for part in (*folders, last)):
                 continue
             if is_archive(last):
-                passed_over[f"{PurePosixPath(last).suffix} within an archive"] += 1
+                passed_over[PurePosixPath(last).suffix + NESTED] += 1
             elif kind := _other_kind(last, partial(archive.read, name)):
                 passed_over[kind] += 1
             else:

@@ -7,6 +7,7 @@ folder best is accepted: its numbers are all days, few of them Sundays, many of 
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from functools import cache
@@ -17,47 +18,53 @@ from urllib.parse import unquote
 EARLIEST = date(1890, 1, 1)  # before the first comic strips
 AHEAD = timedelta(366)  # archives hold strips that are printed later
 
-# In English, German, French, Spanish, Italian, Portuguese and Dutch, without accents.
+# In English, German, French, Spanish, Italian, Portuguese, Dutch, Swedish, Polish and Russian,
+# without accents.
 MONTHS = {
     name: number
     for number, names in enumerate(
         (
-            "january jan januar janvier enero gennaio janeiro januari",
-            "february feb februar fevrier febrero febbraio fevereiro februari",
-            "march mar marz maerz mars marzo marco maart",
-            "april apr avril abril aprile",
-            "may mai mayo maggio maio mei",
-            "june jun juni juin junio giugno junho",
-            "july jul juli juillet julio luglio julho",
-            "august aug aout agosto augustus",
-            "september sept sep septembre septiembre settembre setembro",
-            "october oct oktober octobre octubre ottobre outubro",
-            "november nov novembre noviembre novembro",
-            "december dec dezember decembre diciembre dicembre dezembro",
+            "january jan januar janvier enero gennaio janeiro januari janv stycznia января",
+            "february feb februar fevrier febrero febbraio fevereiro februari fevr lutego февраля",
+            "march mar marz maerz mars marzo marco maart marca марта",
+            "april apr avril abril aprile avr kwietnia апреля",
+            "may mai mayo maggio maio mei maj maja мая",
+            "june jun juni juin junio giugno junho czerwca июня",
+            "july jul juli juillet julio luglio julho juil lipca июля",
+            "august aug aout agosto augustus augusti sierpnia августа",
+            "september sept sep septembre septiembre settembre setembro wrzesnia сентября",
+            "october oct oktober octobre octubre ottobre outubro okt pazdziernika октября",
+            "november nov novembre noviembre novembro listopada ноября",
+            "december dec dezember decembre diciembre dicembre dezembro dez grudnia декабря",
         ),
         1,
     )
     for name in names.split()
 }
 MONTH = f"(?P<M>{'|'.join(sorted(MONTHS, key=len, reverse=True))})"
-GAP = r"(?:[\s._,/年月-]{1,3}|[\s_]de[\s_]|[\s_]of[\s_])"  # between the parts of a date
+YEAR_MONTH = unicodedata.normalize("NFKD", "[年月]|년|월")  # written after the numbers
+# Between the parts of a date.
+GAP = rf"(?:(?:[\s._,/+~\[\]-]|{YEAR_MONTH}){{1,3}}|[\s_]del?[\s_]|[\s_]of[\s_])"
+DAY = r"(?P<d>\d\d?)(?:st|nd|rd|th|er)?"
 WORDS = r"[^\d/]*"
+# In a year's folder, perhaps in a week's or a season's in it.
+IN_YEAR = r"[^\d/]*/(?!\d{4}/)(?:(?![^/]*\d{4})[^/]*/)?"
 YEAR, YY = r"(?<!\d)(?P<y>(?:18|19|20)\d\d)", r"(?P<y>\d\d)"
 END = r"(?!\d)"
 
 # Formats with their rank, 0 being the least ambiguous: a later rank is tried on the names that are
 # left. A number that is no day counts against its format, except in rank 0.
 FORMATS: dict[str, tuple[int, str]] = {
-    "1985-03-12": (0, rf"{YEAR}{GAP}(?P<m>\d\d?){GAP}(?P<d>\d\d?){END}"),
-    "19850312": (0, rf"{YEAR}(?P<m>\d\d)(?P<d>\d\d){END}"),
+    "1985-03-12": (0, rf"{YEAR}(?!/\d\d?[^\d/]){GAP}(?P<m>\d\d?){GAP}(?P<d>\d\d?){END}"),
+    "19850312": (0, rf"{YEAR}(?P<m>\d\d)(?P<d>\d\d)(?:\d{{6}})?{END}"),  # and hhmmss
     "198503-12": (0, rf"{YEAR}(?P<m>\d\d){GAP}(?P<d>\d\d){END}"),
-    "1985-0312": (0, rf"{YEAR}{GAP}(?P<m>\d\d)(?P<d>\d\d){END}"),
-    "March 12, 1985": (0, rf"(?<![a-z]){MONTH}{GAP}(?P<d>\d\d?)(?:st|nd|rd|th)?{GAP}{YEAR}{END}"),
+    "1985-0312": (0, rf"{YEAR}(?!/){GAP}(?P<m>\d\d)(?P<d>\d\d){END}"),
+    "March 12, 1985": (0, rf"(?<![a-z]){MONTH}{GAP}{DAY}{GAP}{YEAR}{END}"),
     "12 March 1985": (
         0,
-        rf"(?<!\d)(?P<d>\d\d?)(?:st|nd|rd|th)?(?:{GAP})?{MONTH}(?:{GAP})?{YEAR}{END}",
+        rf"(?<!\d){DAY}(?:{GAP})?{MONTH}(?:{GAP})?{YEAR}{END}",
     ),
-    "1985 March 12": (0, rf"{YEAR}(?:{GAP})?{MONTH}(?:{GAP})?(?P<d>\d\d?)(?:st|nd|rd|th)?{END}"),
+    "1985 March 12": (0, rf"{YEAR}(?:{GAP})?{MONTH}(?:{GAP})?{DAY}{END}"),
     "1985/03 March/12": (0, rf"{YEAR}/(?P<m>\d\d)[^\d/]+/{WORDS}(?P<d>\d\d?){END}"),
     "03-12-1985": (1, rf"(?<!\d)(?P<m>\d\d?){GAP}(?P<d>\d\d?){GAP}{YEAR}{END}"),
     "12-03-1985": (1, rf"(?<!\d)(?P<d>\d\d?){GAP}(?P<m>\d\d?){GAP}{YEAR}{END}"),
@@ -65,21 +72,30 @@ FORMATS: dict[str, tuple[int, str]] = {
     "12031985": (1, r"(?<!\d)(?P<d>\d\d)(?P<m>\d\d)(?P<y>(?:19|20)\d\d)" + END),
     "1985/garfield 03-12": (
         1,
-        rf"{YEAR}[^\d/]*/{WORDS}(?<!\d)(?P<m>\d\d?){GAP}(?P<d>\d\d?){END}",
+        rf"{YEAR}{IN_YEAR}{WORDS}(?<!\d)(?P<m>\d\d?){GAP}(?P<d>\d\d?){END}",
     ),
-    "1985/garfield 0312": (1, rf"{YEAR}[^\d/]*/{WORDS}(?P<m>\d\d)(?P<d>\d\d){END}"),
+    "1985/garfield 12-03": (
+        1,
+        rf"{YEAR}{IN_YEAR}{WORDS}(?<!\d)(?P<d>\d\d?){GAP}(?P<m>\d\d?){END}",
+    ),
+    "1985/garfield 0312": (1, rf"{YEAR}{IN_YEAR}{WORDS}(?P<m>\d\d)(?P<d>\d\d){END}"),
+    "1985/garfield 1203": (1, rf"{YEAR}{IN_YEAR}{WORDS}(?P<d>\d\d)(?P<m>\d\d){END}"),
     "1985/03/garfield 12": (1, rf"{YEAR}[/.-](?P<m>\d\d?)/{WORDS}(?P<d>\d\d?){END}"),
     "1985/March/garfield 12": (
         1,
-        rf"{YEAR}[^\d/]*/{WORDS}{MONTH}{WORDS}/{WORDS}(?P<d>\d\d?)(?:st|nd|rd|th)?{END}",
+        rf"{YEAR}[^\d/]*/{WORDS}{MONTH}{WORDS}/{WORDS}{DAY}{END}",
+    ),
+    "March 1985/garfield 12": (
+        1,
+        rf"(?<![a-z]){MONTH}{GAP}{YEAR}[^\d/]*/{WORDS}{DAY}{END}",
     ),
     "1985/garfield March 12": (
         1,
-        rf"{YEAR}[^\d/]*/{WORDS}{MONTH}(?:{GAP})?(?P<d>\d\d?)(?:st|nd|rd|th)?{END}",
+        rf"{YEAR}{IN_YEAR}{WORDS}{MONTH}(?:{GAP})?{DAY}{END}",
     ),
     "1985/12 March": (
         1,
-        rf"{YEAR}[^\d/]*/{WORDS}(?<!\d)(?P<d>\d\d?)(?:st|nd|rd|th)?(?:{GAP})?{MONTH}",
+        rf"{YEAR}[^\d/]*/{WORDS}(?<!\d){DAY}(?:{GAP})?{MONTH}",
     ),
     "850312": (2, rf"(?<!\d){YY}(?P<m>\d\d)(?P<d>\d\d){END}"),
     "031285": (2, rf"(?<!\d)(?P<m>\d\d)(?P<d>\d\d){YY}{END}"),
@@ -87,34 +103,46 @@ FORMATS: dict[str, tuple[int, str]] = {
     "85-03-12": (2, rf"(?<!\d){YY}{GAP}(?P<m>\d\d?){GAP}(?P<d>\d\d?){END}"),
     "03-12-85": (2, rf"(?<!\d)(?P<m>\d\d?){GAP}(?P<d>\d\d?){GAP}{YY}{END}"),
     "12-03-85": (2, rf"(?<!\d)(?P<d>\d\d?){GAP}(?P<m>\d\d?){GAP}{YY}{END}"),
-    "March 12, 85": (2, rf"(?<![a-z]){MONTH}{GAP}(?P<d>\d\d?)(?:st|nd|rd|th)?{GAP}{YY}{END}"),
-    "12 March 85": (2, rf"(?<!\d)(?P<d>\d\d?)(?:st|nd|rd|th)?(?:{GAP})?{MONTH}(?:{GAP})?{YY}{END}"),
+    "March 12, 85": (2, rf"(?<![a-z]){MONTH}{GAP}{DAY}{GAP}{YY}{END}"),
+    "12 March 85": (2, rf"(?<!\d){DAY}(?:{GAP})?{MONTH}(?:{GAP})?{YY}{END}"),
 }
 PATTERNS = {name: (rank, re.compile(pattern)) for name, (rank, pattern) in FORMATS.items()}
 # Random letters and digits, as in 1985-03-12_9f86d081884c7d65.gif, hold no dates.
 HASH = re.compile(
     r"(?<![0-9a-z])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{15,})(?![0-9a-z])"
 )
+WORD_BEFORE = re.compile(r"([^\W\d_]*)[\W_]*$")
+OWN_READING = 10  # names with one word before a date from which on they are read by themselves
 
-Reading = tuple[str, int]  # a format, and which of its matches in a name, from the left
+# A format, which of its matches in a name, from the left, and the word before it: the dates of
+# ga850312 and of 031285 are of two tools.
+Reading = tuple[str, int, str]
 
 
 def dates_of(paths: Sequence[str]) -> dict[str, date | None]:
     """The day of each strip, or None, from its path in the folder ("1985/ga850312.gif").
 
-    A format is accepted when at least nine tenths of the names that match it give days, and when
-    many files of one folder do not get the same day, as by the date of a scan or of a download.
+    A format is accepted when at least nine tenths of the names that match it give days. It is not
+    read in a folder where many files get the same day, as by the date of a scan or of a download.
     Where several match, the one is taken that dates most of the folder and, of those, gives the
-    fewest Sundays and the most consecutive days.
+    fewest Sundays, the most consecutive days and the shortest time from the first to the last.
     """
     dates: dict[str, date | None] = dict.fromkeys(paths)
     texts = {path: _plain(path) for path in paths}
     for rank in (0, 1, 2):
         left = [path for path in paths if dates[path] is None]
+        found = [(path, *match) for path in left for match in _matches(texts[path], rank)]
+        counts = Counter(reading for _, reading, _, _ in found)
+        days: dict[tuple[Reading, str], dict[str, date | None]] = {}
+        for path, reading, folder, day in found:
+            if counts[reading] < OWN_READING:
+                reading = (*reading[:2], "")
+            days.setdefault((reading, folder), {})[path] = day
         readings: dict[Reading, dict[str, date | None]] = {}
-        for path in left:
-            for reading, day in _readings(texts[path], rank):
-                readings.setdefault(reading, {})[path] = day
+        for (reading, _), in_folder in days.items():
+            real = [day for day in in_folder.values() if day]
+            if len(set(real)) >= 0.3 * len(real):
+                readings.setdefault(reading, {}).update(in_folder)
         while readings:
             best = max(readings, key=lambda reading: _score(readings[reading], rank, reading))
             matched = readings.pop(best)
@@ -142,15 +170,20 @@ def _plain(path: str) -> str:
     return HASH.sub("#", text)
 
 
-def _readings(text: str, rank: int) -> Iterator[tuple[Reading, date | None]]:
-    """Every match of a rank's formats in a name, with its day (None: no such day)."""
+def _matches(text: str, rank: int) -> Iterator[tuple[Reading, str, date | None]]:
+    """Every match of a rank's formats in a name: how it is read, the folder that is named by it,
+    or whose file has it, and its day (None: no such day)."""
     for name, (its_rank, pattern) in PATTERNS.items():
         if its_rank != rank:
             continue
         for place, match in enumerate(pattern.finditer(text)):
             parts = match.groupdict()
             month = int(parts["m"]) if parts.get("m") else MONTHS[parts["M"]]
-            yield (name, place), _day(int(parts["y"]), month, int(parts["d"]))
+            word = WORD_BEFORE.search(text, 0, match.start())
+            end = text.find("/", match.end())
+            folder = text[:end] if end >= 0 else text.rpartition("/")[0]
+            day = _day(int(parts["y"]), month, int(parts["d"]))
+            yield (name, place, word[1]), folder, day
 
 
 @cache
@@ -175,21 +208,20 @@ def _score(days: dict[str, date | None], rank: int, reading: Reading) -> tuple:
         return (False,)
     in_folders = {(path.rpartition("/")[0], day) for path, day in days.items() if day}
     distinct = sorted(set(found))
-    accepted = len(in_folders) >= 0.3 * len(found)
-    if rank > 0:
-        accepted &= len(found) >= 0.9 * len(days)
+    accepted = rank == 0 or len(found) >= 0.9 * len(days)
     if rank == 2:
         accepted &= not _is_running_number(days)
     sundays = sum(day.weekday() == 6 for day in distinct) / len(distinct)
     steps = pairwise(distinct)
     consecutive = sum((after - before).days <= 2 for before, after in steps) / len(distinct)
+    centuries = (distinct[-1] - distinct[0]).days / 36525
     return (
         accepted,
         # Coarse on purpose: of formats that nearly all files match, the likeliest days decide.
         round(10 * len(in_folders) / len(days)) if rank else 10,
         len(found).bit_length(),
         len(in_folders) / len(found) > 0.9,
-        round(consecutive - sundays, 2),
+        round(consecutive - sundays - centuries, 2),
         -list(PATTERNS).index(reading[0]),  # the order of FORMATS: a year first, a month first
     )
 
@@ -199,10 +231,12 @@ def _is_running_number(days: dict[str, date | None]) -> bool:
 
     days: by path. Consecutive days with a Sunday among them are no dailies.
     """
+    if not 2 <= len(days) < 28:
+        return False
     numbers = sorted(
         int(match[0]) for path in days if (match := re.search(r"(?<!\d)\d{6}(?!\d)", _plain(path)))
     )
-    if len(numbers) < len(days) or not 2 <= len(numbers) < 28:
+    if len(numbers) < len(days):
         return False
     sundays = any(day and day.weekday() == 6 for day in days.values())
     return sundays and all(after - before == 1 for before, after in pairwise(numbers))

@@ -94,15 +94,27 @@ def test_an_unchanged_archive_is_not_opened_again(tmp_path, pictures, monkeypatc
     assert build_store(tmp_path / "mine", tmp_path / "work", 16, 16).names == DATES[:21]
 
 
-def test_paths_that_climb_and_links_are_no_members(tmp_path):
-    hostile = dict.fromkeys(("../a.gif", "/b.gif", "x/../../c.gif", "..\\d.gif", "C:/e.gif"), b"x")
+def test_paths_that_climb_and_links_are_counted_and_no_members(tmp_path, pictures, capsys):
+    hostile = dict.fromkeys(("../a.gif", "x/../../c.gif", "..\\d.gif", "C:/e.gif"), b"x")
     for path in (write_zip(tmp_path / "a.zip", hostile), write_tar(tmp_path / "a.tar", hostile)):
-        assert Archive(path).sizes == {}
-    with tarfile.open(tmp_path / "links.tar", "w") as archive:
-        link = tarfile.TarInfo("a.gif")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        archive.addfile(link)
-    assert Archive(tmp_path / "links.tar").sizes == {}
+        archive = Archive(path)
+        assert (archive.sizes, archive.passed_over["path out of its archive"]) == ({}, 4)
+    write_tar(tmp_path / "links.tar", pictures)
+    with tarfile.open(tmp_path / "links.tar", "a") as archive:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE):
+            link = tarfile.TarInfo("a.gif")
+            link.type, link.linkname = kind, "/etc/passwd"
+            archive.addfile(link)
+    assert build_store(tmp_path / "links.tar", tmp_path / "work", 16, 16).names == DATES
+    assert "passed over: 3 link or device" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("write", [write_zip, write_tar])
+def test_absolute_paths_are_read_as_if_they_began_in_the_archive(tmp_path, pictures, write):
+    absolute = {f"/home/me/{name}": content for name, content in pictures.items()}
+    place = write(tmp_path / "a.archive", absolute)
+    place = place.rename(place.with_suffix(".zip" if write is write_zip else ".tar"))
+    assert build_store(place, tmp_path / "work", 16, 16).names == DATES
 
 
 def test_an_archive_that_an_earlier_version_listed_with_backslashes_is_still_read(

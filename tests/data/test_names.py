@@ -49,6 +49,17 @@ DATED = [
     "{d:%a} {d:%d} {d:%b} {d:%y}",
     "{d:%b-%d-%y}",
     "garfield%20{d:%Y}%2F{d:%m}%2F{d:%d}",
+    "Garfield+{d:%Y+%m+%d}",
+    "[{d:%Y}][{d:%m}][{d:%d}] Garfield",
+    "{d:%Y%m%d}000000",
+    "가필드 {d.year}년 {d.month}월 {d.day}일",
+    "{d:%B %Y}/{d:%d}",
+    "{d:%Y}/{d:%B %Y}/garfield {d.day}",
+    "{d:%Y}/week {d:%W}/{d:%m-%d}",
+    "{d:%Y}/{d:%d.%m}",
+    "{d:%Y}/garfield {d:%d%m}",
+    "1980-1989/{d:%Y}/{d:%m-%d}",
+    "Garfield Complete (1978-06-19 - 2015-12-31)/ga{d:%y%m%d}",
 ]
 
 UNDATED = [
@@ -93,6 +104,33 @@ def test_a_folder_that_several_tools_filled_is_dated_by_all_their_names():
     assert dates_of(list(right)) == right
 
 
+def test_dates_of_one_tool_are_read_whatever_numbers_another_tool_wrote():
+    right = paths_of("ga{d:%y%m%d}", DAYS)
+    right |= dict.fromkeys(paths_of("{i:06d}", DAYS))
+    assert dates_of(list(right)) == right
+
+
+def test_american_and_european_dates_of_two_tools_are_told_apart():
+    right = paths_of("Garfield {d:%m-%d-%Y}", DAYS[:60])
+    right |= paths_of("strip {d:%d-%m-%Y}", DAYS[60:])
+    assert dates_of(list(right)) == right
+
+
+@pytest.mark.parametrize("folder", ["backup 2021-05-06", "backup 2021-05-06/1985/03"])
+def test_the_date_of_a_folder_is_not_the_day_of_the_strips_in_it(folder):
+    right = paths_of(f"{folder}/{{d:%Y-%m-%d}}", DAYS[:40])
+    right |= paths_of(f"{folder}/ga{{d:%y%m%d}}", DAYS[40:48])
+    right |= paths_of("{d:%Y-%m-%d}", DAYS[48:])
+    assert dates_of(list(right)) == right
+
+
+def test_two_digits_are_years_where_that_makes_the_shorter_time():
+    """As days of the month, with the days as years, these would be of 1927 to 2026."""
+    days = [date(2010, 1, 1) + timedelta(17 * number) for number in range(250)]
+    right = paths_of("ga{d:%y%m%d}", days)
+    assert dates_of(list(right)) == right
+
+
 def test_a_copy_is_of_the_same_day():
     for name in ("1985-03-12 (1).gif", "1985-03-12 copy.gif", "1985-03-12b.GIF"):
         assert dates_of([name]) == {name: date(1985, 3, 12)}
@@ -110,7 +148,11 @@ def test_a_copy_is_of_the_same_day():
         ("7 de outubro de 1985.gif", date(1985, 10, 7)),
         ("3rd of June 1985.gif", date(1985, 6, 3)),
         ("5 maart 1985.gif", date(1985, 3, 5)),
+        ("1er févr. 1985.gif", date(1985, 2, 1)),
+        ("1 de enero del 1985.gif", date(1985, 1, 1)),
+        ("14 września 1985.gif", date(1985, 9, 14)),
+        ("Гарфилд 7 мая 1985.gif", date(1985, 5, 7)),
     ],
 )
-def test_months_are_read_in_seven_languages_and_digits_in_any_script(name, day):
+def test_months_are_read_in_ten_languages_and_digits_in_any_script(name, day):
     assert dates_of([name]) == {name: day}

@@ -93,6 +93,17 @@ def test_panels_are_channels_first_in_reading_order_without_any_gutter(width):
     assert (panels[0, :, :, 199] < 60).all()
 
 
+@pytest.mark.parametrize("paper", [(225, 205, 160), (150, 150, 150), (200, 40, 40)])
+@pytest.mark.parametrize("palette", [False, True])
+def test_gutters_and_margin_of_another_colour_than_white_are_cut_away_too(paper, palette):
+    white = strip_picture(gutters=((202, 209), (393, 402)), margin=5)
+    pixels = np.array(white)
+    pixels[(pixels == 255).all(axis=2)] = paper
+    other = Image.fromarray(pixels)
+    cut = cut_panels(other.quantize(8) if palette else other)
+    assert (cut == cut_panels(white)).all()
+
+
 def test_any_panel_size_may_be_asked_for():
     assert cut_panels(strip_picture(), 64, 48).shape == (3, 3, 64, 48)
 

@@ -236,7 +236,7 @@ class Client:
                 problem = f"status {status}"
                 asked_for = _retry_after(retry, headers)
                 if asked_for > LONGEST_WAIT:
-                    raise Blocked(f"{host} asks to be left alone for {asked_for:.0f} s")
+                    raise Blocked(f"{host} asks to be left alone for over {LONGEST_WAIT:.0f} s")
             if not retry.total:
                 break
             retry = retry.increment("GET", url)

@@ -203,7 +203,7 @@ def test_a_retry_after_without_sense_means_the_usual_wait(client, site, clock, v
 def test_an_absurd_retry_after_means_leaving_the_site_alone(client, site, clock, value):
     site.fail("/page", status(429, Retry_After=value))
     for _ in range(2):
-        with pytest.raises(Blocked, match="asks to be left alone"):
+        with pytest.raises(Blocked, match="asks to be left alone for over 300 s"):
             get(client)
     assert site.asked("/page") == 1
     assert clock.naps == []

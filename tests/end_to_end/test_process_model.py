@@ -73,6 +73,13 @@ def test_samples_are_what_decoding_the_fitted_density_gives(run_folder):
     np.testing.assert_array_equal(page[12 : 12 + 32, 12 : 12 + 40], strips[0, 0].transpose(1, 2, 0))
 
 
+@pytest.mark.parametrize("flag", ["--steps", "--guidance", "--candidates"])
+@pytest.mark.parametrize("asked", [[], ["--evaluate"]])
+def test_flags_of_a_prior_that_a_run_does_not_have_are_refused(run_folder, flag, asked):
+    with pytest.raises(UserError, match=f"{flag} has no effect on a model without a latent prior"):
+        process(run_folder, flag, "3", *asked)
+
+
 def test_each_sampler_gives_other_samples(run_folder):
     pages = set()
     for sampler in samplers.SAMPLERS:

@@ -174,7 +174,9 @@ def write_morph(
 
     name, best = "morph_" + "_".join(names), next(iter(ways))
     columns = np.stack([between(way, MORPH_STEPS) for way in ways], axis=1)
-    page = sheet(columns.reshape(-1, *columns.shape[2:]), columns=len(ways))
+    shares = [f"{100 * step / (MORPH_STEPS - 1):.0f} %" for step in range(MORPH_STEPS)]
+    labels = [f"{way}, {share}" for share in shares for way in ways]
+    page = sheet(columns.reshape(-1, *columns.shape[2:]), columns=len(ways), labels=labels)
     return [
         save_png(output / f"{name}.png", page),
         save_gif(output / f"{name}.gif", between(best, MORPH_FRAMES), width=632, seconds=2.5),

@@ -161,7 +161,7 @@ def test_a_morph_between_a_date_and_a_file_begins_and_ends_at_their_reconstructi
     page = np.asarray(Image.open(run_folder / "processed" / f"{name}.png"))
     for row, path in ((0, first), (8, second)):
         latents, _ = encode(run.model, cut_panels(open_strip(path), 32, 40)[None])
-        top = 12 + row * (32 + 4 + 10)
+        top = 12 + 18 + row * (32 + 4 + 18 + 10)  # below a label of 18 pixels
         np.testing.assert_allclose(
             page[top : top + 32, 12:52].astype(int),
             decode(run.model, latents)[0, 0].transpose(1, 2, 0).astype(int),

@@ -97,6 +97,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{100 * space.explained[:shown].sum():.0f} % of the variance",
             flush=True,
         )
+        if prior is None and options.sampler is None:
+            print(
+                "prior       none that generalises: new strips come from the kernel density, and "
+                "stay close to training strips",
+                flush=True,
+            )
         sampler = options.sampler or ("kernel" if prior is None else "prior")
         if prior is None and (options.complete or sampler == "prior"):
             raise UserError(
@@ -203,7 +209,7 @@ def refuse_idle_prior_flags(options: ProcessOptions, has_prior: bool, sampler: s
     idle = ["candidates"] if sampler != "prior" else []
     where = f"--sampler {sampler}"
     if not has_prior:
-        idle, where = ["steps", "guidance", "candidates"], "a model without a latent prior"
+        idle, where = ["steps", "guidance", "candidates"], "a model without a usable latent prior"
     for flag in idle:
         if getattr(options, flag) != getattr(ProcessOptions, flag):
             raise UserError(f"--{flag} has no effect on {where}: leave it out")

@@ -216,7 +216,7 @@ class Explorer:
         """The strip with some panels redrawn to fit the others."""
         which = " and ".join(str(panel + 1) for panel in panels)
         drawn = self._ask_prior().complete(self._whole(state), panels, seed)
-        return self._moved(state, drawn, f"panel {which} redrawn")
+        return self._moved(state, drawn, f"panel{'s' * (len(panels) > 1)} {which} redrawn")
 
     def portable(self, state: State) -> State:
         """The same strip with its numbers in it, for a place that has neither strips nor prior."""

@@ -76,7 +76,9 @@ def test_samples_are_what_decoding_the_fitted_density_gives(run_folder):
 @pytest.mark.parametrize("flag", ["--steps", "--guidance", "--candidates"])
 @pytest.mark.parametrize("asked", [[], ["--evaluate"]])
 def test_flags_of_a_prior_that_a_run_does_not_have_are_refused(run_folder, flag, asked):
-    with pytest.raises(UserError, match=f"{flag} has no effect on a model without a latent prior"):
+    with pytest.raises(
+        UserError, match=f"{flag} has no effect on a model without a usable latent prior"
+    ):
         process(run_folder, flag, "3", *asked)
 
 

@@ -83,8 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.reconstruct:
         strip = gallery.find_strip(options.reconstruct, run, None)
     if options.complete:
-        begun = gallery.find_strip(options.complete, run, store)
-        known = gallery.kept_panels(options.panels, begun, options.complete)
+        begun, known = gallery.find_begun(options.complete, options.panels, run, store)
     if not asked or set(asked) - {"--reconstruct"}:
         if exported:
             space, means, strips = exported_space(run), None, "of the model"
@@ -98,12 +97,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{100 * space.explained[:shown].sum():.0f} % of the variance",
             flush=True,
         )
+        if prior is None and options.sampler is None:
+            print(
+                "prior       none that generalises: new strips come from the kernel density, and "
+                "stay close to training strips",
+                flush=True,
+            )
         sampler = options.sampler or ("kernel" if prior is None else "prior")
         if prior is None and (options.complete or sampler == "prior"):
             raise UserError(
                 f"{folder} has no latent prior, or one that learned too little that generalises: "
                 f"train its run for longer (train_torch.py --continue_from, --prior_minutes)"
             )
+        refuse_idle_prior_flags(options, prior is not None, sampler)
 
     # -------------------------------------------------------------- 4. what was asked for
     gallery.begin(output, run)
@@ -165,7 +171,7 @@ def read_command_line(arguments: Sequence[str] | None) -> ProcessOptions:
         parser.error("--experiment_dir is needed: a run's folder in logs/, last, or pretrained")
     options = ProcessOptions(**given)
     named = {f"--experiment_dir {options.experiment_dir}"} & {LAST, PRETRAINED}
-    refuse_idle_flags(given, ProcessOptions, [*(options.asked or [USUAL]), *named])
+    refuse_idle_flags(given, ProcessOptions, options.asked or [USUAL], besides=named)
     if options.export:
         check_new_folder(Path(options.export))
     if options.export_page:
@@ -194,6 +200,19 @@ def check_model(options: ProcessOptions, run: LoadedModel, exported: bool, outpu
         raise UserError(f"{options.export} is where this model's pictures go: export elsewhere")
     if options.reconstruct and not Path(options.reconstruct).is_file():
         raise UserError(f"--reconstruct needs a picture file, and {options.reconstruct} is none")
+
+
+def refuse_idle_prior_flags(options: ProcessOptions, has_prior: bool, sampler: str) -> None:
+    """Raises UserError for a flag of the latent prior where that is not used."""
+    from garfield_vae.cli.process_options import ProcessOptions
+
+    idle = ["candidates"] if sampler != "prior" else []
+    where = f"--sampler {sampler}"
+    if not has_prior:
+        idle, where = ["steps", "guidance", "candidates"], "a model without a usable latent prior"
+    for flag in idle:
+        if getattr(options, flag) != getattr(ProcessOptions, flag):
+            raise UserError(f"--{flag} has no effect on {where}: leave it out")
 
 
 def told(*paths: Path) -> None:

@@ -28,8 +28,8 @@ from safetensors.torch import load
 
 from garfield_vae import __version__
 from garfield_vae.cli.options import TrainOptions, train_options
-from garfield_vae.data.images import open_strip
-from garfield_vae.data.panels import cut_panels, join_panels
+from garfield_vae.data.begun import open_panels
+from garfield_vae.data.panels import join_panels
 from garfield_vae.latent.codec import FIT_STEPS, reconstruct
 from garfield_vae.latent.files import LATENT, read_space
 from garfield_vae.latent.space import LatentSpace
@@ -62,7 +62,7 @@ class LoadedModel:
         """Encodes and decodes the strip in a picture file; between, its latents are fitted in
         `steps` steps (model/inference.py)."""
         height, width = self.model.config["panel_height"], self.model.config["panel_width"]
-        panels = cut_panels(open_strip(Path(picture)), height, width)  # uint8 [3, 3, H, W]
+        panels = open_panels(Path(picture), height, width)  # uint8 [3, 3, H, W]
         return Image.fromarray(join_panels(reconstruct(self.model, panels[None], steps))[0])
 
 

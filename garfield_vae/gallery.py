@@ -16,8 +16,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from garfield_vae.checkpoints import LoadedModel
-from garfield_vae.data.images import open_strip
-from garfield_vae.data.panels import cut_panels, is_empty, join_panels
+from garfield_vae.data.begun import open_panels
+from garfield_vae.data.panels import is_empty, join_panels
 from garfield_vae.data.store import PanelStore
 from garfield_vae.geometry import PANELS
 from garfield_vae.latent.codec import decode, encode, reconstruct
@@ -68,9 +68,11 @@ def begin(output: Path, run: LoadedModel) -> None:
         file.write(text)
 
 
-def find_strip(name: str, run: LoadedModel, store: PanelStore | None) -> tuple[np.ndarray, str]:
-    """A strip named by its date or by a picture file: its panels, uint8 [1, 3, 3, H, W], and how
-    it is called in the names of files.
+def find_strip(
+    name: str, run: LoadedModel, store: PanelStore | None, begun: bool = False
+) -> tuple[np.ndarray, str]:
+    """A strip named by its date or by a picture file: its panels, uint8 [1, 3, 3, H, W] (with
+    `begun` [1, n, 3, H, W], as `open_panels` gives them), and how it is called in files' names.
 
     Raises UserError where there is none.
     """
@@ -87,7 +89,7 @@ def find_strip(name: str, run: LoadedModel, store: PanelStore | None) -> tuple[n
         )
         raise UserError(f"{known} a picture file")
     height, width = run.model.config["panel_height"], run.model.config["panel_width"]
-    panels = cut_panels(open_strip(path), height, width)[None]
+    panels = open_panels(path, height, width, begun)[None]
     return panels, short_name(path.stem, panels)
 
 
@@ -144,7 +146,8 @@ def write_walks(
         written.append(save_gif(path, strips, width=480, seconds=2.0))
         share = f"component {component + 1}, {100 * space.explained[component]:.1f} %"
         rows.append(strips[::2])
-        labels += [f"{share}: {position:+.0f} sd" for position in positions[::2]]
+        signs = (f"{place:+.0f}".replace("+0", "0").replace("-", "−") for place in positions[::2])
+        labels += [f"{share}: {place} sd" for place in signs]
     page = sheet(np.concatenate(rows), columns=len(rows[0]), width=240, labels=labels)
     for old in set(output.glob("walk_*.gif")) - set(written):
         old.unlink()
@@ -171,25 +174,42 @@ def write_morph(
 
     name, best = "morph_" + "_".join(names), next(iter(ways))
     columns = np.stack([between(way, MORPH_STEPS) for way in ways], axis=1)
-    page = sheet(columns.reshape(-1, *columns.shape[2:]), columns=len(ways))
+    shares = [f"{100 * step / (MORPH_STEPS - 1):.0f} %" for step in range(MORPH_STEPS)]
+    labels = [f"{way}, {share}" for share in shares for way in ways]
+    page = sheet(columns.reshape(-1, *columns.shape[2:]), columns=len(ways), labels=labels)
     return [
         save_png(output / f"{name}.png", page),
         save_gif(output / f"{name}.gif", between(best, MORPH_FRAMES), width=632, seconds=2.5),
     ]
 
 
-def kept_panels(asked: str | None, strip: tuple[np.ndarray, str], name: str) -> list[int]:
-    """The panels of a strip to keep, counted from 0: those asked for ("1,2"), or else those that
-    are not blank. Raises UserError where none or all are blank."""
-    if asked is not None:
-        return [int(panel) - 1 for panel in asked.split(",")]
-    known = [panel for panel in range(PANELS) if not is_empty(strip[0][0, panel])]
-    if not 0 < len(known) < PANELS:
+def find_begun(
+    name: str, asked: str | None, run: LoadedModel, store: PanelStore | None
+) -> tuple[tuple[np.ndarray, str], list[int]]:
+    """A strip to finish, as `find_strip` gives it, and its panels to keep, counted from 0: those
+    asked for ("1,2"), or else those that it has and that are not blank.
+
+    Of a picture with fewer than three panels, those are put at the places asked for. Raises
+    UserError where it is not clear which panels to keep.
+    """
+    given, file_name = find_strip(name, run, store, begun=True)
+    count = given.shape[1]
+    known = [panel for panel in range(count) if not is_empty(given[0, panel])]
+    if asked is None and not 0 < len(known) < PANELS:
         which = "no panel" if known else "every panel"
         raise UserError(
             f"{printable(name)}: {which} is blank, so say which ones to keep: --panels 1,2"
         )
-    return known
+    if asked is not None:
+        known = [int(panel) - 1 for panel in asked.split(",")]
+    if count < PANELS and asked is not None and len(known) != count:
+        raise UserError(
+            f"{printable(name)} has {count} panel{'s' if count > 1 else ''}: with --panels, say "
+            f"the place of each"
+        )
+    panels = np.full((1, PANELS, *given.shape[2:]), 255, np.uint8)
+    panels[:, known if count < PANELS and asked else range(count)] = given
+    return (panels, file_name), known
 
 
 def write_completion(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import garfield_vae
 import process_model
@@ -85,6 +86,28 @@ def test_it_finishes_and_reconstructs_strips(elsewhere, strips):
     assert {"complete", "reconstruction"} <= written
 
 
+def finished(picture: str, *flags: str) -> np.ndarray:
+    """Which of the three panels are paper in the first row of complete_*.png, what was given."""
+    assert process("--complete", picture, *flags, "--steps", "1", "--candidates", "1") == 0
+    (path,) = Path("logs/pretrained/processed").glob("complete_*.png")
+    page = np.asarray(Image.open(path))
+    path.unlink()
+    centres = [116, 324, 532]  # columns: a margin of 10, gutters of 8, panels 200 wide
+    return np.array([(page[60:180, x - 50 : x + 50] == 255).all() for x in centres])
+
+
+def test_a_picture_of_two_panels_is_a_strip_that_lacks_one_wherever_it_is_asked_to_stand(
+    elsewhere, strips
+):
+    with Image.open(next(strips.rglob("*.gif"))) as strip:
+        strip.crop((0, 0, 393, strip.height)).save("two.png")
+    assert finished("two.png").tolist() == [False, False, True]
+    assert finished("two.png", "--panels", "1,2").tolist() == [False, False, True]
+    assert finished("two.png", "--panels", "3,1").tolist() == [False, True, False]
+    with pytest.raises(UserError, match=r"two.png has 2 panels: .* say the place of each"):
+        process("--complete", "two.png", "--panels", "2")
+
+
 def test_its_page_is_small_and_has_hundreds_of_whole_samples(elsewhere):
     assert process("--export_page", "page.html", "--steps", "1") == 0  # more cost only time
     page = Path("page.html").read_text()
@@ -116,6 +139,12 @@ def test_pictures_of_it_never_replace_those_of_a_run_of_the_same_name(elsewhere,
         process("--num_samples", "1", "--components", "1")
     assert process("--log_dir", "other", "--num_samples", "0", "--components", "1") == 0
     assert (elsewhere / "other/pretrained/processed/walks.png").is_file()
+
+
+def test_candidates_of_a_sampler_that_draws_one_are_refused(elsewhere):
+    with pytest.raises(UserError, match="--candidates has no effect on --sampler kernel"):
+        process("--sampler", "kernel", "--candidates", "1")
+    assert not Path("logs/pretrained/processed").exists()
 
 
 @pytest.mark.parametrize("flags", [["--evaluate"], ["--data_dir", "data"]])

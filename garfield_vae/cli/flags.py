@@ -63,9 +63,9 @@ def decimal(
 def check_range(value: float, least: float, most: float, text: str) -> None:
     """Raises ArgumentTypeError outside of the range, which nan is."""
     if not value >= least:
-        raise argparse.ArgumentTypeError(f"must be at least {least:,g}, got {text[:40]}")
+        raise argparse.ArgumentTypeError(f"must be at least {least:,}, got {text[:40]}")
     if value > most:
-        raise argparse.ArgumentTypeError(f"must be at most {most:,g}, got {text[:40]}")
+        raise argparse.ArgumentTypeError(f"must be at most {most:,}, got {text[:40]}")
 
 
 share = decimal(0.0, 1.0)
@@ -131,13 +131,17 @@ def typed(namespace: argparse.Namespace, options: type) -> dict[str, Any]:
 
 
 def refuse_idle_flags(
-    given: Collection[str], options: type, asked: Collection[str], needs: tuple[str, ...] = ()
+    given: Collection[str],
+    options: type,
+    asked: Collection[str],
+    needs: tuple[str, ...] = (),
+    besides: Collection[str] = (),
 ) -> None:
-    """Raises UserError for a flag in `given` that needs something else than what is `asked`. Fields
-    without `needs` of their own have those given here."""
+    """Raises UserError for a flag in `given` that needs something else than what is `asked`, or
+    said `besides`. Fields without `needs` of their own have those given here."""
     for item in fields(options):
         needed = item.metadata["needs"] or needs
-        if item.name in given and needed and not set(needed) & set(asked):
+        if item.name in given and needed and not set(needed) & {*asked, *besides}:
             raise UserError(
                 f"--{item.name} has no effect on {' and '.join(asked)}, only on "
                 f"{' or '.join(needed)}: leave it out"

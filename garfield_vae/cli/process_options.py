@@ -22,12 +22,13 @@ LAST, PRETRAINED = "--experiment_dir last", "--experiment_dir pretrained"
 
 
 def kept_panels(text: str) -> str:
-    """Reads which of the three panels are kept: one or two of them, with a comma between."""
-    if text not in {"1", "2", "3", "1,2", "1,3", "2,3"}:
+    """Reads which of the three panels are kept: one or two of them, with commas between."""
+    panels = sorted({panel.strip() for panel in text.split(",")})
+    if not set(panels) < {"1", "2", "3"}:
         raise argparse.ArgumentTypeError(
             f"{text[:40]!r} does not name one or two of the panels 1, 2 and 3, such as 1,2"
         )
-    return text
+    return ",".join(panels)
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ class ProcessOptions:
     steps: int = option(
         12,
         SAMPLING,
-        "steps of the latent prior's sampler from noise to a latent vector",
+        "steps of the latent prior's sampler from noise to a latent vector; a single one gives the "
+        "mean strip each time",
         needs=DRAWS_STRIPS,
         type=whole(1, 1000),
         metavar="N",

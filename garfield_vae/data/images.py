@@ -93,7 +93,7 @@ def has_more_pages(content: bytes) -> bool:
         return False
 
 
-def open_strip(source: Path | bytes) -> Image.Image:
+def open_strip(source: Path | bytes, least_width: int = MIN_WIDTH) -> Image.Image:
     """Reads a picture completely, upright and as RGB, with white for what is transparent.
 
     A picture with a palette and nothing transparent, as most strips are, stays mode P, which
@@ -113,7 +113,7 @@ def open_strip(source: Path | bytes) -> Image.Image:
             width, height = image.size
             if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
                 raise BrokenImage(name, f"{width}×{height} pixels are more than a strip has")
-            if max(width, height) < MIN_WIDTH or min(width, height) < MIN_HEIGHT:
+            if max(width, height) < least_width or min(width, height) < MIN_HEIGHT:
                 raise BrokenImage(name, f"{width}×{height} pixels are too few for a strip")
             if image.format in ("JPEG", "MPO"):
                 scans = source.count(b"\xff\xda")  # this marker cannot stand in coded pixels
@@ -124,7 +124,7 @@ def open_strip(source: Path | bytes) -> Image.Image:
             if _is_blank(image) and getattr(image, "is_animated", False):
                 image = _first_frame(image)
             image = _upright(image)
-            if image.width < MIN_WIDTH:
+            if image.width < least_width:
                 size = f"{image.width}×{image.height}"
                 raise BrokenImage(name, f"{size} pixels are too few for a strip")
             return _opaque(image)

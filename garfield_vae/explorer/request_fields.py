@@ -22,7 +22,7 @@ def body() -> dict:
 def number(asked: dict, name: str, low: float, high: float, default: float | None = None) -> float:
     value = asked.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise BadRequest(f"{name} is a number from {low:g} to {high:g}")
+        raise BadRequest(f"{name} is a number from {low:,} to {high:,}")
     return float(value)
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from garfield_vae.data.images import open_strip
-from garfield_vae.data.panels import cut_panels, is_empty, join_panels
+from garfield_vae.data.begun import open_panels
+from garfield_vae.data.panels import is_empty, join_panels
 from garfield_vae.data.store import PanelStore
 from garfield_vae.explorer.component_names import ComponentNames, suggested_names
 from garfield_vae.explorer.renderer import Ended, OnPaintersThread, Painter
@@ -118,7 +118,9 @@ class Explorer:
     def encode(self, content: bytes) -> dict:
         """The bytes of a picture → its state, the picture as it was cut, and which of its panels
         are empty."""
-        panels = cut_panels(open_strip(content), *self.panel_size)
+        panels = np.full((PANELS, 3, *self.panel_size), 255, np.uint8)
+        given = open_panels(content, *self.panel_size, begun=True)
+        panels[: len(given)] = given
         empty = np.array([is_empty(panel) for panel in panels])
         latent = self.painter.fitted(panels, self.fit_steps, ~empty)
         cut = base64.b64encode(png_bytes(Image.fromarray(join_panels(panels)))).decode()
@@ -214,7 +216,7 @@ class Explorer:
         """The strip with some panels redrawn to fit the others."""
         which = " and ".join(str(panel + 1) for panel in panels)
         drawn = self._ask_prior().complete(self._whole(state), panels, seed)
-        return self._moved(state, drawn, f"panel {which} redrawn")
+        return self._moved(state, drawn, f"panel{'s' * (len(panels) > 1)} {which} redrawn")
 
     def portable(self, state: State) -> State:
         """The same strip with its numbers in it, for a place that has neither strips nor prior."""

@@ -2,6 +2,8 @@
 
 import io
 from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -53,8 +55,15 @@ def shrink(strip: np.ndarray, width: int | None) -> Image.Image:
 def labelled(image: Image.Image, text: str) -> Image.Image:
     """A picture below a line of text."""
     whole = ImageOps.expand(image, (0, LINE, 0, 0), fill=(PAPER, PAPER, PAPER))
-    ImageDraw.Draw(whole).text((0, 0), text, fill=INK, font=ImageFont.load_default(13))
+    ImageDraw.Draw(whole).text((0, 0), text, fill=INK, font=label_font())
     return whole
+
+
+@cache
+def label_font() -> ImageFont.FreeTypeFont:
+    """The font that comes with matplotlib: Pillow's own has no letters beyond ASCII."""
+    package = Path(find_spec("matplotlib").origin).parent  # not imported, which is slow
+    return ImageFont.truetype(package / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf", 12)
 
 
 def pairs(

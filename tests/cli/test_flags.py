@@ -22,7 +22,7 @@ from garfield_vae.cli.flags import (
 )
 from garfield_vae.cli.loading import loading
 from garfield_vae.cli.options import TrainOptions, strip_source
-from garfield_vae.cli.process_options import ProcessOptions
+from garfield_vae.cli.process_options import ProcessOptions, kept_panels
 from garfield_vae.data.download.sites import SITES
 from garfield_vae.model.inference import FIT_STEPS
 from garfield_vae.model.prior import GUIDANCE, STEPS
@@ -122,6 +122,23 @@ def test_a_flag_without_an_effect_is_refused_by_name():
         refuse_idle_flags(["plain", "fine"], Options, ["--small", "--tiny"])
     sentence = "--fine has no effect on --small and --tiny, only on --big or --huge: leave it out"
     assert str(refused.value) == sentence
+    refuse_idle_flags(["fine"], Options, ["--small"], besides=["--big"])
+    with pytest.raises(UserError, match="no effect on --small, only on --big or --huge"):
+        refuse_idle_flags(["fine"], Options, ["--small"], besides=["--tiny"])
+
+
+def test_a_limit_is_said_to_its_last_digit():
+    for most, said in ((2**63 - 1, "9,223,372,036,854,775,807"), (999_999_999, "999,999,999")):
+        with pytest.raises(argparse.ArgumentTypeError, match=f"at most {said}, got {most + 1}"):
+            whole(0, most)(str(most + 1))
+
+
+def test_kept_panels_come_in_any_order():
+    for text, panels in (("2,1", "1,2"), (" 3, 1 ", "1,3"), ("2,2", "2"), ("3", "3")):
+        assert kept_panels(text) == panels
+    for text in ("1,2,3", "", "0", "4", "1,", "1-2", "1;2"):
+        with pytest.raises(argparse.ArgumentTypeError, match="one or two of the panels 1, 2 and 3"):
+            kept_panels(text)
 
 
 @pytest.mark.parametrize("options", [TrainOptions, ProcessOptions])

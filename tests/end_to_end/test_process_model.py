@@ -73,6 +73,15 @@ def test_samples_are_what_decoding_the_fitted_density_gives(run_folder):
     np.testing.assert_array_equal(page[12 : 12 + 32, 12 : 12 + 40], strips[0, 0].transpose(1, 2, 0))
 
 
+@pytest.mark.parametrize("flag", ["--steps", "--guidance", "--candidates"])
+@pytest.mark.parametrize("asked", [[], ["--evaluate"]])
+def test_flags_of_a_prior_that_a_run_does_not_have_are_refused(run_folder, flag, asked):
+    with pytest.raises(
+        UserError, match=f"{flag} has no effect on a model without a usable latent prior"
+    ):
+        process(run_folder, flag, "3", *asked)
+
+
 def test_each_sampler_gives_other_samples(run_folder):
     pages = set()
     for sampler in samplers.SAMPLERS:
@@ -154,7 +163,7 @@ def test_a_morph_between_a_date_and_a_file_begins_and_ends_at_their_reconstructi
     page = np.asarray(Image.open(run_folder / "processed" / f"{name}.png"))
     for row, path in ((0, first), (8, second)):
         latents, _ = encode(run.model, cut_panels(open_strip(path), 32, 40)[None])
-        top = 12 + row * (32 + 4 + 10)
+        top = 12 + 18 + row * (32 + 4 + 18 + 10)  # below a label of 18 pixels
         np.testing.assert_allclose(
             page[top : top + 32, 12:52].astype(int),
             decode(run.model, latents)[0, 0].transpose(1, 2, 0).astype(int),

@@ -1,5 +1,6 @@
 """The explorer's server, asked over real HTTP: what it answers, and to how many at once."""
 
+import base64
 import http.client
 import io
 import json
@@ -243,6 +244,18 @@ def test_blank_panels_of_a_picture_do_not_count_where_its_latents_are_fitted(exp
     )
     assert explorer.encode(buffer.getvalue())["empty"] == [2]
     assert [known.tolist() for known in counted] == [[True, True, False]]
+
+
+@pytest.mark.parametrize(("end", "empty"), [(0.33, [1, 2]), (0.655, [2])])
+def test_panels_that_a_picture_lacks_are_empty_ones(explorer, end, empty):
+    strip = draw_strip(0, np.datetime64("1990-01-03").item())[0].convert("RGB")
+    buffer = io.BytesIO()
+    strip.crop((0, 0, round(end * strip.width), strip.height)).save(buffer, "PNG")
+    found = explorer.encode(buffer.getvalue())
+    assert found["empty"] == empty
+    cut = Image.open(io.BytesIO(base64.b64decode(found["original"].partition(",")[2])))
+    thirds = np.array_split(np.asarray(cut), 3, axis=1)
+    assert [i for i, third in enumerate(thirds) if (third == 255).all()] == empty
 
 
 def test_the_nearest_strip_of_a_strip_is_itself(address):

@@ -240,9 +240,13 @@ def test_samples_walks_morphs_and_finished_strips_come_from_it(run, monkeypatch,
         process_model.main([*do, "--complete", first])
 
 
-def test_without_a_prior_the_kernel_density_draws_and_what_needs_one_says_so(run, strips):
+def test_without_a_prior_the_kernel_density_draws_and_what_needs_one_says_so(run, strips, capsys):
     do = ["--experiment_dir", str(run)]
     assert process_model.main([*do, "--num_samples", "2", "--components", "1"]) == 0
+    assert "new strips come from the kernel density" in capsys.readouterr().out
+    named = ["--num_samples", "1", "--components", "1", "--sampler", "gaussian"]
+    assert process_model.main([*do, *named]) == 0
+    assert "kernel density" not in capsys.readouterr().out
     strip = str(next(strips.rglob("*.gif")))
     with pytest.raises(UserError, match="has no latent prior"):
         process_model.main([*do, "--complete", strip, "--panels", "1"])

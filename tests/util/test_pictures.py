@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from garfield_vae.util.pictures import sheet
+from garfield_vae.util.pictures import labelled, sheet
 
 WHITE, RED = (255, 255, 255), (255, 0, 0)
 
@@ -40,3 +40,11 @@ def test_a_label_stands_above_its_own_strip_and_on_no_other():
     assert not ink[28:].any()
     assert not ink[:, :26].any()
     assert not ink[:, 32:].any()
+
+
+@pytest.mark.parametrize("letters", ["éüßñ", "ЖизньЁ", "λΣσ", "−·×–"])
+def test_letters_beyond_ascii_are_written_as_they_are(letters):
+    strip = Image.new("RGB", (40, 4), "white")
+    shapes = {labelled(strip, letter).tobytes() for letter in letters}
+    assert len(shapes) == len(set(letters))  # one that a font lacks is a box, as all others are
+    assert labelled(strip, "\U00010ffd").tobytes() not in shapes

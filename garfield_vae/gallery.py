@@ -233,7 +233,7 @@ def write_completion(
     proposals = decode(run.model, latents)
     proposals[:, known] = panels[:, known]  # as they were given, sharper than reconstructed
     strips = np.concatenate([shown, proposals])
-    labels = ["given", *(f"proposal {i + 1}" for i in range(PROPOSALS))]
+    labels = ["kept", *(f"proposal {i + 1}" for i in range(PROPOSALS))]
     page = sheet(join_panels(strips), columns=1, labels=labels)
     return save_png(output / f"complete_{name}.png", page)
 

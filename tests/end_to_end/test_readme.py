@@ -216,6 +216,7 @@ def test_every_flag_it_speaks_of_exists():
         "--work",
         "--samples",
         "--pictures",
+        "--factors",
     }
     for flag in set(re.findall(r"--\w[\w-]*", README)) - other:
         assert re.search(rf"{flag}\b", known), flag

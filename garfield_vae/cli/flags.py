@@ -12,6 +12,7 @@ from dataclasses import MISSING, Field, field, fields
 from types import MappingProxyType
 from typing import Any
 
+from garfield_vae.util.console import exact
 from garfield_vae.util.errors import UserError
 
 LONGEST_VALUE = 4096  # characters of an option in a file: a folder's path
@@ -63,9 +64,9 @@ def decimal(
 def check_range(value: float, least: float, most: float, text: str) -> None:
     """Raises ArgumentTypeError outside of the range, which nan is."""
     if not value >= least:
-        raise argparse.ArgumentTypeError(f"must be at least {least:,}, got {text[:40]}")
+        raise argparse.ArgumentTypeError(f"must be at least {exact(least)}, got {text[:40]}")
     if value > most:
-        raise argparse.ArgumentTypeError(f"must be at most {most:,}, got {text[:40]}")
+        raise argparse.ArgumentTypeError(f"must be at most {exact(most)}, got {text[:40]}")
 
 
 share = decimal(0.0, 1.0)

@@ -6,6 +6,7 @@ Every function raises BadRequest, with a sentence, for anything else.
 from flask import request
 
 from garfield_vae.explorer.states import BadRequest
+from garfield_vae.util.console import exact
 
 
 def body() -> dict:
@@ -22,7 +23,7 @@ def body() -> dict:
 def number(asked: dict, name: str, low: float, high: float, default: float | None = None) -> float:
     value = asked.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise BadRequest(f"{name} is a number from {low:,} to {high:,}")
+        raise BadRequest(f"{name} is a number from {exact(low)} to {exact(high)}")
     return float(value)
 
 

@@ -27,6 +27,11 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def exact(number: float) -> str:
+    """A number with all its digits: 0, 0.25, 9,223,372,036,854,775,807."""
+    return f"{number:,}".removesuffix(".0")
+
+
 def tell(text: str) -> None:
     """Prints a line above any progress bar."""
     from tqdm import tqdm

@@ -135,7 +135,8 @@ def spread(reader: nn.Module, panels: Tensor) -> Tensor:
     answer = reader(panels.flatten(0, 1)).unflatten(0, (-1, PANELS))
     there, hue = answer[..., 0] > 0, torch.atan2(answer[..., 2], answer[..., 1]).rad2deg()
     pairs = [
-        (hue[:, a] - hue[:, b], there[:, a] & there[:, b]) for a, b in combinations(range(3), 2)
+        (hue[:, a] - hue[:, b], there[:, a] & there[:, b])
+        for a, b in combinations(range(PANELS), 2)
     ]
     apart = torch.stack([((d + 180) % 360 - 180).abs() * both for d, both in pairs], 1).amax(1)
     return apart[there.sum(1) >= 2]

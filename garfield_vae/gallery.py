@@ -16,7 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from garfield_vae.checkpoints import LoadedModel
-from garfield_vae.data.begun import open_panels
+from garfield_vae.data.begun import on_paper, open_panels
 from garfield_vae.data.panels import is_empty, join_panels
 from garfield_vae.data.store import PanelStore
 from garfield_vae.geometry import PANELS
@@ -192,23 +192,26 @@ def find_begun(
     Of a picture with fewer than three panels, those are put at the places asked for. Raises
     UserError where it is not clear which panels to keep.
     """
-    given, file_name = find_strip(name, run, store, begun=True)
-    count = given.shape[1]
-    known = [panel for panel in range(count) if not is_empty(given[0, panel])]
-    if asked is None and not 0 < len(known) < PANELS:
-        which = "no panel" if known else "every panel"
-        raise UserError(
-            f"{printable(name)}: {which} is blank, so say which ones to keep: --panels 1,2"
-        )
-    if asked is not None:
+    strips, file_name = find_strip(name, run, store, begun=True)
+    given = strips[0]
+    count = len(given)
+    if asked is None:
+        places = range(count)
+        known = [panel for panel in places if not is_empty(given[panel])]
+        if not 0 < len(known) < PANELS:
+            which = "no panel" if known else "every panel"
+            raise UserError(
+                f"{printable(name)}: {which} is blank, so say which ones to keep: --panels 1,2"
+            )
+    else:
         known = [int(panel) - 1 for panel in asked.split(",")]
-    if count < PANELS and asked is not None and len(known) != count:
-        raise UserError(
-            f"{printable(name)} has {count} panel{'s' if count > 1 else ''}: with --panels, say "
-            f"the place of each"
-        )
-    panels = np.full((1, PANELS, *given.shape[2:]), 255, np.uint8)
-    panels[:, known if count < PANELS and asked else range(count)] = given
+        places = range(count) if count == PANELS else known
+        if len(places) != count:
+            raise UserError(
+                f"{printable(name)} has {count} panel{'s' if count > 1 else ''}: with --panels, "
+                f"say the place of each"
+            )
+    panels = on_paper(given, places)[None]
     return (panels, file_name), known
 
 

@@ -90,6 +90,11 @@ class _Bands:
         return 0
 
 
+def on_grid(height: int, width: int) -> tuple[slice, slice]:
+    """Takes the pixels that are looked at, ROWS × COLUMNS or a few more, of a picture [h, w]."""
+    return slice(None, None, max(1, height // ROWS)), slice(None, None, max(1, width // COLUMNS))
+
+
 def plainly_three(white: np.ndarray) -> bool:
     """A quick look: whether white gutters show three panels, as in most strips.
 
@@ -102,7 +107,7 @@ def plainly_three(white: np.ndarray) -> bool:
 def count_panels(pixels: np.ndarray) -> Layout:
     """Counts the panels of a picture, uint8 [h, w, 3 or more]; further channels are ignored.
 
-    About ROWS × COLUMNS of its pixels, on a grid, are enough.
+    Its pixels `on_grid` are enough.
     """
     planes = np.moveaxis(pixels[..., :3], -1, 0).astype(np.int16, order="C")  # [3, h, w]
     found = [

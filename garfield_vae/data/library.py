@@ -126,7 +126,7 @@ class Library:
             self._open[relative] = archive = Archive(path)
         except BrokenArchive as error:
             return {"members": {}, "passed_over": {}, "broken": error.reason}
-        members, passed_over = {}, archive.passed_over.copy()
+        members, passed_over = {}, +archive.passed_over  # without kinds that it has none of
         for name, size in archive.sizes.items():
             *folders, last = PurePosixPath(name).parts
             if any(_unsaid(part) for part in (*folders, last)):

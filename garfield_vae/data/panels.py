@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from garfield_vae.data.images import BrokenImage
-from garfield_vae.data.layout import COLUMNS, ROWS, SAME, count_panels, plainly_three
+from garfield_vae.data.layout import SAME, count_panels, on_grid, plainly_three
 from garfield_vae.geometry import PANEL_HEIGHT, PANEL_WIDTH
 
 # Fractions of the strip's width, the medians of 209 Garfield dailies of 1985 (benchmarks/gutters).
@@ -211,8 +211,7 @@ def _check_layout(
     pixels: np.ndarray, white: np.ndarray, colours: Callable[[np.ndarray], np.ndarray]
 ) -> None:
     """Raises OtherLayout where there are clearly not three panels. Arguments: of `_pixels_of`."""
-    height, width = white.shape
-    sample = slice(None, None, max(1, height // ROWS)), slice(None, None, max(1, width // COLUMNS))
+    sample = on_grid(*white.shape)
     if plainly_three(white[sample] >= 255 - SAME):
         return
     shown = colours(np.ascontiguousarray(pixels[sample]))

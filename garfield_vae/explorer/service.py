@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from garfield_vae.data.begun import open_panels
+from garfield_vae.data.begun import on_paper, open_panels
 from garfield_vae.data.panels import is_empty, join_panels
 from garfield_vae.data.store import PanelStore
 from garfield_vae.explorer.component_names import ComponentNames, suggested_names
@@ -118,9 +118,8 @@ class Explorer:
     def encode(self, content: bytes) -> dict:
         """The bytes of a picture → its state, the picture as it was cut, and which of its panels
         are empty."""
-        panels = np.full((PANELS, 3, *self.panel_size), 255, np.uint8)
         given = open_panels(content, *self.panel_size, begun=True)
-        panels[: len(given)] = given
+        panels = on_paper(given, range(len(given)))
         empty = np.array([is_empty(panel) for panel in panels])
         latent = self.painter.fitted(panels, self.fit_steps, ~empty)
         cut = base64.b64encode(png_bytes(Image.fromarray(join_panels(panels)))).decode()

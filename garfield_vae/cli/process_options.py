@@ -18,6 +18,7 @@ MODEL_FLAGS, SAMPLING, PICTURES, MEASURE, EXPLORE = (
 USUAL = "the usual pictures"  # what is drawn where no flag asks for something else
 # What the latent prior draws strips for.
 DRAWS_STRIPS = (USUAL, "--complete", "--explore", "--export_page", "--evaluate")
+USES_PRIOR = (*DRAWS_STRIPS, "--interpolate")
 LAST, PRETRAINED = "--experiment_dir last", "--experiment_dir pretrained"
 
 
@@ -93,8 +94,8 @@ class ProcessOptions:
         12,
         SAMPLING,
         "steps of the latent prior's sampler from noise to a latent vector; a single one gives the "
-        "mean strip each time",
-        needs=DRAWS_STRIPS,
+        "mean strip each time, and morphs take twice as many",
+        needs=USES_PRIOR,
         type=whole(1, 1000),
         metavar="N",
     )
@@ -103,7 +104,7 @@ class ProcessOptions:
         SAMPLING,
         "guidance of the latent prior away from a single Gaussian (autoguidance): 0 is that "
         "Gaussian, 1 the prior as it was trained, above 1 gives cleaner, more ordinary strips",
-        needs=DRAWS_STRIPS,
+        needs=USES_PRIOR,
         type=decimal(0, 10),
         metavar="W",
     )

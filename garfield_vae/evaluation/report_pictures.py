@@ -150,7 +150,7 @@ def _morph(
     others = order[1 : max(2, len(order) // 2)]
     last = others[np.square(means[others] - means[first]).sum(axis=1).argmax()]
     shares = np.linspace(0, 1, MORPH_STEPS, dtype=np.float32)
-    strips = decode(model, line(means[first], means[last], MORPH_STEPS))
+    strips = decode(model, line(means[first], means[last], shares))
     return [
         Picture(
             strip,

@@ -36,7 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from garfield_vae.geometry import PANELS
-from garfield_vae.model.flow import GaussianFlow, integrate, path, slerp, step_times, times_at
+from garfield_vae.model.flow import GaussianFlow, integrate, path, step_times, times_at
 from garfield_vae.model.init import cosine_basis
 from garfield_vae.model.velocity import PatchTransformer
 
@@ -155,7 +155,7 @@ class LatentPrior(nn.Module):
             answer = self.network(maps, t, given.maps, given.known)
         return answer.float() @ self.maps.T @ self.directions.T
 
-    def velocity(self, x: Tensor, t: float, guidance: float, given: Given) -> Tensor:
+    def velocity(self, x: Tensor, t: float, guidance: float | Tensor, given: Given) -> Tensor:
         """v(x, t) [B, k], with the network's part times `guidance`.
 
         0 is the fitted Gaussian, 1 the learned prior, and above 1 is autoguidance (Karras et al.
@@ -164,8 +164,6 @@ class LatentPrior(nn.Module):
         """
         times = x.new_full((len(x),), t)
         gaussian = GaussianFlow.at(times[:, None], self.std / self.scale)
-        if guidance == 0:
-            return gaussian.factor * x
         correction = self.correction(x, times, gaussian.view, given)
         return gaussian.factor * x + guidance * gaussian.error * correction
 
@@ -231,8 +229,11 @@ class LatentPrior(nn.Module):
         return self.from_noise(temperature * self.noise(n, generator), steps, guidance)
 
     @torch.no_grad()
-    def from_noise(self, noise: Tensor, steps: int = STEPS, guidance: float = GUIDANCE) -> Tensor:
-        """Noise [N, components] → the latents [N, z_dim] that it flows to."""
+    def from_noise(
+        self, noise: Tensor, steps: int = STEPS, guidance: float | Tensor = GUIDANCE
+    ) -> Tensor:
+        """Noise [N, components] → the latents [N, z_dim] that it flows to. `guidance` may be a
+        tensor [N, 1]."""
         return self.latents(self.flow(noise, step_times(steps), guidance))
 
     @torch.no_grad()
@@ -240,21 +241,6 @@ class LatentPrior(nn.Module):
         """Latents [N, z_dim] → the noise [N, components] that flows to them without guidance."""
         times = step_times(steps).flip(0)
         return self.flow(self.coordinates(latents), times, 1.0)
-
-    @torch.no_grad()
-    def morph(self, start: Tensor, end: Tensor, frames: int, steps: int = 2 * STEPS) -> Tensor:
-        """From latents [z_dim] to others in `frames` strips [frames, z_dim], ends included.
-
-        On a straight line between two latents, the decoder shows both strips at once. On an arc
-        between their noises (spherical interpolation, Shoemake 1985) all is noise of the usual
-        length, and flows to a strip.
-        """
-        ends = torch.stack([start, end])
-        noise = self.to_noise(ends, steps)
-        share = torch.linspace(0, 1, frames, device=noise.device)[:, None]
-        strips = self.from_noise(slerp(noise[0], noise[1], share), steps, 1.0)
-        missed = ends - self.from_noise(noise, steps, 1.0)  # error of the steps, other components
-        return strips + path(missed[0], missed[1], share)
 
     @torch.no_grad()
     def refine(
@@ -308,7 +294,7 @@ class LatentPrior(nn.Module):
         self,
         x: Tensor,
         times: Tensor,
-        guidance: float,
+        guidance: float | Tensor,
         given: Given | None = None,
         hold: Callable[[Tensor, float], Tensor] | None = None,
     ) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from small_model import SMALL_PRIOR
 
 from garfield_vae.model.flow import GaussianFlow, integrate, path, slerp, step_times, times_at
+from garfield_vae.model.morph import Morph
 from garfield_vae.model.prior import LatentPrior, random_panels, worth_using
 from garfield_vae.model.velocity import Block, PatchTransformer
 
@@ -266,10 +267,29 @@ def test_noise_flows_to_strips_and_back():
 def test_a_morph_begins_and_ends_with_the_strips_themselves():
     of = disturbed(prior(components=6))
     start, end = gaussian_latents(prior(), 2)  # with parts that have no component
-    frames = of.morph(start, end, frames=5)
-    assert frames.shape == (5, 12)
-    assert torch.allclose(frames[0], start, atol=1e-4)
-    assert torch.allclose(frames[-1], end, atol=1e-4)
+    strips = Morph(of, torch.stack([start, end])).at(torch.linspace(0, 1, 5))
+    assert strips.shape == (5, 12)
+    assert torch.allclose(strips[0], start, atol=1e-4)
+    assert torch.allclose(strips[-1], end, atol=1e-4)
+
+
+def test_halfway_a_morph_is_as_likely_as_its_ends_and_a_straight_line_is_not():
+    of = prior()  # the Gaussian itself, in which likely are those at a distance of √k deviations
+    ends = gaussian_latents(of, 2)
+    halfway = Morph(of, ends, steps=100).at(torch.tensor([0.5]))
+    strips = torch.cat([ends, halfway, ends.mean(0, keepdim=True)])
+    deviations = ((strips - of.mean) @ of.directions.T / of.std).norm(dim=1)
+    assert deviations[2] == pytest.approx(float(deviations[:2].mean()), rel=0.01)
+    assert deviations[3] < 0.8 * deviations[2]
+
+
+def test_guidance_works_in_the_middle_of_a_morph_alone():
+    of = disturbed(prior())
+    ends = gaussian_latents(of, 2)
+    share = torch.tensor([0.0, 0.5, 1.0])
+    plain, guided = (Morph(of, ends, guidance=guidance).at(share) for guidance in (1.0, 3.0))
+    assert torch.allclose(plain[[0, 2]], guided[[0, 2]], atol=1e-4)
+    assert (plain[1] - guided[1]).norm() > 0.05 * (ends[0] - ends[1]).norm()
 
 
 # ------------------------------------------------------------------ refining and finishing

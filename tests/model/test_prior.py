@@ -8,7 +8,7 @@ from small_model import SMALL_PRIOR
 
 from garfield_vae.model.flow import GaussianFlow, integrate, path, slerp, step_times, times_at
 from garfield_vae.model.morph import Morph
-from garfield_vae.model.prior import LatentPrior, random_panels, worth_using
+from garfield_vae.model.prior import LatentPrior, nothing_given, random_panels, worth_using
 from garfield_vae.model.velocity import Block, PatchTransformer
 
 
@@ -184,6 +184,34 @@ def test_without_guidance_the_network_plays_no_part():
     noise = plain.noise(4, seeded())
     assert torch.allclose(loud.from_noise(noise, guidance=0.0), plain.from_noise(noise))
     assert not torch.allclose(loud.from_noise(noise), plain.from_noise(noise), atol=1e-2)
+
+
+def test_panels_that_are_apart_say_nothing_about_each_other():
+    network = disturbed(prior()).network
+    maps = torch.randn(1, 3, 4, generator=seeded(1))
+    other = maps.clone()
+    other[:, 1:] = torch.randn(maps[:, 1:].shape, generator=seeded())
+    nothing, t = (torch.zeros(1, maps[0].numel()), torch.zeros(1, 3)), torch.tensor([0.5])
+
+    def first_panel(maps: torch.Tensor, apart: bool) -> torch.Tensor:
+        return network(maps.flatten(1), t, *nothing, apart).view(1, 3, -1)[:, 0]
+
+    assert torch.equal(first_panel(maps, True), first_panel(other, True))
+    assert not torch.allclose(first_panel(maps, False), first_panel(other, False), atol=1e-3)
+
+
+@pytest.mark.parametrize(("t", "weight"), [(0.1, 0.0), (0.5, 2.0), (0.9, 0.0)])
+def test_guidance_leads_away_from_the_gaussian_and_midway_also_from_panels_apart(
+    t: float, weight: float
+):
+    of = disturbed(prior())
+    x, times = of.noise(4, seeded()), torch.full((4,), t)
+    flow = GaussianFlow.at(times[:, None], of.std / of.scale)
+    nothing = nothing_given(4, of.maps)
+    whole, apart = (of.correction(x, times, flow.view, nothing, each) for each in (False, True))
+    said = 1.5 * whole + 0.5 * weight * (whole - apart)
+    assert torch.allclose(of.velocity(x, t, 1.5, nothing), flow.factor * x + flow.error * said)
+    assert (whole - apart).abs().max() > 1e-3
 
 
 # ------------------------------------------------------------------ latents in, latents out

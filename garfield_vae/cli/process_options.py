@@ -94,7 +94,7 @@ class ProcessOptions:
         12,
         SAMPLING,
         "steps of the latent prior's sampler from noise to a latent vector; a single one gives the "
-        "mean strip each time, and morphs take twice as many",
+        "mean strip each time",
         needs=USES_PRIOR,
         type=whole(1, 1000),
         metavar="N",

@@ -97,7 +97,8 @@ class Painter:
 
 
 class OnPaintersThread:
-    """An object whose methods run on a painter's thread, since they compete for the same cores."""
+    """An object whose methods run on a painter's thread, since they compete for the same cores.
+    They take a `page` and a `turn` too, as `Painter.run` does."""
 
     def __init__(self, painter: Painter, owned: object):
         self._painter, self._owned = painter, owned

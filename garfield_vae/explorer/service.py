@@ -40,7 +40,7 @@ SMALL = 160  # their width in pixels
 QUICK_STEPS = 2  # of the prior, while a slider is dragged: the strip looks almost the same
 CANDIDATES = 6  # samples of which the sharpest is the strip that the page opens on
 FRAMES = 21  # from one strip to another: 5 % apart
-MORPHED_AT_ONCE = 3  # a third of a second, for which a page that drags has to wait
+MORPHED_AT_ONCE = 4  # a third of a second, for which a page that drags has to wait
 SAMPLES_ON_MAP = 100  # where there are no strips
 HOLD = 0.8  # seconds that an animation rests at its ends
 JOBS_REMEMBERED = 64
@@ -210,25 +210,25 @@ class Explorer:
     def between(
         self, a: State, b: State, frames: int, page: str = "", turn: int = 0
     ) -> Iterator[State]:
-        """`frames` states from a to b, both included, in which nothing is held: through the prior's
-        noise, where each of them is a strip.
+        """`frames` states from a to b, both included: through the prior's noise, where each of them
+        is a strip, and nothing is held.
 
         On a straight line where there is no prior, and where the two are one strip, whose sliders
         move. Raises Superseded as `Painter.run` does.
         """
-        shares = np.linspace(0, 1, frames)
-        straight = [between(a, b, share) for share in shares]
+        shares = np.linspace(0, 1, frames)[1:-1]
+        line = [between(a, b, share) for share in shares]
         if self.prior is None or a.base == b.base:
-            yield from straight
+            yield from (a, *line, b)
             return
         wholes = self._whole(a), self._whole(b)
         morph = self.prior.morph(*wholes, page=page, turn=turn)
         label = f"between {in_words(a)} and {in_words(b)}"
         yield self._settled(a)
-        for first in range(1, frames - 1, MORPHED_AT_ONCE):
-            some = slice(first, min(first + MORPHED_AT_ONCE, frames - 1))
+        for first in range(0, len(line), MORPHED_AT_ONCE):
+            some = slice(first, first + MORPHED_AT_ONCE)
             latents = self.painter.run(morph, shares[some], page=page, turn=turn)
-            for near, latent in zip(straight[some], latents, strict=True):
+            for near, latent in zip(line[some], latents, strict=True):
                 yield self._moved(near, latent, label)
         yield self._settled(b)
 

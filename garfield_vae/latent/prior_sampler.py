@@ -109,7 +109,7 @@ class PriorSampler:
         """The way from latents [z] to others through the prior's noise: from shares of it [n],
         0…1, to the latents [n, z] there."""
         ends = self.tensor(np.stack([start, end]))
-        morph = Morph(self.prior, ends, 2 * self.steps, self.guidance)
+        morph = Morph(self.prior, ends, self.steps, self.guidance)
         return lambda shares: to_numpy(morph.at(self.tensor(shares)))
 
     def tensor(self, latents: np.ndarray) -> torch.Tensor:

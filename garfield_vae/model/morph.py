@@ -26,13 +26,13 @@ class Morph:
         self,
         prior: LatentPrior,
         ends: Tensor,
-        steps: int = 2 * STEPS,
+        steps: int = STEPS,
         guidance: float = GUIDANCE,
     ):
         self.prior, self.steps, self.guidance = prior, steps, guidance
         self.noise = prior.to_noise(ends, steps)  # [2, components]
         again = prior.from_noise(self.noise, steps, guidance=1.0)
-        self.missed = ends - again  # the error of the steps, and what has no component
+        self.missed = ends - again  # the error of so few steps, and what has no component
 
     @torch.no_grad()
     def at(self, share: Tensor) -> Tensor:

@@ -249,7 +249,7 @@ class LatentPrior(nn.Module):
         return self.latents(self.flow(noise, step_times(steps), guidance))
 
     @torch.no_grad()
-    def to_noise(self, latents: Tensor, steps: int = 2 * STEPS) -> Tensor:
+    def to_noise(self, latents: Tensor, steps: int = STEPS) -> Tensor:
         """Latents [N, z_dim] → the noise [N, components] that flows to them without guidance."""
         times = step_times(steps).flip(0)
         return self.flow(self.coordinates(latents), times, 1.0)

@@ -56,9 +56,10 @@ def test_as_many_states_as_were_asked_for_at_equal_steps(with_prior, ends, frame
 def test_one_strips_sliders_move_in_a_straight_line_and_what_they_hold_is_held(with_prior, ends):
     a, _ = ends
     b = replace(a, knobs=a.knobs + 1, held=(2,))
-    halfway = list(with_prior.between(a, b, 3))[1]
+    first, halfway, last = with_prior.between(a, b, 3)
     np.testing.assert_allclose(halfway.knobs, a.knobs + 0.5, atol=1e-6)
     assert (halfway.base, halfway.held) == (a.base, (2,))
+    assert [as_json(first), as_json(last)] == [as_json(a), as_json(b)]
 
 
 def test_without_a_prior_the_line_between_two_strips_is_straight(explorer):

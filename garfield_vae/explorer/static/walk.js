@@ -8,14 +8,15 @@ const STEP = 0.005; // of the slider, on a straight line
 const byId = (id) => document.getElementById(id);
 
 export class Walk {
-  #on; #playing = 0; #path = null;
+  #on; #playing = 0;
+  #path = null; // until both are pinned, and the states between them are there
 
   // on: { path(a, b) → promise of evenly spaced states from a to b, null when that failed,
   // move(state), commit(), pinned(), gif(a, b) }
   constructor(on) {
     this.#on = on;
     this.a = this.b = null;
-    this.ready = null; // a promise: until it is kept, there is no way between A and B yet
+    this.ready = null; // a promise that is kept once the path is there
     this.mix = byId("mix");
     fillTrack(this.mix);
     ignoreSwipes(this.mix);
@@ -62,6 +63,7 @@ export class Walk {
   }
 
   #swap() {
+    this.stop();
     this.#path = [...this.#path].reverse();
     [this.a, this.b] = [this.b, this.a];
     const [first, second] = ["a", "b"].map((which) => byId(`pin-${which}`).querySelector("canvas"));

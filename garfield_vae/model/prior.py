@@ -42,8 +42,7 @@ from garfield_vae.model.velocity import PatchTransformer
 
 STEPS = 12  # of Heun's method, from noise to a strip
 GUIDANCE = 1.5
-AGREEMENT = 2.0  # weight of the guidance towards panels that agree, in units of the other
-AGREEMENT_TIMES = (0.3, 0.8)  # earlier, it makes samples too much alike; later, all is settled
+AGREEMENT_TIMES = (0.5, 0.9)  # earlier, samples become too much alike; later, all is settled
 REFINE_FROM = 0.3  # time: later, samples stay blurred; earlier, more changes than has to
 KNOWN_SHARE = 0.5  # of the training examples have a known panel
 WORTH_USING = 0.85  # validation loss; above it, samples still look like collages
@@ -176,7 +175,7 @@ class LatentPrior(nn.Module):
         beyond = torch.as_tensor(guidance - 1).clamp(min=0)
         if AGREEMENT_TIMES[0] <= t <= AGREEMENT_TIMES[1] and beyond.any():
             apart = self.correction(x, times, gaussian.view, given, apart=True)
-            guided = guided + AGREEMENT * beyond * (correction - apart)
+            guided = guided + beyond * (correction - apart)
         return gaussian.factor * x + gaussian.error * guided
 
     def loss(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -6,7 +6,7 @@ Morphs between pairs of test strips, and judges the strips at a quarter, a half 
 of the way by their misfit (garfield_vae/model/rejection.py): how much less likely a strip's worst
 patch is than a training strip's, 1 being what three fifths of the training strips stay below.
 `missed` is how far an end is from what its own noise flows to, over its distance from the mean
-strip: the error of the steps, of which a morph takes out its share. Times are processor times.
+strip: the error of the steps. Times are processor times.
 
 The picture has the strip halfway between six pairs, a row a way.
 """

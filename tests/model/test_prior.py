@@ -311,6 +311,30 @@ def test_halfway_a_morph_is_as_likely_as_its_ends_and_a_straight_line_is_not():
     assert deviations[3] < 0.8 * deviations[2]
 
 
+def test_a_morph_from_the_mean_strip_is_finite():
+    of = prior()
+    ends = torch.cat([of.mean[None], gaussian_latents(of, 1)])
+    strips = Morph(of, ends).at(torch.linspace(0, 1, 3))
+    assert strips.isfinite().all()
+    assert torch.allclose(strips[0], of.mean, atol=1e-4)
+
+
+def test_a_morph_takes_twice_the_steps_where_the_noise_does_not_lead_back():
+    of = prior()
+    ends = gaussian_latents(of, 2)
+    assert Morph(of, ends, steps=50).steps == 50
+    assert Morph(of, ends, steps=1).steps == 2
+
+
+def test_halfway_nothing_is_left_of_what_the_steps_missed():
+    of = disturbed(prior(components=6))
+    ends = gaussian_latents(prior(), 2)  # with parts that have no component
+    halfway = Morph(of, ends).at(torch.tensor([0.5]))
+    outside = halfway - of.latents(of.coordinates(halfway))
+    lost = ends - of.latents(of.coordinates(ends))
+    assert outside.norm() < 0.01 * lost.norm(dim=1).sum()
+
+
 def test_guidance_works_in_the_middle_of_a_morph_alone():
     of = disturbed(prior())
     ends = gaussian_latents(of, 2)

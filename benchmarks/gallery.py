@@ -65,7 +65,8 @@ def main() -> None:
 
     rows = test[np.linspace(0, len(test) - 1, MORPH_ENDS).astype(int)]
     ends, _ = encode(run.model, store.panels[rows])
-    parts = [prior.morph(*pair, MORPH_FRAMES + 1)[:-1] for pair in itertools.pairwise(ends)]
+    shares = np.linspace(0, 1, MORPH_FRAMES, endpoint=False)
+    parts = [prior.morph(*pair)(shares) for pair in itertools.pairwise(ends)]
     frames = decode(run.model, np.concatenate([*parts, ends[-1:]]))
     print(save_gif(PLACE / "morph.gif", join_panels(frames), width=MORPH_WIDTH, seconds=3.0))
 

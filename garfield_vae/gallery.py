@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -166,11 +167,12 @@ def write_morph(
     line where there is no prior."""
     panels, names = zip(*ends, strict=True)
     (start, end), _ = encode(run.model, np.concatenate(panels))
-    ways = {"through noise": prior.morph} if prior is not None else {}
-    ways["straight line"] = line
+    ways = {"through noise": prior.morph(start, end)} if prior is not None else {}
+    ways["straight line"] = partial(line, start, end)
 
     def between(way: str, steps: int) -> np.ndarray:
-        return join_panels(decode(run.model, ways[way](start, end, steps), progress="morph"))
+        latents = ways[way](np.linspace(0, 1, steps))
+        return join_panels(decode(run.model, latents, progress="morph"))
 
     name, best = "morph_" + "_".join(names), next(iter(ways))
     columns = np.stack([between(way, MORPH_STEPS) for way in ways], axis=1)

@@ -83,6 +83,16 @@ class SmallPrior:
         coordinates[:, list(panels)] = new[:, list(panels)]
         return self.space.latents(coordinates)[0].astype(np.float32)
 
+    def morph(self, start: np.ndarray, end: np.ndarray):
+        ends = self.space.coordinates(np.stack([start, end]))
+
+        def at(shares: np.ndarray) -> np.ndarray:  # noise is the coordinates; a quarter of a circle
+            angle = np.pi / 2 * np.array(shares)[:, None]
+            latents = self.space.latents(np.cos(angle) * ends[0] + np.sin(angle) * ends[1])
+            return latents.astype(np.float32)
+
+        return at
+
 
 @contextmanager
 def served(explorer: Explorer, port: int = 0) -> Iterator[str]:

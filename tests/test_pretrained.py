@@ -13,7 +13,9 @@ import process_model
 import train_torch
 from garfield_vae.checkpoints import exported_space
 from garfield_vae.cli.options import TrainOptions
+from garfield_vae.explorer import Explorer
 from garfield_vae.latent.codec import decode
+from garfield_vae.latent.space import line
 from garfield_vae.prior_checkpoints import load_prior_sampler
 from garfield_vae.run_folder import PRETRAINED
 from garfield_vae.util.errors import UserError
@@ -68,6 +70,24 @@ def test_what_it_draws_are_strips_in_colour_with_ink_and_paper():
     assert strips.astype(float).std(axis=2).mean() > 10  # colour
     panels = strips.reshape(4, -1).astype(float)
     assert np.abs(panels[0] - panels[1]).mean() > 20
+
+
+def test_between_two_strips_it_finds_strips_where_a_straight_line_has_ghosts(tmp_path):
+    """Ghosts are faults: their misfit is above 1, as that of few training strips is."""
+    loaded = garfield_vae.load("pretrained")
+    space = exported_space(loaded)
+    prior = load_prior_sampler(loaded, space)
+    start, end = prior.sample(2, seed=4)  # 12 steps miss the first by a fifth
+    shares = np.linspace(0, 1, 5)
+    strips, straight = prior.morph(start, end)(shares), line(start, end, shares)
+    np.testing.assert_allclose(strips[[0, -1]], [start, end], atol=1e-3)
+    misfits = [prior.misfit(prior.tensor(way[1:-1])) for way in (strips, straight)]
+    assert misfits[0].max() < 1 < 2 < misfits[1].min()
+    explorer = Explorer(loaded.model, space, tmp_path, prior=prior)
+    ends = (explorer.positions.of_latent(latent) for latent in (start, end))
+    found = [explorer.positions.latents(state)[0] for state in explorer.between(*ends, 5)]
+    explorer.painter.close()
+    np.testing.assert_allclose(found, strips, atol=0.02)  # links hold 16-bit floats
 
 
 def test_pictures_go_into_logs_and_nothing_into_the_package(elsewhere, capsys):

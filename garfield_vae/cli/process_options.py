@@ -18,6 +18,7 @@ MODEL_FLAGS, SAMPLING, PICTURES, MEASURE, EXPLORE = (
 USUAL = "the usual pictures"  # what is drawn where no flag asks for something else
 # What the latent prior draws strips for.
 DRAWS_STRIPS = (USUAL, "--complete", "--explore", "--export_page", "--evaluate")
+USES_PRIOR = (*DRAWS_STRIPS, "--interpolate")
 LAST, PRETRAINED = "--experiment_dir last", "--experiment_dir pretrained"
 
 
@@ -94,16 +95,16 @@ class ProcessOptions:
         SAMPLING,
         "steps of the latent prior's sampler from noise to a latent vector; a single one gives the "
         "mean strip each time",
-        needs=DRAWS_STRIPS,
+        needs=USES_PRIOR,
         type=whole(1, 1000),
         metavar="N",
     )
     guidance: float = option(
         1.5,
         SAMPLING,
-        "guidance of the latent prior away from a single Gaussian (autoguidance): 0 is that "
-        "Gaussian, 1 the prior as it was trained, above 1 gives cleaner, more ordinary strips",
-        needs=DRAWS_STRIPS,
+        "guidance of the latent prior (autoguidance): 0 is a single Gaussian, 1 the prior as it "
+        "was trained, above 1 gives cleaner, more ordinary strips, whose panels agree better",
+        needs=USES_PRIOR,
         type=decimal(0, 10),
         metavar="W",
     )

@@ -204,6 +204,8 @@ def evaluate_run(
             nearest=nearest,
             training=training,
             training_names=[printable(store.names[row], LONGEST_NAME) for row in train],
+            prior=prior,
+            start=None if prior is None else next(iter(latents.values()))[0],
         )
         metrics = read_metrics(loaded.folder)
         path = write_report(folder / "report.html", loaded, space, figures, pictures, metrics)

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from garfield_vae.evaluation.metrics.memorisation import Nearest
 from garfield_vae.latent.codec import decode
+from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace, line
 from garfield_vae.model.networks import StripVAE
 
@@ -42,6 +44,7 @@ class Pictures:
     reconstructions   pairs (strip, its reconstruction): best, median and worst
     samples           the first samples, by sampler
     nearest           pairs (sample of the first sampler, training strip) that are most alike
+    by_prior          whether walks and morph are kept likely by a latent prior
     """
 
     reconstructions: list[tuple[Picture, Picture]]
@@ -49,6 +52,7 @@ class Pictures:
     walks: list[Walk]
     morph: list[Picture]
     nearest: list[tuple[Picture, Picture]]
+    by_prior: bool
 
 
 def choose_pictures(
@@ -64,11 +68,14 @@ def choose_pictures(
     nearest: dict[str, Nearest],
     training: Any,
     training_names: Sequence[str],
+    prior: PriorSampler | None = None,
+    start: np.ndarray | None = None,
 ) -> Pictures:
     """Chooses strips among those that were measured, and decodes latent traversals and a morph.
 
     held_out, reconstructions, samples of each sampler are uint8 [·, 3, 3, H, W]; errors [N] and
-    means [N, z] belong to the held-out strips, `nearest` to the samples.
+    means [N, z] belong to the held-out strips, `nearest` to the samples. The traversals go through
+    `start` [z], the mean strip if not given.
     """
     order = np.argsort(errors)
     first = next(iter(samples))
@@ -93,12 +100,13 @@ def choose_pictures(
             for name, strips in samples.items()
         },
         walks=[
-            _walk(model, space, component)
+            _walk(model, space, component, prior, space.mean if start is None else start)
             for component, share in enumerate(space.explained[:SHOWN_WALKS])
             if share >= LEAST_EXPLAINED
         ],
-        morph=_morph(model, means, names, order),
+        morph=_morph(model, means, names, order, prior),
         nearest=_nearest(first, samples[first], nearest[first], training, training_names),
+        by_prior=prior is not None,
     )
 
 
@@ -128,21 +136,33 @@ def _best_median_worst(order: np.ndarray) -> list[tuple[str, int]]:
     return [(rank, int(row)) for rank, rows in parts.items() for row in rows]
 
 
-def _walk(model: StripVAE, space: LatentSpace, component: int) -> Walk:
-    strips = decode(model, space.traversal(space.mean, component, np.array(WALK_STEPS)))
+def _walk(
+    model: StripVAE,
+    space: LatentSpace,
+    component: int,
+    prior: PriorSampler | None,
+    start: np.ndarray,
+) -> Walk:
+    latents = space.traversal(start, component, np.array(WALK_STEPS))
+    if prior is not None:  # far from the start, latents alone decode to blur
+        latents = prior.refine(latents, held=[component])
     pictures = [
         Picture(
             strip,
-            f"{step:+.1f}".replace("-", "−") if step else "0, the mean strip",
+            f"{step:+.1f}".replace("-", "−") if step else "0",
             f"Strip at {step:+.1f} standard deviations of component {component + 1}",
         )
-        for step, strip in zip(WALK_STEPS, strips, strict=True)
+        for step, strip in zip(WALK_STEPS, decode(model, latents), strict=True)
     ]
     return Walk(component + 1, float(space.explained[component]), pictures)
 
 
 def _morph(
-    model: StripVAE, means: np.ndarray, names: Sequence[str], order: np.ndarray
+    model: StripVAE,
+    means: np.ndarray,
+    names: Sequence[str],
+    order: np.ndarray,
+    prior: PriorSampler | None,
 ) -> list[Picture]:
     """Interpolates between the best reconstructed strip and the furthest from it in the better
     half: two ends that are themselves reconstructed well."""
@@ -150,12 +170,14 @@ def _morph(
     others = order[1 : max(2, len(order) // 2)]
     last = others[np.square(means[others] - means[first]).sum(axis=1).argmax()]
     shares = np.linspace(0, 1, MORPH_STEPS, dtype=np.float32)
-    strips = decode(model, line(means[first], means[last], MORPH_STEPS))
+    way = partial(line, means[first], means[last])
+    if prior is not None:
+        way = prior.morph(means[first], means[last])
     return [
         Picture(
             strip,
             {0.0: names[first], 1.0: names[last]}.get(float(share), f"{share:.0%}"),
             f"Strip {share:.0%} of the way from {names[first]} to {names[last]}",
         )
-        for share, strip in zip(shares, strips, strict=True)
+        for share, strip in zip(shares, decode(model, way(shares)), strict=True)
     ]

@@ -52,27 +52,12 @@ class Painter:
         self._closed = True
         self._thread.shutdown(cancel_futures=True)
 
-    def run(self, work: Callable, *arguments):
-        """What `work(*arguments)` gives, computed on the thread that owns the network. Raises Ended
-        once it was closed."""
-        try:
-            return self._thread.submit(work, *arguments).result()
-        except (CancelledError, RuntimeError):
-            if self._closed:
-                raise Ended from None
-            raise
+    def run(self, work: Callable, *arguments, page: str = "", turn: int = 0):
+        """What `work(*arguments)` gives, computed on the thread that owns the network.
 
-    def strip(self, latents: np.ndarray, page: str = "", turn: int = 0) -> np.ndarray:
-        """[3, z], the latent of each panel → a strip image, uint8 [h, w, 3].
-
-        Raises Superseded when `page` asks with a higher `turn` before this one's turn has come.
+        Raises Ended once it was closed, and Superseded when `page` asks with a higher `turn` before
+        this one's turn has come.
         """
-        return next(self.strips([latents], page, turn))
-
-    def strips(
-        self, latents: Iterable[np.ndarray], page: str = "", turn: int = 0
-    ) -> Iterator[np.ndarray]:
-        """N times [3, z] → N strip images, a few at a time; Superseded as in `strip`."""
         if page:
             with self._lock:
                 self._newest[page] = max(turn, self._newest.get(page, turn))
@@ -80,14 +65,30 @@ class Painter:
                 while len(self._newest) > PAGES_REMEMBERED:
                     self._newest.popitem(last=False)
 
-        def paint(some: np.ndarray) -> np.ndarray:
+        def in_turn():
             if page and self._newest.get(page, turn) > turn:
                 raise Superseded
-            return paint_strips(self.model, some)
+            return work(*arguments)
 
+        try:
+            return self._thread.submit(in_turn).result()
+        except (CancelledError, RuntimeError):
+            if self._closed:
+                raise Ended from None
+            raise
+
+    def strip(self, latents: np.ndarray, page: str = "", turn: int = 0) -> np.ndarray:
+        """[3, z], the latent of each panel → a strip image, uint8 [h, w, 3]; Superseded as in
+        `run`."""
+        return next(self.strips([latents], page, turn))
+
+    def strips(
+        self, latents: Iterable[np.ndarray], page: str = "", turn: int = 0
+    ) -> Iterator[np.ndarray]:
+        """N times [3, z] → N strip images, a few at a time; Superseded as in `run`."""
         latents = iter(latents)
         while some := list(itertools.islice(latents, STRIPS_AT_ONCE)):
-            yield from self.run(paint, np.stack(some))
+            yield from self.run(paint_strips, self.model, np.stack(some), page=page, turn=turn)
 
     def fitted(self, panels: np.ndarray, steps: int, known: np.ndarray) -> np.ndarray:
         """A strip's panels, uint8 [3, 3, H, W] → its latents [z], fitted in `steps` steps to those
@@ -96,7 +97,8 @@ class Painter:
 
 
 class OnPaintersThread:
-    """An object whose methods run on a painter's thread, since they compete for the same cores."""
+    """An object whose methods run on a painter's thread, since they compete for the same cores.
+    They take a `page` and a `turn` too, as `Painter.run` does."""
 
     def __init__(self, painter: Painter, owned: object):
         self._painter, self._owned = painter, owned

@@ -8,6 +8,7 @@
     POST /api/refine          a state → a likelier one near it
     POST /api/complete        a state with some panels redrawn
     POST /api/portable        a state → the same with its numbers in it, for a link
+    POST /api/between         two states → those from one to the other, in small steps
     POST /api/walk.gif        two states → an animation between them;  /api/progress how far it is
     POST /api/nearest         a state → the strip of the store that is nearest in the latent space
     GET  /api/map             all strips by their first two coordinates
@@ -38,7 +39,7 @@ from garfield_vae.data.panels import join_panels
 from garfield_vae.explorer import security
 from garfield_vae.explorer.renderer import Ended, Superseded, bmp_bytes, enlarged
 from garfield_vae.explorer.request_fields import body, number, text, whole
-from garfield_vae.explorer.service import QUICK_STEPS, Explorer
+from garfield_vae.explorer.service import FRAMES, QUICK_STEPS, Explorer
 from garfield_vae.explorer.states import (
     MAX_TEMPERATURE,
     BadRequest,
@@ -166,10 +167,18 @@ def make_app(explorer: Explorer, port: int) -> Flask:
     def portable() -> Response:
         return jsonify(state=as_json(explorer.portable(state_of(body()))))
 
+    @app.post("/api/between")
+    def between() -> Response:
+        asked = body()
+        ends = state_of(asked, "a"), state_of(asked, "b")
+        page, turn = text(asked, "page", ""), whole(asked, "turn", 0, 2**53, 0)
+        states = explorer.between(*ends, FRAMES, page, turn)
+        return jsonify(states=[as_json(state) for state in states])
+
     @app.post("/api/walk.gif")
     def walk() -> Response:
         asked = body()
-        frames = whole(asked, "frames", 2, MAX_FRAMES, 24)
+        frames = whole(asked, "frames", 2, MAX_FRAMES, FRAMES)
         seconds = number(asked, "seconds", 0.5, 20, 2.0)
         ends = state_of(asked, "a"), state_of(asked, "b")
         animation = explorer.walk(*ends, frames, seconds, text(asked, "job", ""))

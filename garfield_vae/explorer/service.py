@@ -27,6 +27,7 @@ from garfield_vae.explorer.states import (
     State,
     as_json,
     between,
+    in_words,
 )
 from garfield_vae.geometry import PANELS
 from garfield_vae.latent.codec import FIT_STEPS
@@ -38,6 +39,8 @@ ENDS = 3.0  # standard deviations that the small pictures show
 SMALL = 160  # their width in pixels
 QUICK_STEPS = 2  # of the prior, while a slider is dragged: the strip looks almost the same
 CANDIDATES = 6  # samples of which the sharpest is the strip that the page opens on
+FRAMES = 21  # from one strip to another: 5 % apart
+MORPHED_AT_ONCE = 4  # a third of a second, for which a page that drags has to wait
 SAMPLES_ON_MAP = 100  # where there are no strips
 HOLD = 0.8  # seconds that an animation rests at its ends
 JOBS_REMEMBERED = 64
@@ -92,7 +95,7 @@ class Explorer:
             if len(strips)
             else None,
             "can": ["detail", "encode", "gif", "name"]
-            + (["refine", "complete"] if self.prior else []),
+            + (["complete", "morph", "refine"] if self.prior else []),
         }
 
     # -----------------------------------------------------------------------------------------
@@ -189,8 +192,7 @@ class Explorer:
 
     def walk(self, a: State, b: State, frames: int, seconds: float, job: str = "") -> bytes:
         """An endless GIF from a to b and back; `progress[job]` says how much is painted."""
-        steps = np.linspace(0, 1, frames)
-        latents = (self.positions.latents(between(a, b, t)) for t in steps)
+        latents = (self.positions.latents(state) for state in self.between(a, b, frames))
         strips = []
         try:
             for strip in self.painter.strips(latents):
@@ -204,6 +206,31 @@ class Explorer:
 
     # -----------------------------------------------------------------------------------------
     # What the prior can do
+
+    def between(
+        self, a: State, b: State, frames: int, page: str = "", turn: int = 0
+    ) -> Iterator[State]:
+        """`frames` states from a to b, both included: through the prior's noise, where each of them
+        is a strip, and nothing is held.
+
+        On a straight line where there is no prior, and where the two are one strip, whose sliders
+        move. Raises Superseded as `Painter.run` does.
+        """
+        shares = np.linspace(0, 1, frames)[1:-1]
+        line = [between(a, b, share) for share in shares]
+        if self.prior is None or a.base == b.base:
+            yield from (a, *line, b)
+            return
+        wholes = self._whole(a), self._whole(b)
+        morph = self.prior.morph(*wholes, page=page, turn=turn)
+        label = f"between {in_words(a)} and {in_words(b)}"
+        yield self._settled(a)
+        for first in range(0, len(line), MORPHED_AT_ONCE):
+            some = slice(first, first + MORPHED_AT_ONCE)
+            latents = self.painter.run(morph, shares[some], page=page, turn=turn)
+            for near, latent in zip(line[some], latents, strict=True):
+                yield self._moved(near, latent, label)
+        yield self._settled(b)
 
     def refine(self, state: State, held: Sequence[int]) -> State:
         """The strip, moved to where the prior finds it likely; the sliders `held` stay."""
@@ -219,9 +246,13 @@ class Explorer:
 
     def portable(self, state: State) -> State:
         """The same strip with its numbers in it, for a place that has neither strips nor prior."""
-        if state.held and self.prior:
-            state = self._moved(state, self._whole(state), "cleared up")
-        return self.positions.portable(state)
+        return self.positions.portable(self._settled(state))
+
+    def _settled(self, state: State) -> State:
+        """The same strip, with nothing held."""
+        if not (state.held and self.prior):
+            return state
+        return self._moved(state, self._whole(state), "cleared up")
 
     def _whole(self, state: State) -> np.ndarray:
         """The latent of the strip, as if no panel had been moved alone."""

@@ -16,8 +16,8 @@ A source is a short text, so that a whole state fits in a link:
     given:BASE64           the numbers themselves (16-bit floats), for any other latent
     given:BASE64:LABEL     the same, with a text that says where they come from
 
-A point between two states is a state again: knobs and panels are mixed, the bases' weights too,
-and what one of them holds is held.
+A point on the straight line between two states is a state again: knobs and panels are mixed, the
+bases' weights too, and what one of them holds is held.
 static/state.js does the same in the browser; tests/explorer/state_cases.json holds for both.
 """
 
@@ -26,7 +26,7 @@ import binascii
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -65,6 +65,9 @@ class Prior(Protocol):
 
     def complete(self, latent: np.ndarray, panels: Sequence[int], seed: int) -> np.ndarray:
         """`latent` [z] with the given panels, counted from 0, redrawn to fit the others."""
+
+    def morph(self, start: np.ndarray, end: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """The likely latents between two [z]: from shares of the way [n] to [n, z]."""
 
 
 class BadRequest(UserError):
@@ -180,10 +183,8 @@ class Positions:
         """The same strip with its numbers in it, for a place that has neither strips nor prior."""
         base = []
         for weight, source in state.base:
-            kind, _, rest = source.partition(":")
-            if kind != "given":
-                label = f"strip {rest}" if kind == "strip" else f"sample {rest.partition(':')[0]}"
-                source = self._given(self._residual(source), label)
+            if not source.startswith("given:"):
+                source = self._given(self._residual(source), label_of(source))
             base.append((weight, source))
         return State(state.knobs, state.panels, tuple(base), state.held)
 
@@ -257,6 +258,20 @@ def between(a: State, b: State, t: float) -> State:
         tuple((weight, source) for source, weight in kept if round(weight, 6)),
         tuple(sorted({*a.held, *b.held})),
     )
+
+
+def label_of(source: str) -> str:
+    """A source in words."""
+    kind, _, rest = source.partition(":")
+    if kind == "given":
+        return rest.partition(":")[2] or "your own strip"
+    return f"strip {rest}" if kind == "strip" else f"sample {rest.partition(':')[0]}"
+
+
+def in_words(state: State) -> str:
+    """What most of a state is made of."""
+    weighted = max(state.base, key=lambda pair: abs(pair[0]), default=None)
+    return label_of(weighted[1]) if weighted else "the average strip"
 
 
 def as_json(state: State) -> dict:

@@ -1,16 +1,17 @@
 """The latent prior in the terms of the scripts and the explorer: arrays, sliders, panels, seeds.
 
-What it computes is model/prior.py; here numpy's latents become tensors, a slider becomes the
-direction of its principal component, and a seed becomes a generator.
+What it computes is model/prior.py and model/morph.py; here numpy's latents become tensors, a slider
+becomes the direction of its principal component, and a seed becomes a generator.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
 from garfield_vae.geometry import PANELS
 from garfield_vae.latent.space import LatentSpace
+from garfield_vae.model.morph import Morph
 from garfield_vae.model.prior import GUIDANCE, STEPS, LatentPrior
 from garfield_vae.model.rejection import CANDIDATES, Misfit, first_that_fits
 
@@ -104,9 +105,12 @@ class PriorSampler:
         )
         return to_numpy(drawn).reshape(latents.shape)
 
-    def morph(self, start: np.ndarray, end: np.ndarray, frames: int) -> np.ndarray:
-        """From latents [z] to others through the prior's noise: [frames, z], ends included."""
-        return to_numpy(self.prior.morph(self.tensor(start), self.tensor(end), frames))
+    def morph(self, start: np.ndarray, end: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """The way from latents [z] to others through the prior's noise: from shares of it [n],
+        0…1, to the latents [n, z] there."""
+        ends = self.tensor(np.stack([start, end]))
+        morph = Morph(self.prior, ends, self.steps, self.guidance)
+        return lambda shares: to_numpy(morph.at(self.tensor(shares)))
 
     def tensor(self, latents: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.array(latents, np.float32)).to(self.prior.mean)

@@ -75,9 +75,9 @@ class LatentSpace:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def line(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
-    """Latents [steps, z] on the straight line from `start` [z] to `end` [z], both included."""
-    share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
+def line(start: np.ndarray, end: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Latents [n, z] at `shares` [n], 0…1, of the straight line from `start` [z] to `end` [z]."""
+    share = np.asarray(shares, np.float32)[:, None]
     return (1 - share) * start + share * end
 
 

@@ -94,7 +94,7 @@ def slerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
     Direction and length change at a constant rate, so that between two vectors of noise all have
     the length of noise (Shoemake 1985, "Animating Rotation with Quaternion Curves").
     """
-    a, b = start.norm(dim=-1, keepdim=True), end.norm(dim=-1, keepdim=True)
+    a, b = (noise.norm(dim=-1, keepdim=True).clamp(min=1e-6) for noise in (start, end))
     cosine = ((start / a) * (end / b)).sum(dim=-1, keepdim=True)
     angle = cosine.clamp(-1 + 1e-6, 1 - 1e-6).acos()
     direction = ((1 - share) * angle).sin() * start / a + (share * angle).sin() * end / b

@@ -36,12 +36,13 @@ import torch
 from torch import Tensor, nn
 
 from garfield_vae.geometry import PANELS
-from garfield_vae.model.flow import GaussianFlow, integrate, path, slerp, step_times, times_at
+from garfield_vae.model.flow import GaussianFlow, integrate, path, step_times, times_at
 from garfield_vae.model.init import cosine_basis
 from garfield_vae.model.velocity import PatchTransformer
 
 STEPS = 12  # of Heun's method, from noise to a strip
 GUIDANCE = 1.5
+AGREEMENT_TIMES = (0.5, 0.9)  # earlier, samples become too much alike; later, all is settled
 REFINE_FROM = 0.3  # time: later, samples stay blurred; earlier, more changes than has to
 KNOWN_SHARE = 0.5  # of the training examples have a known panel
 WORTH_USING = 0.85  # validation loss; above it, samples still look like collages
@@ -144,30 +145,38 @@ class LatentPrior(nn.Module):
 
     # ------------------------------------------------------------------ velocity and loss
 
-    def correction(self, x: Tensor, t: Tensor, view: Tensor, given: Given) -> Tensor:
+    def correction(
+        self, x: Tensor, t: Tensor, view: Tensor, given: Given, apart: bool = False
+    ) -> Tensor:
         """x_t [B, k] at t [B] → the network's part of the velocity, over c(t), [B, k].
 
         The network's input is the linear estimate of the strip, in which the noise is suppressed
-        at every t, as code maps; its output is code maps too.
+        at every t, as code maps; its output is code maps too. `apart`: as if each panel were alone.
         """
         maps = view * x @ self.directions @ self.maps
         with torch.autocast(x.device.type, torch.bfloat16) if self.bf16 else nullcontext():
-            answer = self.network(maps, t, given.maps, given.known)
+            answer = self.network(maps, t, given.maps, given.known, apart)
         return answer.float() @ self.maps.T @ self.directions.T
 
-    def velocity(self, x: Tensor, t: float, guidance: float, given: Given) -> Tensor:
-        """v(x, t) [B, k], with the network's part times `guidance`.
+    def velocity(self, x: Tensor, t: float, guidance: float | Tensor, given: Given) -> Tensor:
+        """v(x, t) [B, k], guided away from two worse models (autoguidance, Karras et al. 2024,
+        "Guiding a Diffusion Model with a Bad Version of Itself").
 
-        0 is the fitted Gaussian, 1 the learned prior, and above 1 is autoguidance (Karras et al.
-        2024, "Guiding a Diffusion Model with a Bad Version of Itself"): away from a worse model,
-        here the Gaussian. It costs nothing, since the network learns the difference of the two.
+        One is the Gaussian: beyond it, characters become whole. It costs nothing, since the network
+        learns the difference. The other, in the middle of the path (Kynkäänniemi et al. 2024), is
+        the network where no panel sees another (compare Ahn et al. 2024, "Self-Rectifying Diffusion
+        Sampling with Perturbed-Attention Guidance"): beyond it, they stay the same in all panels.
+        A `guidance` of 0 is the Gaussian, 1 the learned prior; it may be a tensor [B, 1].
         """
         times = x.new_full((len(x),), t)
         gaussian = GaussianFlow.at(times[:, None], self.std / self.scale)
-        if guidance == 0:
-            return gaussian.factor * x
         correction = self.correction(x, times, gaussian.view, given)
-        return gaussian.factor * x + guidance * gaussian.error * correction
+        guided = guidance * correction
+        beyond = torch.as_tensor(guidance - 1).clamp(min=0)
+        if AGREEMENT_TIMES[0] <= t <= AGREEMENT_TIMES[1] and beyond.any():
+            apart = self.correction(x, times, gaussian.view, given, apart=True)
+            guided = guided + beyond * (correction - apart)
+        return gaussian.factor * x + gaussian.error * guided
 
     def loss(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The flow-matching loss of latents [B, z_dim]: a scalar, about 1 before training.
@@ -231,30 +240,18 @@ class LatentPrior(nn.Module):
         return self.from_noise(temperature * self.noise(n, generator), steps, guidance)
 
     @torch.no_grad()
-    def from_noise(self, noise: Tensor, steps: int = STEPS, guidance: float = GUIDANCE) -> Tensor:
-        """Noise [N, components] → the latents [N, z_dim] that it flows to."""
+    def from_noise(
+        self, noise: Tensor, steps: int = STEPS, guidance: float | Tensor = GUIDANCE
+    ) -> Tensor:
+        """Noise [N, components] → the latents [N, z_dim] that it flows to. `guidance` may be a
+        tensor [N, 1]."""
         return self.latents(self.flow(noise, step_times(steps), guidance))
 
     @torch.no_grad()
-    def to_noise(self, latents: Tensor, steps: int = 2 * STEPS) -> Tensor:
+    def to_noise(self, latents: Tensor, steps: int = STEPS) -> Tensor:
         """Latents [N, z_dim] → the noise [N, components] that flows to them without guidance."""
         times = step_times(steps).flip(0)
         return self.flow(self.coordinates(latents), times, 1.0)
-
-    @torch.no_grad()
-    def morph(self, start: Tensor, end: Tensor, frames: int, steps: int = 2 * STEPS) -> Tensor:
-        """From latents [z_dim] to others in `frames` strips [frames, z_dim], ends included.
-
-        On a straight line between two latents, the decoder shows both strips at once. On an arc
-        between their noises (spherical interpolation, Shoemake 1985) all is noise of the usual
-        length, and flows to a strip.
-        """
-        ends = torch.stack([start, end])
-        noise = self.to_noise(ends, steps)
-        share = torch.linspace(0, 1, frames, device=noise.device)[:, None]
-        strips = self.from_noise(slerp(noise[0], noise[1], share), steps, 1.0)
-        missed = ends - self.from_noise(noise, steps, 1.0)  # error of the steps, other components
-        return strips + path(missed[0], missed[1], share)
 
     @torch.no_grad()
     def refine(
@@ -308,7 +305,7 @@ class LatentPrior(nn.Module):
         self,
         x: Tensor,
         times: Tensor,
-        guidance: float,
+        guidance: float | Tensor,
         given: Given | None = None,
         hold: Callable[[Tensor, float], Tensor] | None = None,
     ) -> Tensor:

@@ -52,6 +52,8 @@ class PatchTransformer(nn.Module):
         self.read_known = nn.Linear(panels * (values + 1), width, bias=False)
         self.panel = nn.Parameter(0.3 * torch.randn(panels, 1, width))
         self.place = nn.Parameter(0.3 * torch.randn(math.prod(self.grid), width))
+        panel = torch.arange(self.patches) // math.prod(self.grid)
+        self.register_buffer("other_panels", panel[:, None] != panel, persistent=False)  # [T, T]
         self.time = nn.Sequential(
             nn.Linear(2 * WAVES, width),
             nn.SiLU(),
@@ -68,24 +70,31 @@ class PatchTransformer(nn.Module):
             nn.init.zeros_(layer.bias)
         nn.init.zeros_(self.read_known.weight)
 
-    def forward(self, maps: Tensor, t: Tensor, known_maps: Tensor, known: Tensor) -> Tensor:
-        """maps, known_maps [B, 3·C·h·w]; t [B]; known [B, 3], 1 for a known panel → like maps."""
+    def forward(
+        self, maps: Tensor, t: Tensor, known_maps: Tensor, known: Tensor, apart: bool = False
+    ) -> Tensor:
+        """maps, known_maps [B, 3·C·h·w]; t [B]; known [B, 3], 1 for a known panel → like maps.
+
+        `apart`: no panel sees another. It was not trained for that, and is worse then: what
+        guidance needs.
+        """
         known = known.repeat_interleave(math.prod(self.grid), dim=1)[..., None]  # [B, T, 1]
         clean = torch.cat([self.to_patches(known_maps) * known, known], dim=2)
-        noisy = self.beside(self.to_patches(maps))
-        tokens = self.read(noisy) + self.read_known(self.beside(clean))  # [B, T, width]
+        noisy = self.beside(self.to_patches(maps), apart)
+        tokens = self.read(noisy) + self.read_known(self.beside(clean, apart))  # [B, T, width]
         tokens = tokens + (self.panel + self.place).flatten(0, 1)
         modulation = self.time(waves(t)).unflatten(1, (6, -1))  # [B, 6, width]
         for block in self.blocks:
-            tokens = block(tokens, modulation)
+            tokens = block(tokens, modulation, self.other_panels if apart else None)
         return self.to_maps(self.write(F.layer_norm(tokens, tokens.shape[-1:])))
 
-    def beside(self, patches: Tensor) -> Tensor:
+    def beside(self, patches: Tensor, apart: bool = False) -> Tensor:
         """[B, T, v] → [B, T, 3·v]: with each patch those in its place of the next two panels, where
-        the first comes after the last."""
+        the first comes after the last; or zeros in place of them."""
         panels = patches.unflatten(1, (self.shape[0], -1))
-        turned = [panels.roll(-ahead, dims=1) for ahead in range(self.shape[0])]
-        return torch.cat(turned, dim=3).flatten(1, 2)
+        seen = torch.zeros_like(panels) if apart else panels
+        turned = [seen.roll(-ahead, dims=1) for ahead in range(1, self.shape[0])]
+        return torch.cat([panels, *turned], dim=3).flatten(1, 2)
 
     def to_patches(self, maps: Tensor) -> Tensor:
         """[B, 3·C·h·w] → [B, T, C·patch]; zeros fill the patches that reach over the edge."""
@@ -130,17 +139,19 @@ class Block(nn.Module):
         for layer in (self.mix, self.narrow):
             nn.init.zeros_(layer.weight)
 
-    def forward(self, tokens: Tensor, modulation: Tensor) -> Tensor:  # [B, T, width], [B, 6, width]
+    def forward(self, tokens: Tensor, modulation: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """[B, T, width], [B, 6, width] → [B, T, width]. `hidden` [T, T] is true where a token may
+        not see another."""
         scale_a, shift_a, gate_a, scale_b, shift_b, gate_b = (modulation + self.modulation)[
             :, :, None
         ].unbind(1)  # [B, 1, width] each
         x = F.layer_norm(tokens, tokens.shape[-1:]) * (1 + scale_a) + shift_a
-        tokens = tokens + (1 + gate_a) * self.mix(self.attend(self.query_key_value(x)))
+        tokens = tokens + (1 + gate_a) * self.mix(self.attend(self.query_key_value(x), hidden))
         x = F.layer_norm(tokens, tokens.shape[-1:]) * (1 + scale_b) + shift_b
         x = F.dropout(F.relu(self.widen(x)).square(), self.dropout, self.training)
         return tokens + (1 + gate_b) * self.narrow(x)
 
-    def attend(self, qkv: Tensor) -> Tensor:
+    def attend(self, qkv: Tensor, hidden: Tensor | None = None) -> Tensor:
         """[B, T, 3·width] → [B, T, width]. Written out, since for so few tokens on a CPU two
         matrix products train several times as fast as torch's fused attention."""
         batch, count, _ = qkv.shape
@@ -149,7 +160,8 @@ class Block(nn.Module):
         size = query.shape[-1]
         query, key = F.rms_norm(query, (size,)), F.rms_norm(key, (size,))
         likeness = torch.bmm(query * size**-0.5, key.transpose(1, 2))
-        weights = (likeness.unflatten(0, (batch, -1)) + self.pairs).softmax(dim=-1)
+        bias = self.pairs if hidden is None else self.pairs.masked_fill(hidden, -math.inf)
+        weights = (likeness.unflatten(0, (batch, -1)) + bias).softmax(dim=-1)
         mixed = torch.bmm(weights.flatten(0, 1), value).unflatten(0, (batch, -1))
         return mixed.transpose(1, 2).flatten(2)
 

@@ -36,6 +36,23 @@ test("a state between two others is what the shared cases say", () => {
   for (const { a, b, t, state } of cases.between) assert.deepEqual(State.between(a, b, t), state);
 });
 
+test("a way along states stops at each of them, and is straight between neighbours", () => {
+  const knobs = [0, 1, 5].map((first) => ({ ...State.mean(info), knobs: [first, 0, 0] }));
+  for (const [i, t] of [0, 0.5, 1].entries()) assert.equal(State.along(knobs, t), knobs[i]);
+  assert.deepEqual(State.along(knobs, 0.75), State.between(knobs[1], knobs[2], 0.5));
+  const many = Array.from({ length: 21 }, (_, i) => i);
+  for (const i of many) assert.equal(State.along(many, 0.05 * i), i); // 0.05 * 3 is not 0.15
+});
+
+test("sources of the same words are named once", () => {
+  const [one, other] = ["given:AAAA:between strip 1 and sample 2", "given:BBBB:between strip 1 and sample 2"];
+  const words = (...base) => State.inWords({ ...State.mean(info), base });
+  assert.equal(words([0.3, one], [0.7, other]), "between strip 1 and sample 2");
+  assert.equal(words([0.3, one], [0.2, other], [0.5, "seed:7:1"]), "50 % between strip 1 and sample 2 + 50 % sample 7");
+  assert.equal(words([0.5, one]), "50 % between strip 1 and sample 2");
+  assert.equal(words(), "the average strip");
+});
+
 test("a link holds a whole state, whatever letters its strips' names have", () => {
   const state = {
     knobs: [0.5, 0, -1.25],

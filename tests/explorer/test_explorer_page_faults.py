@@ -85,7 +85,7 @@ def test_an_animation_says_how_much_of_it_is_painted(page, explorer):
     def wait_in_the_middle(strips=explorer.painter.strips):
         def painted(*arguments):
             for number, strip in enumerate(strips(*arguments)):
-                if number == 12 and len(arguments) == 1:  # of 24; ends are asked for by a page
+                if number == 12 and len(arguments) == 1:  # of 21; ends are asked for by a page
                     reached.set()
                     go_on.wait(60)
                 yield strip
@@ -96,7 +96,7 @@ def test_an_animation_says_how_much_of_it_is_painted(page, explorer):
         patch.setattr(explorer.painter, "strips", wait_in_the_middle())
         with page.expect_download():
             page.click("#gif")
-            expect(page.locator("#notice")).to_contain_text("Painting the animation, 50 %")
+            expect(page.locator("#notice")).to_contain_text("Painting the animation, 57 %")
             go_on.set()
     assert reached.is_set()
     expect(page.locator("#notice")).to_contain_text("The animation is saved")

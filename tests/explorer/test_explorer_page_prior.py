@@ -1,6 +1,7 @@
 """What the explorer's page offers where a run has a latent prior."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -72,6 +73,67 @@ def test_a_panel_is_redrawn(context, prior_address):
     after = knobs(page)
     assert after[2] != before[2]
     assert after[:2] == pytest.approx(before[:2], abs=0.01)
+    assert page.complaints == []
+
+
+def test_from_one_strip_to_another_every_stop_is_a_strip_of_the_priors(
+    context, prior_address, with_prior
+):
+    page = opened(context, prior_address)
+    start, before = start_of(with_prior), shown(page)
+    page.keyboard.press("a")
+    drag(page, 2, 2.5)  # the rest follows: a strip of the same sliders, whose line is straight
+    page.keyboard.press("b")
+    page.fill("#mix", "0.5")
+    straight = {**start, "knobs": knobs(page), "held": [1]}
+    assert_same_picture(shown(page), rendered(with_prior, straight))
+    page.click("#random")
+    settle(page)
+    there, name = shown(page), page.inner_text("#caption")
+    page.keyboard.press("b")
+    page.fill("#mix", "0.5")
+    expect(page.locator("#caption")).to_have_text(
+        f"between sample {start['base'][0][1].split(':')[1]} and {name}"
+    )
+    halfway, middle = shown(page), knobs(page)
+    page.fill("#mix", "0.55")
+    page.keyboard.press("z")
+    np.testing.assert_array_equal(shown(page), halfway)
+    assert knobs(page) == middle
+    page.fill("#mix", "1")
+    np.testing.assert_array_equal(shown(page), there)
+    page.fill("#mix", "0")
+    np.testing.assert_array_equal(shown(page), before)
+    page.click("#swap")
+    page.fill("#mix", "0.5")
+    assert_same_picture(shown(page), halfway)
+    page.keyboard.press("f")
+    page.reload()  # the link holds the strip's own numbers
+    settle(page)
+    assert_same_picture(shown(page), halfway)
+    assert knobs(page) == middle
+    page.locator("#favourites .picture").click()
+    assert_same_picture(shown(page), halfway)
+    assert page.complaints == []
+
+
+def test_playing_moves_smoothly_and_stops_at_a_whole_strip(context, prior_address):
+    page = opened(context, prior_address)
+    page.keyboard.press("a")
+    page.click("#random")
+    settle(page)
+    page.keyboard.press("b")
+    page.click("#play")
+    expect(page.locator("#mix")).to_have_value(re.compile(r"0\.[1-9]"))  # back from B
+    page.click("#play")
+    settle(page)
+    stop = float(page.input_value("#mix"))
+    assert stop * 20 == pytest.approx(round(stop * 20))
+    *_, source = page.url.partition("from=")
+    assert source.partition("&")[0].startswith("1*given:")
+    with page.expect_download() as waiting:
+        page.click("#gif")
+    assert Image.open(waiting.value.path()).n_frames == 40
     assert page.complaints == []
 
 

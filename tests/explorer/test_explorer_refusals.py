@@ -124,6 +124,8 @@ def test_a_request_that_makes_no_sense_is_a_json_error_and_the_server_stays_up(a
         ("/api/draw", {"temperature": 1}),
         ("/api/draw", {"seed": -1}),
         ("/api/draw", {"seed": 1, "temperature": 50}),
+        ("/api/between", {"a": MEAN}),
+        ("/api/between", {"a": MEAN, "b": MEAN, "page": 7}),
         ("/api/walk.gif", {"a": MEAN}),
         ("/api/walk.gif", {"a": MEAN, "b": MEAN, "frames": 100_000}),
         ("/api/name", {"index": SLIDERS, "name": "x"}),

@@ -89,5 +89,6 @@ def test_a_traversal_passes_through_the_strip_that_it_starts_from(space, means):
 
 
 def test_a_line_has_both_ends_and_equal_steps():
-    points = line(np.zeros(2, np.float32), np.array([4.0, -8.0], np.float32), 5)
+    start, end = np.float32([[0, 0], [4, -8]])
+    points = line(start, end, np.linspace(0, 1, 5))
     np.testing.assert_allclose(points, [[0, 0], [1, -2], [2, -4], [3, -6], [4, -8]])

@@ -7,7 +7,8 @@ import torch
 from small_model import SMALL_PRIOR
 
 from garfield_vae.model.flow import GaussianFlow, integrate, path, slerp, step_times, times_at
-from garfield_vae.model.prior import LatentPrior, random_panels, worth_using
+from garfield_vae.model.morph import Morph
+from garfield_vae.model.prior import LatentPrior, nothing_given, random_panels, worth_using
 from garfield_vae.model.velocity import Block, PatchTransformer
 
 
@@ -185,6 +186,34 @@ def test_without_guidance_the_network_plays_no_part():
     assert not torch.allclose(loud.from_noise(noise), plain.from_noise(noise), atol=1e-2)
 
 
+def test_panels_that_are_apart_say_nothing_about_each_other():
+    network = disturbed(prior()).network
+    maps = torch.randn(1, 3, 4, generator=seeded(1))
+    other = maps.clone()
+    other[:, 1:] = torch.randn(maps[:, 1:].shape, generator=seeded())
+    nothing, t = (torch.zeros(1, maps[0].numel()), torch.zeros(1, 3)), torch.tensor([0.5])
+
+    def first_panel(maps: torch.Tensor, apart: bool) -> torch.Tensor:
+        return network(maps.flatten(1), t, *nothing, apart).view(1, 3, -1)[:, 0]
+
+    assert torch.equal(first_panel(maps, True), first_panel(other, True))
+    assert not torch.allclose(first_panel(maps, False), first_panel(other, False), atol=1e-3)
+
+
+@pytest.mark.parametrize(("t", "weight"), [(0.3, 0.0), (0.7, 1.0), (0.95, 0.0)])
+def test_guidance_leads_away_from_the_gaussian_and_midway_also_from_panels_apart(
+    t: float, weight: float
+):
+    of = disturbed(prior())
+    x, times = of.noise(4, seeded()), torch.full((4,), t)
+    flow = GaussianFlow.at(times[:, None], of.std / of.scale)
+    nothing = nothing_given(4, of.maps)
+    whole, apart = (of.correction(x, times, flow.view, nothing, each) for each in (False, True))
+    said = 1.5 * whole + 0.5 * weight * (whole - apart)
+    assert torch.allclose(of.velocity(x, t, 1.5, nothing), flow.factor * x + flow.error * said)
+    assert (whole - apart).abs().max() > 1e-3
+
+
 # ------------------------------------------------------------------ latents in, latents out
 
 
@@ -266,10 +295,53 @@ def test_noise_flows_to_strips_and_back():
 def test_a_morph_begins_and_ends_with_the_strips_themselves():
     of = disturbed(prior(components=6))
     start, end = gaussian_latents(prior(), 2)  # with parts that have no component
-    frames = of.morph(start, end, frames=5)
-    assert frames.shape == (5, 12)
-    assert torch.allclose(frames[0], start, atol=1e-4)
-    assert torch.allclose(frames[-1], end, atol=1e-4)
+    strips = Morph(of, torch.stack([start, end])).at(torch.linspace(0, 1, 5))
+    assert strips.shape == (5, 12)
+    assert torch.allclose(strips[0], start, atol=1e-4)
+    assert torch.allclose(strips[-1], end, atol=1e-4)
+
+
+def test_halfway_a_morph_is_as_likely_as_its_ends_and_a_straight_line_is_not():
+    of = prior()  # the Gaussian itself, in which likely are those at a distance of √k deviations
+    ends = gaussian_latents(of, 2)
+    halfway = Morph(of, ends, steps=100).at(torch.tensor([0.5]))
+    strips = torch.cat([ends, halfway, ends.mean(0, keepdim=True)])
+    deviations = ((strips - of.mean) @ of.directions.T / of.std).norm(dim=1)
+    assert deviations[2] == pytest.approx(float(deviations[:2].mean()), rel=0.01)
+    assert deviations[3] < 0.8 * deviations[2]
+
+
+def test_a_morph_from_the_mean_strip_is_finite():
+    of = prior()
+    ends = torch.cat([of.mean[None], gaussian_latents(of, 1)])
+    strips = Morph(of, ends).at(torch.linspace(0, 1, 3))
+    assert strips.isfinite().all()
+    assert torch.allclose(strips[0], of.mean, atol=1e-4)
+
+
+def test_a_morph_takes_twice_the_steps_where_the_noise_does_not_lead_back():
+    of = prior()
+    ends = gaussian_latents(of, 2)
+    assert Morph(of, ends, steps=50).steps == 50
+    assert Morph(of, ends, steps=1).steps == 2
+
+
+def test_halfway_nothing_is_left_of_what_the_steps_missed():
+    of = disturbed(prior(components=6))
+    ends = gaussian_latents(prior(), 2)  # with parts that have no component
+    halfway = Morph(of, ends).at(torch.tensor([0.5]))
+    outside = halfway - of.latents(of.coordinates(halfway))
+    lost = ends - of.latents(of.coordinates(ends))
+    assert outside.norm() < 0.01 * lost.norm(dim=1).sum()
+
+
+def test_guidance_works_in_the_middle_of_a_morph_alone():
+    of = disturbed(prior())
+    ends = gaussian_latents(of, 2)
+    share = torch.tensor([0.0, 0.5, 1.0])
+    plain, guided = (Morph(of, ends, guidance=guidance).at(share) for guidance in (1.0, 3.0))
+    assert torch.allclose(plain[[0, 2]], guided[[0, 2]], atol=1e-4)
+    assert (plain[1] - guided[1]).norm() > 0.05 * (ends[0] - ends[1]).norm()
 
 
 # ------------------------------------------------------------------ refining and finishing

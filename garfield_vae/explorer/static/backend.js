@@ -92,6 +92,12 @@ export class Backend {
   }
   portable(state) { return this.#state("api/portable", { state }); }
 
+  // The states from a to b in small steps. The newest call of a page wins, as in `live`.
+  between(a, b) {
+    const asked = { a, b, page: `${this.#page}-between`, turn: ++this.#turn };
+    return this.#post("api/between", asked, 60 * PATIENCE).then(json).then(({ states }) => states);
+  }
+
   // progress(share) is called now and then.
   async gif(a, b, progress) {
     const job = `${this.#page}-${++this.#turn}`.slice(-64);

@@ -47,6 +47,7 @@ class Page {
       jump, finish: (panels) => this.complete(panels), try: (promise) => this.try(promise),
     });
     this.walk = new Walk({
+      path: (a, b) => this.path(a, b),
       move: (state) => {
         this.origin = state;
         this.move(state);
@@ -304,8 +305,18 @@ class Page {
     this.walk.pin(which, state, (canvas) => this.#paint(canvas, state));
   }
 
+  // The states from A to B, or their ends, where what lies between is a straight line: it is where
+  // there is no prior, and where the two are one strip, whose sliders move.
+  async path(a, b) {
+    if (!this.info.can.includes("morph") || State.same(a.base, b.base)) return [a, b];
+    this.notice.say("Drawing the strips between A and B …", "between");
+    const path = await this.try(this.backend.between(a, b));
+    if (this.walk.a === a && this.walk.b === b) this.notice.clear("between");
+    return path;
+  }
+
   // From one end of a slider to the other, the rest of the strip as it is.
-  walkAlong(index) {
+  async walkAlong(index) {
     const playing = this.walk.playing;
     this.walk.stop();
     if (playing && this.walking === index) return;
@@ -314,6 +325,7 @@ class Page {
     for (const [which, value] of [["b", ends], ["a", -ends]]) {
       this.#pinState(which, this.turned(this.state, index, value));
     }
+    await this.walk.ready;
     this.walk.toggle();
   }
 
@@ -375,7 +387,7 @@ class Page {
     try {
       return await promise;
     } catch (error) {
-      this.complain(error.message);
+      if (!error.superseded) this.complain(error.message);
       return null;
     }
   }

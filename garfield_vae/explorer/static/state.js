@@ -58,6 +58,13 @@ export function between(a, b, t) {
   };
 }
 
+// The state a share t of the way along states that are evenly spaced.
+export function along(path, t) {
+  const place = round(t * (path.length - 1), 6);
+  const first = Math.floor(place);
+  return place === first ? path[first] : between(path[first], path[first + 1], place - first);
+}
+
 export const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 const SOURCE = /^(strip:.+|seed:\d{1,9}:([0-2](\.\d{1,6})?|3)|given:[\w-]+(:.{0,80})?)$/u;
@@ -179,10 +186,15 @@ export function sourceInWords(source) {
 }
 
 export function inWords(state) {
-  if (state.base.length === 1 && state.base[0][0] === 1) return sourceInWords(state.base[0][1]);
-  if (state.base.length) {
-    return state.base.map(([weight, source]) =>
-      `${Math.round(100 * weight)} % ${sourceInWords(source)}`).join(" + ");
+  const shares = new Map();
+  for (const [weight, source] of state.base) {
+    const words = sourceInWords(source);
+    shares.set(words, round((shares.get(words) ?? 0) + weight, 6));
+  }
+  const [[words, share] = []] = shares;
+  if (shares.size === 1 && share === 1) return words;
+  if (shares.size) {
+    return [...shares].map(([words, share]) => `${Math.round(100 * share)} % ${words}`).join(" + ");
   }
   return state.knobs.some(Boolean) || state.panels.flat().some(Boolean)
     ? "the average strip, changed" : "the average strip";

@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from garfield_vae.util.files import replacing
@@ -28,18 +30,17 @@ def sheet(
     `width` of each strip in pixels (as they are if not given); `labels`, one a strip, go above.
     `margin`: pixels of paper around and between the strips.
     """
+    from torchvision.utils import make_grid  # a second that many programs here do without
 
-    def cell(index: int) -> Image.Image:
-        image = shrink(strips[index], width)
-        return image if labels is None else labelled(image, labels[index])
-
-    across, down = min(columns, len(strips)), -(-len(strips) // columns)
-    step_x, step_y = (size + margin for size in cell(0).size)
-    page = Image.new("RGB", (margin + across * step_x, margin + down * step_y), (PAPER,) * 3)
-    for index in range(len(strips)):  # one by one: a thousand strips are half a gigabyte
-        row, column = divmod(index, columns)
-        page.paste(cell(index), (margin + column * step_x, margin + row * step_y))
-    return page
+    images = [shrink(strip, width) for strip in strips]
+    if labels is not None:
+        images = [labelled(image, text) for image, text in zip(images, labels, strict=True)]
+    cells = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)  # [N, 3, h, w]
+    # The margin is not make_grid's padding, which a page of one strip does not get.
+    cells = F.pad(cells, (margin, 0, margin, 0), value=PAPER)
+    page = make_grid(cells, columns, padding=0, pad_value=PAPER)
+    page = F.pad(page, (0, margin, 0, margin), value=PAPER)
+    return Image.fromarray(page.permute(1, 2, 0).numpy())
 
 
 def shrink(strip: np.ndarray, width: int | None) -> Image.Image:

@@ -44,6 +44,16 @@ test("a way along states stops at each of them, and is straight between neighbou
   for (const i of many) assert.equal(State.along(many, 0.05 * i), i); // 0.05 * 3 is not 0.15
 });
 
+test("two states are the same by what they hold, in whatever order it is written", () => {
+  const state = State.mean(info);
+  const { knobs, panels, base, held } = state;
+  assert.ok(State.same(state, { base, held, knobs, panels }));
+  for (const other of [{ held: [1] }, { base: [[1, "seed:7:1"]] }, { knobs: [0, 0, 1] }, { panels: [] }]) {
+    assert.ok(!State.same(state, { ...state, ...other }));
+  }
+  assert.ok(!State.same(state, null));
+});
+
 test("sources of the same words are named once", () => {
   const [one, other] = ["given:AAAA:between strip 1 and sample 2", "given:BBBB:between strip 1 and sample 2"];
   const words = (...base) => State.inWords({ ...State.mean(info), base });

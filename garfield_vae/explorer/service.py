@@ -19,8 +19,10 @@ from garfield_vae.data.store import PanelStore
 from garfield_vae.explorer.component_names import ComponentNames, suggested_names
 from garfield_vae.explorer.renderer import Ended, OnPaintersThread, Painter
 from garfield_vae.explorer.states import (
+    AVERAGE,
     LIMIT,
     MAX_TEMPERATURE,
+    OWN_STRIP,
     BadRequest,
     Positions,
     Prior,
@@ -223,7 +225,7 @@ class Explorer:
             return
         wholes = self._whole(a), self._whole(b)
         morph = self.prior.morph(*wholes, page=page, turn=turn)
-        label = f"between {in_words(a)} and {in_words(b)}"
+        label = f"between {end_in_words(a)} and {end_in_words(b)}"
         yield self._settled(a)
         for first in range(0, len(line), MORPHED_AT_ONCE):
             some = slice(first, first + MORPHED_AT_ONCE)
@@ -265,6 +267,14 @@ class Explorer:
         if self.prior is None:
             raise BadRequest("this model came without a prior: nothing can be redrawn")
         return self.prior
+
+
+def end_in_words(state: State) -> str:
+    """What one end of a morph is called in the name of what is between: "between panel 1 redrawn
+    and between …" is no name."""
+    words = in_words(state)
+    named = words.startswith(("strip ", "sample ", OWN_STRIP, AVERAGE))
+    return words if named else "a changed strip"
 
 
 def sharpness(strip: np.ndarray) -> float:

@@ -4,7 +4,7 @@ strips, and the prior. server.py puts it behind HTTP."""
 import base64
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -195,16 +195,16 @@ class Explorer:
     def walk(self, a: State, b: State, frames: int, seconds: float, job: str = "") -> bytes:
         """An endless GIF from a to b and back; `progress[job]` says how much is painted."""
         latents = (self.positions.latents(state) for state in self.between(a, b, frames))
-        strips = []
-        try:
-            for strip in self.painter.strips(latents):
-                strips.append(strip)
-                self.progress[job] = len(strips) / frames
-                while len(self.progress) > JOBS_REMEMBERED:
-                    self.progress.popitem(last=False)
-            return gif_bytes(strips, None, seconds, HOLD)
-        finally:
-            self.progress.pop(job, None)
+        strips = list(self.counted(self.painter.strips(latents), frames, job))
+        return gif_bytes(strips, None, seconds, HOLD)
+
+    def counted(self, items: Iterable, count: int, job: str) -> Iterator:
+        """The `count` items; `progress[job]` says which share of them is there."""
+        for number, item in enumerate(items, 1):
+            self.progress[job] = number / count
+            while len(self.progress) > JOBS_REMEMBERED:
+                self.progress.popitem(last=False)
+            yield item
 
     # -----------------------------------------------------------------------------------------
     # What the prior can do

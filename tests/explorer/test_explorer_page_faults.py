@@ -97,6 +97,44 @@ def test_an_animation_says_how_much_of_it_is_painted(page, explorer):
         with page.expect_download():
             page.click("#gif")
             expect(page.locator("#notice")).to_contain_text("Painting the animation, 57 %")
+            page.keyboard.press("f")
+            expect(page.locator("#notice")).to_contain_text("Added to your favourites.")
+            expect(page.locator("#notice")).to_contain_text("Painting the animation, 57 %")
+            page.keyboard.press("a")  # another pair meanwhile
+            expect(page.locator("#play")).to_be_enabled()
+            expect(page.locator("#gif")).to_be_disabled()
             go_on.set()
     assert reached.is_set()
     expect(page.locator("#notice")).to_contain_text("The animation is saved")
+    expect(page.locator("#gif")).to_be_enabled()
+
+
+def test_strips_between_two_say_how_many_of_them_are_drawn(context, tmp_path):
+    explorer = make_explorer(tmp_path, with_prior=True)
+    reached, go_on = threading.Event(), threading.Event()
+    morph = explorer.prior._owned.morph
+
+    def slow(*ends):
+        def at(shares):
+            if shares[0] > 0.5:
+                reached.set()
+                go_on.wait(60)
+            return morph(*ends)(shares)
+
+        return at
+
+    explorer.prior._owned.morph = slow
+    with served(explorer) as address:
+        page = opened(context, address)
+        notice = page.locator("#notice span")
+        page.keyboard.press("a")
+        page.click("#random")
+        settle(page)
+        page.keyboard.press("b")
+        assert reached.wait(60)
+        expect(notice).to_have_text("Drawing the strips between A and B, 62 % …")  # 13 of 21
+        go_on.set()
+        expect(page.locator("#play")).to_be_enabled()
+        expect(notice).to_be_empty()
+        settle(page)
+        assert page.complaints == []

@@ -309,9 +309,14 @@ class Page {
   // there is no prior, and where the two are one strip, whose sliders move.
   async path(a, b) {
     if (!this.info.can.includes("morph") || State.same(a.base, b.base)) return [a, b];
-    this.notice.say("Drawing the strips between A and B …", "between");
-    const path = await this.try(this.backend.between(a, b));
-    if (this.walk.a === a && this.walk.b === b) this.notice.clear("between");
+    const wanted = () => this.walk.a === a && this.walk.b === b;
+    const say = (share) => {
+      const text = `Drawing the strips between A and B, ${Math.round(100 * share)} % …`;
+      if (wanted()) this.notice.say(text, "between");
+    };
+    say(0);
+    const path = await this.try(this.backend.between(a, b, say));
+    if (wanted()) this.notice.clear("between");
     return path;
   }
 

@@ -25,6 +25,24 @@ def test_the_page_says_when_the_server_has_ended_and_goes_on_when_it_is_back(
         assert_same_picture(shown(page), rendered(explorer, state(knobs(page))))
 
 
+def test_strips_between_two_are_drawn_when_the_server_is_back(context, tmp_path):
+    with served(make_explorer(tmp_path, with_prior=True)) as address:
+        page = opened(context, address)
+        port = int(address.rstrip("/").rpartition(":")[2])
+        page.keyboard.press("a")
+        page.click("#random")
+        settle(page)
+    page.keyboard.press("b")
+    expect(page.locator("#notice")).to_contain_text("The explorer has ended")
+    expect(page.locator("#play")).to_be_disabled()
+    with served(make_explorer(tmp_path, with_prior=True), port):
+        expect(page.locator("#play")).to_be_enabled(timeout=30_000)
+        expect(page.locator("#notice span")).to_be_empty()
+        page.fill("#mix", "0.5")
+        settle(page)
+        expect(page.locator("#caption")).to_contain_text("between sample")
+
+
 def test_eight_pages_that_drag_at_once_end_with_their_own_pictures(context, address, explorer):
     pages = [opened(context, address, AVERAGE) for _ in range(8)]
     for turn in range(15):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,10 @@ from garfield_vae.data.library import Library
 from garfield_vae.data.panels import Accept, OtherLayout, cut_panels
 from garfield_vae.data.store import PanelStore
 
-AHEAD = 8  # strips per core that are cut before they are asked for
+TOGETHER = 8  # strips that one thread cuts together
+# Of a larger file or picture, no second one is kept in memory meanwhile.
+LARGE_FILE, LARGE_PICTURE = 4 * 2**20, 4_000_000  # bytes, pixels
+AHEAD = 2  # such groups per core that are cut before they are asked for
 
 
 def stamp(file: dict) -> tuple:
@@ -27,7 +31,7 @@ def stamp(file: dict) -> tuple:
     return file["path"], file.get("size"), file.get("mtime_ns")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cut:
     """What a file gave: panels, or the reason why not."""
 
@@ -66,6 +70,7 @@ class Cutter:
         By threads, since the decoder, the resizing and the hash release Python's lock.
         """
         files, cores = self.library.files, _cores()
+        groups = [files[start : start + TOGETHER] for start in range(0, len(files), TOGETHER)]
         with (
             _one_thread(),
             ThreadPoolExecutor(cores) as pool,
@@ -73,37 +78,55 @@ class Cutter:
         ):
             coming: deque = deque()
             try:
-                for number, file in enumerate(files):
-                    while len(coming) < AHEAD * cores and number + len(coming) < len(files):
-                        coming.append(pool.submit(self._cut, files[number + len(coming)]))
-                    yield file, coming.popleft().result()
-                    bar.update()
+                for number, group in enumerate(groups):
+                    for ahead in groups[number + len(coming) : number + AHEAD * cores]:
+                        coming.append(pool.submit(self._cut, ahead))
+                    yield from zip(group, coming.popleft().result(), strict=True)
+                    bar.update(len(group))
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _cut(self, file: dict) -> Cut:
-        """Panels of one file, from the last build where it has them; in any thread."""
-        if "left_out" in file:  # an archive that cannot be read
-            return Cut(broken=BrokenImage(file["path"], file["left_out"]))
-        before = self._known.get(file["path"])
-        if before and stamp(before) != stamp(file):
-            before = None
-        if before and before.get("broken"):
-            return Cut(broken=_refusal(before))
+    def _cut(self, files: list[dict]) -> list[Cut]:
+        """What a few files give; in any thread.
+
+        Each step is taken for all of them before the next, while its code is still in the
+        processor's cache: the pixels of one strip are enough to displace it.
+        """
+        cuts = [Cut() for _ in files]
+        for _ in zip_longest(*map(self._steps, files, cuts)):
+            pass
+        for cut in cuts:
+            if cut.panels is not None:
+                cut.fingerprint = fingerprint(cut.panels)
+        return cuts
+
+    def _steps(self, file: dict, cut: Cut) -> Iterator[None]:
+        """Cuts one file, or takes its panels from the last build where it has them."""
         try:
-            digest = before.get("sha256", "") if before else ""
-            more_pages = bool(before and before.get("more_pages"))
-            if digest not in self._places:
+            if "left_out" in file:  # an archive that cannot be read
+                raise BrokenImage(file["path"], file["left_out"])
+            before = self._known.get(file["path"])
+            if before and stamp(before) == stamp(file):
+                if before.get("broken"):
+                    raise _refusal(before)
+                cut.digest = before.get("sha256", "")
+                cut.more_pages = bool(before.get("more_pages"))
+            if cut.digest not in self._places:
                 content = self.library.read(file)
-                digest, more_pages = hashlib.sha256(content).hexdigest(), has_more_pages(content)
-            if digest in self._places:
-                panels = self.read(self.npy_path, self._places[digest])
-            else:
-                accept = Accept.ANY if self.keep_all else Accept.THREE
-                panels = cut_panels(open_strip(content), self.height, self.width, accept)
+                cut.digest = hashlib.sha256(content).hexdigest()
+                cut.more_pages = has_more_pages(content)
+            if cut.digest in self._places:
+                cut.panels = self.read(self.npy_path, self._places[cut.digest])
+                return
+            if len(content) < LARGE_FILE:
+                yield
+            image = open_strip(content)
+            if image.width * image.height < LARGE_PICTURE:
+                yield
+            accept = Accept.ANY if self.keep_all else Accept.THREE
+            cut.panels = cut_panels(image, self.height, self.width, accept)
         except BrokenImage as error:
-            return Cut(broken=error)
-        return Cut(digest, more_pages, panels, fingerprint(panels))
+            cut.broken = error
 
     @property
     def strip_bytes(self) -> int:

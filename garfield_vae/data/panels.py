@@ -11,7 +11,7 @@ puts white gutters of the usual width back.
 
 from collections.abc import Callable
 from enum import Enum
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -28,9 +28,6 @@ GUTTER_WIDTH = 0.0125
 
 EMPTY_SPREAD = 16  # grey levels: a panel whose middle 98 % of values lie closer is empty
 MIN_ASPECT, MAX_ASPECT = 2.0, 6.0  # a daily has about 3.4, a Sunday page 1.4, one panel about 1
-
-
-WhiteOn = Callable[[np.ndarray | None], np.ndarray]
 
 
 class Accept(Enum):
@@ -74,6 +71,19 @@ def whiteness(pixels: np.ndarray, paper: np.ndarray | None = None) -> np.ndarray
     return darkest.clip(185, 245, out=darkest)[:: pixels.shape[2]].reshape(pixels.shape[:2])
 
 
+class Whiteness:
+    """The whiteness of a picture, [h, w], computed only where it is sliced: cutting asks for half.
+
+    pixels: [h, w]; of: from a part of them to its whiteness.
+    """
+
+    def __init__(self, pixels: np.ndarray, of: Callable[[np.ndarray], np.ndarray]):
+        self._pixels, self._of, self.shape = pixels, of, pixels.shape
+
+    def __getitem__(self, part: tuple[slice, slice]) -> np.ndarray:
+        return self._of(self._pixels[part])
+
+
 @lru_cache(maxsize=64)
 def _bands(width: int, columns: int, centre: float) -> tuple[np.ndarray, np.ndarray]:
     """Every band that may be a gutter in a range of `columns` columns of a strip `width` wide.
@@ -97,12 +107,12 @@ def _beside(width: int) -> int:
     return max(1, round(GUTTER_WIDTH * width / 4))
 
 
-def find_gutters(white: np.ndarray) -> list[tuple[int, int]]:
+def find_gutters(white: np.ndarray | Whiteness) -> list[tuple[int, int]]:
     """The two gutters in a strip's `whiteness` [h, w], as (first, past the last) column."""
     return _scored_gutters(white)[1]
 
 
-def _scored_gutters(white: np.ndarray) -> tuple[float, list[tuple[int, int]]]:
+def _scored_gutters(white: np.ndarray | Whiteness) -> tuple[float, list[tuple[int, int]]]:
     """The sum of the gutters' scores, and the gutters.
 
     Each is the band near its usual place with the highest score: its whiteness in usual widths (a
@@ -111,14 +121,14 @@ def _scored_gutters(white: np.ndarray) -> tuple[float, list[tuple[int, int]]]:
     log-prior of `_bands`. Without the last two, a band grows into the white wall of a panel without
     a border, or jumps to a white refrigerator near one.
     """
-    width = white.shape[1]
+    height, width = white.shape
     beside, gutters, sum_of_scores = _beside(width), [], 0.0
     for centre in GUTTER_CENTRES:
         start, stop = round((centre - 0.045) * width), round((centre + 0.045) * width)
         past, prior = _bands(width, stop - start, centre * width - start)
         # A band's ink and the ink beside it are differences of sums: each edge has its own share.
         total = np.zeros(stop - start + 1)
-        lightness = white[:, start:stop].sum(axis=0, dtype=np.uint32) / len(white)
+        lightness = white[:, start:stop].sum(axis=0, dtype=np.uint32) / height
         np.cumsum((245 - lightness) / 60, out=total[1:])
         border = (total[beside:] - total[:-beside]) / beside  # from each column on
         inside = total * (2 / (GUTTER_WIDTH * width))
@@ -131,7 +141,7 @@ def _scored_gutters(white: np.ndarray) -> tuple[float, list[tuple[int, int]]]:
     return sum_of_scores, gutters
 
 
-def find_frame(white: np.ndarray) -> tuple[int, int, int, int]:
+def find_frame(white: np.ndarray | Whiteness) -> tuple[int, int, int, int]:
     """The strip within its white margin, of `whiteness` [h, w]: left, top, right, bottom.
 
     A margin ends at the first line that is more than a third ink (the frames of two panels cover
@@ -170,12 +180,10 @@ def cut_panels(
         raise OtherLayout(
             "the picture", f"{size} is not the shape of three panels side by side", "another shape"
         )
-    pixels, white_on, colours = _pixels_of(image)
-    white = white_on(None)
+    picture = _Picture(image)
     if accept is Accept.THREE:
-        _check_layout(pixels, white, colours)
-    rim = colours(np.concatenate([pixels[:, 0], pixels[:, -1]])).view(np.uint8).reshape(-1, 4)
-    white, gutters = _best_gutters(white, white_on, np.median(rim[:, :3], axis=0))
+        _check_layout(picture)
+    white, gutters = _best_gutters(picture)
     left, top, right, bottom = find_frame(white)
     (end_1, start_2), (end_2, start_3) = gutters
     panels = np.empty((3, 3, height, width), np.uint8)
@@ -184,8 +192,8 @@ def cut_panels(
         # model can learn: on real strips a PCA of 50 components leaves 9 % less than with bicubic.
         # Torch's is about three times as fast as Pillow's on bytes; it takes this layout for
         # channels_last only with the batch axis in front from the start.
-        cut = colours(pixels[top:bottom, start:end]).view(np.uint8)
-        cut = torch.from_numpy(cut.reshape(1, bottom - top, end - start, 4)).permute(0, 3, 1, 2)
+        cut = picture.colours(slice(top, bottom), slice(start, end))
+        cut = torch.from_numpy(cut)[None].permute(0, 3, 1, 2)
         cut = F.interpolate(cut, (height, width), mode="bilinear", antialias=True)
         _unpack(cut[0].permute(1, 2, 0).numpy(), panels[panel])
     if int(panels.max()) - int(panels.min()) < 32:
@@ -193,57 +201,74 @@ def cut_panels(
     return panels
 
 
-def _best_gutters(
-    white: np.ndarray, white_on: WhiteOn, rim: np.ndarray
-) -> tuple[np.ndarray, list[tuple[int, int]]]:
+class _Picture:
+    """The pixels of an image, RGB or P, and the colours and whiteness of parts of them.
+
+    Pixels of a P image stay indices of its palette, a quarter of the bytes, and become colours only
+    in the parts that are resized. Others are uint32, as Pillow keeps them: red in the lowest byte
+    and the highest unused; dropping that byte takes as long again, and resizing is no slower with
+    it.
+    """
+
+    def __init__(self, image: Image.Image):
+        size = image.height, image.width
+        self.palette = None
+        if image.mode == "P":
+            palette = bytes(image.getpalette("RGBX"))
+            palette = palette.ljust(4 * 256, b"\0")  # what it lacks is black
+            self.palette = np.frombuffer(palette, "<u4")
+            self.pixels = np.frombuffer(image.tobytes(), np.uint8).reshape(size)
+        else:
+            self.pixels = np.frombuffer(image.tobytes("raw", "RGBX"), "<u4").reshape(size)
+        self.white = self.white_on(None)
+
+    def colours(self, rows: slice | list[int], columns: slice | list[int]) -> np.ndarray:
+        """A part of the picture: contiguous uint8 [h, w, 4]."""
+        part = self.pixels[rows, columns]
+        if self.palette is None:
+            return _bytes(part.copy())
+        return _bytes(self.palette.take(part, mode="wrap"))  # the fastest mode
+
+    def white_on(self, paper: np.ndarray | None) -> Whiteness:
+        """Its whiteness; paper: as of `whiteness`."""
+        if self.palette is None:
+            return Whiteness(self.pixels, lambda part: whiteness(_bytes(part.copy()), paper))
+        table = whiteness(_bytes(self.palette[None]), paper).tobytes()
+
+        def look_up(part: np.ndarray) -> np.ndarray:
+            return np.frombuffer(part.tobytes().translate(table), np.uint8).reshape(part.shape)
+
+        return Whiteness(self.pixels, look_up)
+
+
+def _bytes(colours: np.ndarray) -> np.ndarray:
+    """uint32 [h, w], contiguous → uint8 [h, w, 4]."""
+    return colours.view(np.uint8).reshape(*colours.shape, 4)
+
+
+def _best_gutters(picture: _Picture) -> tuple[Whiteness, list[tuple[int, int]]]:
     """The gutters, and the whiteness that shows them best: on white, or on the colour of the
-    picture's rim, [3], as where an old scan's paper is yellow."""
+    picture's rim, as where an old scan's paper is yellow."""
+    white, sides = picture.white, (slice(None), [0, -1])
     score, gutters = _scored_gutters(white)
-    if rim.min() < 245:
-        tinted = white_on(rim.astype(np.int16))
-        its_score, its_gutters = _scored_gutters(tinted)
-        if its_score > score:
-            return tinted, its_gutters
+    if (white[sides] < 245).mean() >= 0.5:  # otherwise the median is white in every channel
+        rim = np.median(picture.colours(*sides)[..., :3], axis=(0, 1))
+        if rim.min() < 245:
+            tinted = picture.white_on(rim.astype(np.int16))
+            its_score, its_gutters = _scored_gutters(tinted)
+            if its_score > score:
+                return tinted, its_gutters
     return white, gutters
 
 
-def _check_layout(
-    pixels: np.ndarray, white: np.ndarray, colours: Callable[[np.ndarray], np.ndarray]
-) -> None:
-    """Raises OtherLayout where there are clearly not three panels. Arguments: of `_pixels_of`."""
-    sample = on_grid(*white.shape)
-    if plainly_three(white[sample] >= 255 - SAME):
+def _check_layout(picture: _Picture) -> None:
+    """Raises OtherLayout where there are clearly not three panels."""
+    sample = on_grid(*picture.white.shape)
+    if plainly_three(picture.white[sample] >= 255 - SAME):
         return
-    shown = colours(np.ascontiguousarray(pixels[sample]))
-    layout = count_panels(shown.view(np.uint8).reshape(*shown.shape, 4))
+    layout = count_panels(picture.colours(*sample))
     if layout.other:
         raise OtherLayout("the picture", f"it has {layout.other}", layout.other)
-
-
-def _pixels_of(
-    image: Image.Image,
-) -> tuple[np.ndarray, WhiteOn, Callable[[np.ndarray], np.ndarray]]:
-    """A picture's pixels [h, w], a function from the paper's colour (None: white) to their
-    `whiteness` [h, w], and one from pixels to colours.
-
-    Colours are contiguous uint32 [h, w], red in the lowest byte and the highest unused, as Pillow
-    keeps them: dropping that byte takes as long again, and resizing is no slower with it. Pixels of
-    a P picture stay indices of its palette, a quarter of the bytes, until a panel is resized.
-    """
-    size = image.height, image.width
-    if image.mode == "P":
-        palette = bytes(image.getpalette("RGBX")).ljust(4 * 256, b"\0")  # what it lacks is black
-        palette = np.frombuffer(palette, np.uint8)
-        indices = image.tobytes()
-
-        def white_on(paper: np.ndarray | None) -> np.ndarray:
-            white = indices.translate(whiteness(palette.reshape(1, 256, 4), paper).tobytes())
-            return np.frombuffer(white, np.uint8).reshape(size)
-
-        pixels = np.frombuffer(indices, np.uint8).reshape(size)
-        return pixels, white_on, partial(palette.view("<u4").take, mode="wrap")  # the fastest mode
-    pixels = np.frombuffer(image.tobytes("raw", "RGBX"), "<u4").reshape(size)
-    return pixels, partial(whiteness, pixels.view(np.uint8).reshape(*size, 4)), np.copy
 
 
 def _unpack(pixels: np.ndarray, planes: np.ndarray) -> None:

@@ -59,6 +59,27 @@ def test_a_store_holds_every_strip_by_date_with_its_panels(strips, folder):
     ]
 
 
+@pytest.mark.parametrize(("limit", "most"), [(600 * 175, 1), (600 * 175 + 1, 8)])
+def test_large_pictures_are_never_in_memory_together(strips, folder, monkeypatch, limit, most):
+    opened, together = [], []
+
+    def opening(content):
+        opened.append(open_strip(content))
+        return opened[-1]
+
+    def cutting(image, *arguments):
+        together.append(len(opened))
+        opened.remove(image)
+        return cut_panels(image, *arguments)
+
+    monkeypatch.setattr("garfield_vae.data.cutting._cores", lambda: 1)
+    monkeypatch.setattr("garfield_vae.data.cutting.open_strip", opening)
+    monkeypatch.setattr("garfield_vae.data.cutting.cut_panels", cutting)
+    monkeypatch.setattr("garfield_vae.data.cutting.LARGE_PICTURE", limit)
+    assert len(build_store(strips, folder)) == 22
+    assert max(together) == most
+
+
 def test_the_file_is_an_ordinary_npy_to_everybody_else(strips, folder):
     store = build_store(strips, folder)
     assert (np.load(folder / "panels-176x200.npy") == store.panels).all()

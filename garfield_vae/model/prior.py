@@ -166,7 +166,7 @@ class LatentPrior(nn.Module):
 
             v = v_G + c(t) · (w · n + (w − 1) · (n − n_apart)),    w = guidance.
 
-        w n is v_G's difference to the learned prior, made w times as large: characters become
+        w · n is v_G's difference to the learned prior, made w times as large: characters become
         whole, at no cost. The last term costs a second pass of the network. It makes characters
         stay the same in all panels (compare Ahn et al. 2024, "Self-Rectifying Diffusion Sampling
         with Perturbed-Attention Guidance"), and is there for w > 1, in the middle of the path

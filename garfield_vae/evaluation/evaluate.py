@@ -166,6 +166,7 @@ def evaluate_run(
                 "name": printable(loaded.folder.name, LONGEST_NAME),
                 "epoch": loaded.epoch + 1,
                 "seed": seed,
+                "candidates": None if prior is None else prior.candidates,
             },
             "strips": {
                 "test": len(held_out),

@@ -9,7 +9,8 @@
     POST /api/complete        a state with some panels redrawn
     POST /api/portable        a state → the same with its numbers in it, for a link
     POST /api/between         two states → those from one to the other, in small steps
-    POST /api/walk.gif        two states → an animation between them;  /api/progress how far it is
+    POST /api/walk.gif        two states → an animation between them
+    GET  /api/progress        which share of one of these two is there
     POST /api/nearest         a state → the strip of the store that is nearest in the latent space
     GET  /api/map             all strips by their first two coordinates
     GET  /api/strips          names of the store's strips that begin with a text
@@ -173,7 +174,8 @@ def make_app(explorer: Explorer, port: int) -> Flask:
         ends = state_of(asked, "a"), state_of(asked, "b")
         page, turn = text(asked, "page", ""), whole(asked, "turn", 0, 2**53, 0)
         states = explorer.between(*ends, FRAMES, page, turn)
-        return jsonify(states=[as_json(state) for state in states])
+        counted = explorer.counted(states, FRAMES, text(asked, "job", ""))
+        return jsonify(states=[as_json(state) for state in counted])
 
     @app.post("/api/walk.gif")
     def walk() -> Response:

@@ -4,7 +4,7 @@ strips, and the prior. server.py puts it behind HTTP."""
 import base64
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -19,8 +19,10 @@ from garfield_vae.data.store import PanelStore
 from garfield_vae.explorer.component_names import ComponentNames, suggested_names
 from garfield_vae.explorer.renderer import Ended, OnPaintersThread, Painter
 from garfield_vae.explorer.states import (
+    AVERAGE,
     LIMIT,
     MAX_TEMPERATURE,
+    OWN_STRIP,
     BadRequest,
     Positions,
     Prior,
@@ -193,16 +195,16 @@ class Explorer:
     def walk(self, a: State, b: State, frames: int, seconds: float, job: str = "") -> bytes:
         """An endless GIF from a to b and back; `progress[job]` says how much is painted."""
         latents = (self.positions.latents(state) for state in self.between(a, b, frames))
-        strips = []
-        try:
-            for strip in self.painter.strips(latents):
-                strips.append(strip)
-                self.progress[job] = len(strips) / frames
-                while len(self.progress) > JOBS_REMEMBERED:
-                    self.progress.popitem(last=False)
-            return gif_bytes(strips, None, seconds, HOLD)
-        finally:
-            self.progress.pop(job, None)
+        strips = list(self.counted(self.painter.strips(latents), frames, job))
+        return gif_bytes(strips, None, seconds, HOLD)
+
+    def counted(self, items: Iterable, count: int, job: str) -> Iterator:
+        """The `count` items; `progress[job]` says which share of them is there."""
+        for number, item in enumerate(items, 1):
+            self.progress[job] = number / count
+            while len(self.progress) > JOBS_REMEMBERED:
+                self.progress.popitem(last=False)
+            yield item
 
     # -----------------------------------------------------------------------------------------
     # What the prior can do
@@ -223,7 +225,7 @@ class Explorer:
             return
         wholes = self._whole(a), self._whole(b)
         morph = self.prior.morph(*wholes, page=page, turn=turn)
-        label = f"between {in_words(a)} and {in_words(b)}"
+        label = f"between {end_in_words(a)} and {end_in_words(b)}"
         yield self._settled(a)
         for first in range(0, len(line), MORPHED_AT_ONCE):
             some = slice(first, first + MORPHED_AT_ONCE)
@@ -265,6 +267,14 @@ class Explorer:
         if self.prior is None:
             raise BadRequest("this model came without a prior: nothing can be redrawn")
         return self.prior
+
+
+def end_in_words(state: State) -> str:
+    """What one end of a morph is called in the name of what is between: "between panel 1 redrawn
+    and between …" is no name."""
+    words = in_words(state)
+    named = words.startswith(("strip ", "sample ", OWN_STRIP, AVERAGE))
+    return words if named else "a changed strip"
 
 
 def sharpness(strip: np.ndarray) -> float:

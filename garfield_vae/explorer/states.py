@@ -45,6 +45,7 @@ MAX_SOURCES = 8
 MAX_TEMPERATURE = 3.0
 LONGEST_LABEL = 80  # letters
 SAMPLES_AT_ONCE = 5  # a third of a second, for which a page that drags has to wait
+OWN_STRIP, AVERAGE = "your own strip", "the average strip"  # in words
 DIGITS = 3  # of a knob in a link; what rounding takes away stays in the base
 
 
@@ -264,14 +265,14 @@ def label_of(source: str) -> str:
     """A source in words."""
     kind, _, rest = source.partition(":")
     if kind == "given":
-        return rest.partition(":")[2] or "your own strip"
+        return rest.partition(":")[2] or OWN_STRIP
     return f"strip {rest}" if kind == "strip" else f"sample {rest.partition(':')[0]}"
 
 
 def in_words(state: State) -> str:
     """What most of a state is made of."""
     weighted = max(state.base, key=lambda pair: abs(pair[0]), default=None)
-    return label_of(weighted[1]) if weighted else "the average strip"
+    return label_of(weighted[1]) if weighted else AVERAGE
 
 
 def as_json(state: State) -> dict:

@@ -3,7 +3,15 @@
 On a straight line between two latents, the decoder shows both strips at once, as a double exposure.
 The flow of prior.py can be integrated backwards, which gives the noise that flows to a strip. On an
 arc between two vectors of noise (spherical interpolation, Shoemake 1985) all is noise of the usual
-length, and flows to a strip (Song et al. 2021, "Denoising Diffusion Implicit Models", section 5.3).
+length, and flows to a strip (Song et al. 2021, "Denoising Diffusion Implicit Models", section 5.3):
+
+    x₀ᴬ, x₀ᴮ = the noise of A and of B                 the flow from t = 1 to t = 0
+    x₀(s)    = slerp(x₀ᴬ, x₀ᴮ, s)                      a share s of the way
+    strip(s) = what x₀(s) flows to                     the flow from t = 0 to t = 1,
+               with guidance 1 + (w − 1) · sin(π s)
+
+With guidance, noise does not flow back to the strip that it came from. So there is none at the
+ends, and all of it halfway, where it makes characters whole.
 """
 
 from math import pi
@@ -20,11 +28,7 @@ FADES = 8  # power of the share: a tenth of the way on, half of an end's error i
 
 class Morph:
     """The strips between the two of `ends` [2, z_dim], whose noise is found once: in `steps`, or in
-    twice as many where it does not flow back to them.
-
-    With guidance, noise does not flow back to the strip that it came from. So there is none at the
-    ends, and all of it halfway, where it makes characters whole.
-    """
+    twice as many where it does not flow back to them."""
 
     def __init__(
         self,
@@ -33,13 +37,13 @@ class Morph:
         steps: int = STEPS,
         guidance: float = GUIDANCE,
     ):
-        self.prior, self.guidance = prior, guidance
-        for self.steps in (steps, 2 * steps):
-            self.noise = prior.to_noise(ends, self.steps)  # [2, components]
-            again = prior.from_noise(self.noise, self.steps, guidance=1.0)
+        for count in (steps, 2 * steps):
+            noise = prior.to_noise(ends, count)  # [2, components]
+            again = prior.from_noise(noise, count, guidance=1.0)
             error = prior.coordinates(again) - prior.coordinates(ends)
             if error.square().mean(dim=1).sqrt().max() < MISSED:
                 break
+        self.prior, self.noise, self.steps, self.guidance = prior, noise, count, guidance
         self.missed = ends - again  # the error of the steps, and what has no component
 
     @torch.no_grad()

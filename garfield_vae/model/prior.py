@@ -42,7 +42,8 @@ from garfield_vae.model.velocity import PatchTransformer
 
 STEPS = 12  # of Heun's method, from noise to a strip
 GUIDANCE = 1.5
-AGREEMENT_TIMES = (0.5, 0.9)  # earlier, samples become too much alike; later, all is settled
+# Where panels are guided to agree: earlier, samples become too much alike; later, all is settled.
+AGREEMENT_TIMES = (0.5, 0.9)
 REFINE_FROM = 0.3  # time: later, samples stay blurred; earlier, more changes than has to
 KNOWN_SHARE = 0.5  # of the training examples have a known panel
 WORTH_USING = 0.85  # validation loss; above it, samples still look like collages
@@ -160,13 +161,18 @@ class LatentPrior(nn.Module):
 
     def velocity(self, x: Tensor, t: float, guidance: float | Tensor, given: Given) -> Tensor:
         """v(x, t) [B, k], guided away from two worse models (autoguidance, Karras et al. 2024,
-        "Guiding a Diffusion Model with a Bad Version of Itself").
+        "Guiding a Diffusion Model with a Bad Version of Itself"): with n the network's output, and
+        n_apart what it is where no panel sees another,
 
-        One is the Gaussian: beyond it, characters become whole. It costs nothing, since the network
-        learns the difference. The other, in the middle of the path (Kynkäänniemi et al. 2024), is
-        the network where no panel sees another (compare Ahn et al. 2024, "Self-Rectifying Diffusion
-        Sampling with Perturbed-Attention Guidance"): beyond it, they stay the same in all panels.
-        A `guidance` of 0 is the Gaussian, 1 the learned prior; it may be a tensor [B, 1].
+            v = v_G + c(t) · (w · n + (w − 1) · (n − n_apart)),    w = guidance.
+
+        w · n is v_G's difference to the learned prior, made w times as large: characters become
+        whole, at no cost. The last term costs a second pass of the network. It makes characters
+        stay the same in all panels (compare Ahn et al. 2024, "Self-Rectifying Diffusion Sampling
+        with Perturbed-Attention Guidance"), and is there for w > 1, in the middle of the path
+        (compare Kynkäänniemi et al. 2024, "Applying Guidance in a Limited Interval Improves Sample
+        and Distribution Quality in Diffusion Models"). A w of 0 is the Gaussian, 1 the learned
+        prior; `guidance` may be a tensor [B, 1].
         """
         times = x.new_full((len(x),), t)
         gaussian = GaussianFlow.at(times[:, None], self.std / self.scale)

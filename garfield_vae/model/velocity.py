@@ -90,7 +90,7 @@ class PatchTransformer(nn.Module):
 
     def beside(self, patches: Tensor, apart: bool = False) -> Tensor:
         """[B, T, v] → [B, T, 3·v]: with each patch those in its place of the next two panels, where
-        the first comes after the last; or zeros in place of them."""
+        the first comes after the last; `apart`: zeros in place of those."""
         panels = patches.unflatten(1, (self.shape[0], -1))
         seen = torch.zeros_like(panels) if apart else panels
         turned = [seen.roll(-ahead, dims=1) for ahead in range(1, self.shape[0])]

@@ -78,11 +78,15 @@ def test_the_page_says_which_it_is(made, tmp_path):
     assert "interpolated linearly" in texts["plain"]
     assert "noise of the latent prior" not in texts["plain"]
     assert "noise of the latent prior" in texts["prior"]
-    assert "All else is as in sample 1" in texts["prior"]
+    assert "All else is as in sample 1 of the prior sampler" in texts["prior"]
+    assert "was drawn again, 4 times in all at most" in texts["prior"]
+    assert "was drawn again" not in texts["plain"]
 
 
 class TemperedPrior(SmallPrior):
-    """With the temperature that an evaluation's sampler passes on."""
+    """With the temperature that an evaluation's sampler passes on, and rejection."""
+
+    candidates = 4
 
     def sample(self, n: int, seed: int, temperature: float = 1.0) -> np.ndarray:
         return temperature * super().sample(n, seed)

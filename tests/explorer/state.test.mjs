@@ -16,6 +16,7 @@ async function load(path, replaced = {}) {
 }
 
 const State = await load("static/state.js");
+const { Notice } = await load("static/notice.js");
 const convolution = readFileSync(new URL("offline/convolution.js", explorer), "utf-8");
 const { compile, convolve } = await load("offline/convolution.js");
 const { Decoder } = await load("offline/decoder.js", {
@@ -44,6 +45,16 @@ test("a way along states stops at each of them, and is straight between neighbou
   for (const i of many) assert.equal(State.along(many, 0.05 * i), i); // 0.05 * 3 is not 0.15
 });
 
+test("two states are the same by what they hold, in whatever order it is written", () => {
+  const state = State.mean(info);
+  const { knobs, panels, base, held } = state;
+  assert.ok(State.same(state, { base, held, knobs, panels }));
+  for (const other of [{ held: [1] }, { base: [[1, "seed:7:1"]] }, { knobs: [0, 0, 1] }, { panels: [] }]) {
+    assert.ok(!State.same(state, { ...state, ...other }));
+  }
+  assert.ok(!State.same(state, null));
+});
+
 test("sources of the same words are named once", () => {
   const [one, other] = ["given:AAAA:between strip 1 and sample 2", "given:BBBB:between strip 1 and sample 2"];
   const words = (...base) => State.inWords({ ...State.mean(info), base });
@@ -51,6 +62,40 @@ test("sources of the same words are named once", () => {
   assert.equal(words([0.3, one], [0.2, other], [0.5, "seed:7:1"]), "50 % between strip 1 and sample 2 + 50 % sample 7");
   assert.equal(words([0.5, one]), "50 % between strip 1 and sample 2");
   assert.equal(words(), "the average strip");
+});
+
+test("news pass, and what is under way is said until it ends", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const text = {};
+  const button = { addEventListener: (_, dismiss) => { button.click = dismiss; } };
+  const notice = new Notice({ querySelector: (name) => (name === "span" ? text : button) });
+  const says = (expected) => assert.equal(text.textContent, expected);
+  notice.say("Painting, 10 %", "gif");
+  notice.say("Waiting", "late"); // says less
+  says("Painting, 10 %");
+  notice.say("Kept.");
+  notice.say("Painting, 20 %", "gif");
+  says("Kept.");
+  t.mock.timers.tick(5000);
+  says("Painting, 20 %");
+  notice.say("Drawing", "drawing");
+  says("Drawing");
+  notice.clear("drawing");
+  says("Painting, 20 %");
+  notice.say("It cannot be read.", "bad");
+  notice.say("Painting, 30 %", "gif");
+  t.mock.timers.tick(5000);
+  says("It cannot be read."); // until it is dismissed …
+  button.click();
+  says("Painting, 30 %");
+  notice.clear("gif");
+  says("Waiting");
+  notice.clear("late");
+  says("");
+  notice.say("It cannot be read.", "bad");
+  notice.say("Drawing", "drawing"); // … or something new is said
+  notice.clear("drawing");
+  says("");
 });
 
 test("a link holds a whole state, whatever letters its strips' names have", () => {

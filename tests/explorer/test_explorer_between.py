@@ -1,6 +1,7 @@
 """From one strip to another: through the prior's noise, or on a straight line."""
 
 import io
+import itertools
 import json
 import threading
 from dataclasses import replace
@@ -41,6 +42,21 @@ def test_halfway_is_the_strip_that_the_noise_halfway_flows_to(with_prior, ends):
     expected = (one + other) / np.sqrt(2)  # the tests' prior: its noise is on a quarter of a circle
     np.testing.assert_allclose(whole(with_prior, halfway), expected, atol=0.01)
     assert in_words(halfway) == "between strip 1990-01-03 and sample 7"
+
+
+def test_an_end_that_was_made_from_others_is_a_changed_strip(with_prior, ends):
+    a, b = ends
+    made = [
+        next(itertools.islice(with_prior.between(a, b, 3), 1, 2)),
+        with_prior.refine(a, [0]),
+        with_prior.complete(a, [2], seed=1),
+    ]
+    for one in made:
+        _, halfway, _ = with_prior.between(one, b, 3)
+        assert in_words(halfway) == "between a changed strip and sample 7"
+    given = with_prior.positions.of_latent(with_prior.positions.latents(a)[0])
+    _, halfway, _ = with_prior.between(with_prior.portable(a), given, 3)
+    assert in_words(halfway) == "between strip 1990-01-03 and your own strip"
 
 
 @pytest.mark.parametrize("frames", [2, 3, 6, FRAMES])

@@ -11,4 +11,4 @@ def test_the_pages_pure_modules_pass_their_own_tests():
     tests = Path(__file__).with_name("state.test.mjs")
     found = subprocess.run([node, "--test", tests], capture_output=True, text=True, timeout=300)
     assert found.returncode == 0, found.stdout + found.stderr
-    assert "# pass 12" in found.stdout
+    assert "# pass 14" in found.stdout

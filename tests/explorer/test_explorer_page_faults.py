@@ -25,6 +25,24 @@ def test_the_page_says_when_the_server_has_ended_and_goes_on_when_it_is_back(
         assert_same_picture(shown(page), rendered(explorer, state(knobs(page))))
 
 
+def test_strips_between_two_are_drawn_when_the_server_is_back(context, tmp_path):
+    with served(make_explorer(tmp_path, with_prior=True)) as address:
+        page = opened(context, address)
+        port = int(address.rstrip("/").rpartition(":")[2])
+        page.keyboard.press("a")
+        page.click("#random")
+        settle(page)
+    page.keyboard.press("b")
+    expect(page.locator("#notice")).to_contain_text("The explorer has ended")
+    expect(page.locator("#play")).to_be_disabled()
+    with served(make_explorer(tmp_path, with_prior=True), port):
+        expect(page.locator("#play")).to_be_enabled(timeout=30_000)
+        expect(page.locator("#notice span")).to_be_empty()
+        page.fill("#mix", "0.5")
+        settle(page)
+        expect(page.locator("#caption")).to_contain_text("between sample")
+
+
 def test_eight_pages_that_drag_at_once_end_with_their_own_pictures(context, address, explorer):
     pages = [opened(context, address, AVERAGE) for _ in range(8)]
     for turn in range(15):
@@ -97,6 +115,44 @@ def test_an_animation_says_how_much_of_it_is_painted(page, explorer):
         with page.expect_download():
             page.click("#gif")
             expect(page.locator("#notice")).to_contain_text("Painting the animation, 57 %")
+            page.keyboard.press("f")
+            expect(page.locator("#notice")).to_contain_text("Added to your favourites.")
+            expect(page.locator("#notice")).to_contain_text("Painting the animation, 57 %")
+            page.keyboard.press("a")  # another pair meanwhile
+            expect(page.locator("#play")).to_be_enabled()
+            expect(page.locator("#gif")).to_be_disabled()
             go_on.set()
     assert reached.is_set()
     expect(page.locator("#notice")).to_contain_text("The animation is saved")
+    expect(page.locator("#gif")).to_be_enabled()
+
+
+def test_strips_between_two_say_how_many_of_them_are_drawn(context, tmp_path):
+    explorer = make_explorer(tmp_path, with_prior=True)
+    reached, go_on = threading.Event(), threading.Event()
+    morph = explorer.prior._owned.morph
+
+    def slow(*ends):
+        def at(shares):
+            if shares[0] > 0.5:
+                reached.set()
+                go_on.wait(60)
+            return morph(*ends)(shares)
+
+        return at
+
+    explorer.prior._owned.morph = slow
+    with served(explorer) as address:
+        page = opened(context, address)
+        notice = page.locator("#notice span")
+        page.keyboard.press("a")
+        page.click("#random")
+        settle(page)
+        page.keyboard.press("b")
+        assert reached.wait(60)
+        expect(notice).to_have_text("Drawing the strips between A and B, 62 % …")  # 13 of 21
+        go_on.set()
+        expect(page.locator("#play")).to_be_enabled()
+        expect(notice).to_be_empty()
+        settle(page)
+        assert page.complaints == []

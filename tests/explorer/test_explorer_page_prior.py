@@ -49,6 +49,7 @@ def test_the_rest_of_a_strip_follows_a_slider_unless_it_is_told_not_to(
     assert_same_picture(shown(page), follows)
     page.keyboard.press("0")
     assert_same_picture(shown(page), before)
+    expect(page.locator("#caption")).to_have_text(re.compile(r"^sample \d+$"))  # as it was
     assert page.complaints == []
 
 

@@ -92,24 +92,29 @@ export class Backend {
   }
   portable(state) { return this.#state("api/portable", { state }); }
 
-  // The states from a to b in small steps. The newest call of a page wins, as in `live`.
-  between(a, b) {
-    const asked = { a, b, page: `${this.#page}-between`, turn: ++this.#turn };
-    return this.#post("api/between", asked, 60 * PATIENCE).then(json).then(({ states }) => states);
-  }
-
-  // progress(share) is called now and then.
-  async gif(a, b, progress) {
+  // What takes long: progress(share) is called now and then, until the answer is there.
+  async #watch(path, asked, progress) {
     const job = `${this.#page}-${++this.#turn}`.slice(-64);
+    let waits = true;
     const timer = setInterval(() => {
-      this.#ask(`api/progress?job=${job}`).then(json).then(({ done }) => progress(done), () => {});
+      this.#ask(`api/progress?job=${job}`).then(json)
+        .then(({ done }) => { if (waits) progress(done); }, () => {});
     }, POLL);
     try {
-      return await (await this.#post("api/walk.gif", { a, b, job }, 60 * PATIENCE)).blob();
+      return await this.#post(path, { ...asked, job }, 60 * PATIENCE);
     } finally {
+      waits = false;
       clearInterval(timer);
     }
   }
+
+  // The states from a to b in small steps. The newest call of a page wins, as in `live`.
+  between(a, b, progress) {
+    const asked = { a, b, page: `${this.#page}-between`, turn: ++this.#turn };
+    return this.#watch("api/between", asked, progress).then(json).then(({ states }) => states);
+  }
+
+  gif(a, b, progress) { return this.#watch("api/walk.gif", { a, b }, progress).then(blob); }
 
   nearest(state) { return this.#post("api/nearest", { state }).then(json); }
 

@@ -2,7 +2,7 @@
 // next: those between are never asked for, so a drag does not queue up behind itself.
 
 const REST = 120; // milliseconds after which a drag has stopped
-const RETRY = 1500; // milliseconds until a server that is gone is asked again
+export const RETRY = 1500; // milliseconds until a server that is gone is asked again
 
 // A picture from a Blob or an address, ready to be drawn.
 export async function loaded(source) {

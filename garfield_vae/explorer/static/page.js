@@ -1,7 +1,7 @@
 // The page: holds the state, and ties the parts together. Read this first; state.js says what a
 // state is, backend.js how pictures come.
 
-import { StripCanvas, drawSmall, loaded } from "./canvas.js";
+import { RETRY, StripCanvas, drawSmall, loaded } from "./canvas.js";
 import { listen } from "./controls.js";
 import { Favourites } from "./favourites.js";
 import { StripMap } from "./map.js";
@@ -309,10 +309,29 @@ class Page {
   // there is no prior, and where the two are one strip, whose sliders move.
   async path(a, b) {
     if (!this.info.can.includes("morph") || State.same(a.base, b.base)) return [a, b];
-    this.notice.say("Drawing the strips between A and B …", "between");
-    const path = await this.try(this.backend.between(a, b));
-    if (this.walk.a === a && this.walk.b === b) this.notice.clear("between");
+    const wanted = () => this.walk.a === a && this.walk.b === b;
+    const say = (share) => {
+      const text = `Drawing the strips between A and B, ${Math.round(100 * share)} % …`;
+      if (wanted()) this.notice.say(text, "between");
+    };
+    say(0);
+    const path = await this.try(this.again(() => this.backend.between(a, b, say), wanted));
+    if (wanted()) this.notice.clear("between");
     return path;
+  }
+
+  // Asks until the server answers, if it is gone, and the answer is still wanted.
+  async again(ask, wanted = () => true) {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!error.gone) throw error;
+        if (!wanted()) return null;
+        this.notice.say(error.message, "gone");
+        await new Promise((resolve) => { setTimeout(resolve, RETRY); });
+      }
+    }
   }
 
   // From one end of a slider to the other, the rest of the strip as it is.
@@ -385,9 +404,11 @@ class Page {
 
   async try(promise) {
     try {
-      return await promise;
+      const answer = await promise;
+      this.notice.clear("gone");
+      return answer;
     } catch (error) {
-      if (!error.superseded) this.complain(error.message);
+      if (!error.superseded) this.notice.say(error.message, error.gone ? "gone" : "bad");
       return null;
     }
   }
@@ -422,5 +443,6 @@ async function fill(backend) {
     else page.notice.clear("late");
   };
   page.readLink();
-  page.map.fill(await backend.map());
+  const map = await page.try(page.again(() => backend.map()));
+  if (map) page.map.fill(map);
 }

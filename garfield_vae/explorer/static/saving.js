@@ -8,15 +8,14 @@ export async function savePng(page, scale) {
 }
 
 export async function saveGif(page, a, b) {
-  const button = document.getElementById("gif");
   page.walk.stop();
-  button.disabled = true;
+  page.walk.paints(true);
   const say = (share) => {
-    if (button.disabled) page.notice.say(`Painting the animation, ${Math.round(100 * share)} % …`, "gif");
+    page.notice.say(`Painting the animation, ${Math.round(100 * share)} % …`, "gif");
   };
   say(0);
   const animation = await page.try(page.backend.gif(a, b, say));
-  button.disabled = false;
+  page.walk.paints(false);
   page.notice.clear("gif");
   if (!animation) return;
   download(animation, "between.gif");

@@ -8,7 +8,7 @@ const STEP = 0.005; // of the slider, on a straight line
 const byId = (id) => document.getElementById(id);
 
 export class Walk {
-  #on; #playing = 0;
+  #on; #playing = 0; #painting = false;
   #path = null; // until both are pinned, and the states between them are there
 
   // on: { path(a, b) → promise of evenly spaced states from a to b, null when that failed,
@@ -57,9 +57,18 @@ export class Walk {
   #take(path) {
     this.#path = path;
     this.mix.step = path?.length > 2 ? 1 / (path.length - 1) : STEP;
-    for (const control of [this.mix, byId("play"), byId("gif"), byId("swap")]) {
-      control.disabled = !path;
-    }
+    this.#enable();
+  }
+
+  // An animation is painted, or is no longer: there is one at a time.
+  paints(painting) {
+    this.#painting = painting;
+    this.#enable();
+  }
+
+  #enable() {
+    for (const control of [this.mix, byId("play"), byId("swap")]) control.disabled = !this.#path;
+    byId("gif").disabled = !this.#path || this.#painting;
   }
 
   #swap() {

@@ -27,7 +27,7 @@ from garfield_vae.util.files import locked, read_json, replacing
 # The exported model that comes with the project, and its name on the command line.
 PRETRAINED = Path(__file__).parent / "pretrained"
 PRETRAINED_NAME = "pretrained"
-PACKAGES = ("torch", "pytorch-lightning", "numpy", "Pillow", "scikit-learn")
+PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "Pillow", "scikit-learn")
 
 
 def new_run_folder(log_dir: Path, run_name: str | None) -> Path:

@@ -1,6 +1,5 @@
 """Encoder and decoder in ONNX, for use without torch: browsers, phones, other languages."""
 
-import logging
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,8 +53,6 @@ def write_onnx(model: StripVAE, folder: Path) -> None:
 def write_part(part: nn.Module, example: Tensor, path: Path, name: str, outputs: list[str]) -> None:
     import onnxruntime  # optional
 
-    # It warns that torchvision's operators are not there, which no network here has.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(

@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # -------------------------------------------------------------- 5. else the usual pictures
     rng = np.random.default_rng(seed)
     count = max(1, options.num_samples)  # the traversals start from the first
-    latents = samplers.draw(space, count, rng, sampler, options.temperature, prior)
+    latents = samplers.draw(space, count, rng, sampler, options.temperature, prior, "drawing")
     if options.num_samples:
         told(gallery.write_samples(run, latents, output))
     if store is not None:

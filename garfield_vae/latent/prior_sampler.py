@@ -10,12 +10,14 @@ import numpy as np
 import torch
 
 from garfield_vae.geometry import PANELS
+from garfield_vae.latent.codec import bar
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.morph import Morph
 from garfield_vae.model.prior import GUIDANCE, STEPS, LatentPrior
 from garfield_vae.model.rejection import CANDIDATES, Misfit, first_that_fits
 
 JUDGED_BY = 96  # training strips: what misfits are relative to
+BATCH = 256  # strips that are drawn at once
 
 
 class PriorSampler:
@@ -40,28 +42,35 @@ class PriorSampler:
         strips = space.latents(space.kernels[some.astype(int)].astype(np.float32))
         self.misfit = Misfit(prior, self.tensor(strips))
 
-    def sample(self, n: int, seed: int, temperature: float = 1.0) -> np.ndarray:
-        """New latents [n, z]. The first of them depend on the seed alone, not on n."""
-        return self.drawn([seeded(seed)] * n, temperature)
+    def sample(self, n: int, seed: int, temperature: float = 1.0, progress: str = "") -> np.ndarray:
+        """New latents [n, z]. The first of them depend on the seed alone, not on n. `progress`
+        names a bar, as in `codec.encode`."""
+        return self.drawn([seeded(seed)] * n, temperature, progress)
 
     def of_seeds(self, seeds: Sequence[int]) -> np.ndarray:
         """The first sample of each seed, [len(seeds), z], but for rounding: together they are drawn
         in a fraction of the time."""
         return self.drawn([seeded(seed) for seed in seeds])
 
-    def drawn(self, generators: list[torch.Generator], temperature: float = 1.0) -> np.ndarray:
+    def drawn(
+        self, generators: list[torch.Generator], temperature: float = 1.0, progress: str = ""
+    ) -> np.ndarray:
         """A new latent vector from each generator's noise, [n, z]."""
-        noise = temperature * self.noise(generators)
-        return to_numpy(
-            first_that_fits(
-                lambda rows, number: self.prior.from_noise(
-                    noise[rows, number], self.steps, self.guidance
-                ),
-                self.misfit,
-                len(noise),
-                self.candidates,
-            )
-        )
+        drawn = []
+        with bar(len(generators), progress) as shown:
+            for start in range(0, len(generators), BATCH):
+                noise = temperature * self.noise(generators[start : start + BATCH])
+                drawn.append(self.from_candidates(noise))
+                shown.update(len(noise))
+        return to_numpy(torch.cat(drawn))
+
+    def from_candidates(self, noise: torch.Tensor) -> torch.Tensor:
+        """Noise [n, candidates, k] → latents [n, z]: of each row the first that fits."""
+
+        def draw(rows: torch.Tensor, number: int) -> torch.Tensor:
+            return self.prior.from_noise(noise[rows, number], self.steps, self.guidance)
+
+        return first_that_fits(draw, self.misfit, len(noise), self.candidates)
 
     def noise(self, generators: list[torch.Generator]) -> torch.Tensor:
         """Noise for all candidates, [n, candidates, k].

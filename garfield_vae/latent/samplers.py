@@ -64,9 +64,10 @@ def draw(
     sampler: str = "kernel",
     temperature: float = 1.0,
     prior: PriorSampler | None = None,
+    progress: str = "",
 ) -> np.ndarray:
-    """Latents [n, z] by the sampler of this name. Raises KeyError for an unknown one, and for
-    `prior` where there is none."""
+    """Latents [n, z] by the sampler of this name; `progress` names a bar for the one that takes
+    long. Raises KeyError for an unknown one, and for `prior` where there is none."""
     if sampler == "prior" and prior is not None:
-        return prior.sample(n, int(rng.integers(2**63)), temperature)
+        return prior.sample(n, int(rng.integers(2**63)), temperature, progress)
     return SAMPLERS[sampler](space, n, rng, temperature)

@@ -88,5 +88,5 @@ class TemperedPrior(SmallPrior):
 
     candidates = 4
 
-    def sample(self, n: int, seed: int, temperature: float = 1.0) -> np.ndarray:
+    def sample(self, n: int, seed: int, temperature: float = 1.0, progress="") -> np.ndarray:
         return temperature * super().sample(n, seed)

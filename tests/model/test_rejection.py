@@ -5,6 +5,7 @@ import pytest
 import torch
 from small_model import SMALL_PRIOR
 
+from garfield_vae.latent import prior_sampler
 from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.prior import LatentPrior
@@ -130,6 +131,12 @@ def test_more_candidates_make_no_strip_worse_and_many_better(sampler):
 def test_the_first_samples_of_a_seed_do_not_depend_on_how_many_are_drawn(sampler):
     few, many = (sampler(3).sample(n, seed=4) for n in (2, 9))
     np.testing.assert_allclose(many[:2], few, atol=1e-5)
+
+
+def test_samples_are_the_same_in_batches_of_any_size(sampler, monkeypatch):
+    together = sampler(3).sample(9, seed=4)
+    monkeypatch.setattr(prior_sampler, "BATCH", 4)
+    np.testing.assert_allclose(sampler(3).sample(9, seed=4), together, atol=1e-5)
 
 
 def test_the_proposals_of_a_finished_strip_keep_its_panels_and_fit(sampler):

@@ -25,16 +25,12 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.checkpoints import load_run
-from garfield_vae.data.sources import present_strips
+from benchmarks.runs import load_trained
 from garfield_vae.geometry import PANELS
 from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode
-from garfield_vae.latent.files import encoded_strips
 from garfield_vae.model.prior import GUIDANCE
 from garfield_vae.model.rejection import CANDIDATES
-from garfield_vae.prior_checkpoints import load_prior_sampler
-from garfield_vae.run_folder import find_run_folder
 
 SIZE = (22, 25)  # of the panels that the network sees
 MOST = 6000  # training strips
@@ -57,9 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(0)
 
-    run = load_run(find_run_folder(options.experiment_dir, Path("logs")))
-    store = present_strips(run.options)
-    encoded = encoded_strips(run.model, run.checkpoint, run.folder, store)
+    run, store, encoded, prior = load_trained(options.experiment_dir)
     factors = [json.loads(line) for line in options.factors.read_text().splitlines()]
     jerseys = {strip["date"]: jersey(strip) for strip in factors}
 
@@ -82,7 +76,6 @@ def main() -> None:
     print(f"{'':32}{'strips':>7}{'median':>10}" + "".join(f"{f'> {d}°':>8}" for d in APART))
     test = encoded.means[store.split("test")]
     print_row("reconstructed test strips", test)
-    prior = load_prior_sampler(run, encoded.space)
     if prior is not None:
         for name, (prior.guidance, prior.candidates) in PRIOR.items():
             print_row(name, prior.sample(options.samples, 0))

@@ -16,14 +16,10 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.checkpoints import load_run
+from benchmarks.runs import load_trained
 from garfield_vae.data.panels import join_panels
-from garfield_vae.data.sources import present_strips
 from garfield_vae.gallery import redrawn
 from garfield_vae.latent.codec import FIT_STEPS, decode, encode
-from garfield_vae.latent.files import encoded_strips
-from garfield_vae.prior_checkpoints import load_prior_sampler
-from garfield_vae.run_folder import find_run_folder
 from garfield_vae.util.pictures import save_gif, save_png, sheet
 
 PLACE = Path(__file__).resolve().parent.parent / ".github" / "pictures"
@@ -39,10 +35,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    run = load_run(find_run_folder(options.experiment_dir, Path("logs")))
-    store = present_strips(run.options)
-    encoded = encoded_strips(run.model, run.checkpoint, run.folder, store)
-    prior = load_prior_sampler(run, encoded.space)
+    run, store, encoded, prior = load_trained(options.experiment_dir)
     if prior is None:
         raise SystemExit(f"{run.folder} has no latent prior worth drawing from")
 

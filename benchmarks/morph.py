@@ -22,16 +22,12 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.checkpoints import load_run
+from benchmarks.runs import load_trained
 from garfield_vae.data.panels import join_panels
-from garfield_vae.data.sources import present_strips
 from garfield_vae.latent.codec import decode
-from garfield_vae.latent.files import encoded_strips
 from garfield_vae.model.flow import path
 from garfield_vae.model.morph import Morph
 from garfield_vae.model.prior import GUIDANCE, STEPS
-from garfield_vae.prior_checkpoints import load_prior_sampler
-from garfield_vae.run_folder import find_run_folder
 from garfield_vae.util.pictures import save_png, sheet
 
 SHARES = torch.tensor([0.25, 0.5, 0.75])
@@ -53,10 +49,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, help="PNG: the strips halfway")
     options = parser.parse_args()
 
-    run = load_run(find_run_folder(options.experiment_dir, Path("logs")))
-    store = present_strips(run.options)
-    encoded = encoded_strips(run.model, run.checkpoint, run.folder, store)
-    sampler = load_prior_sampler(run, encoded.space)
+    run, store, encoded, sampler = load_trained(options.experiment_dir)
     if sampler is None:
         raise SystemExit(f"{run.folder} has no latent prior worth drawing from")
     rows = np.random.default_rng(0).permutation(store.split("test"))[: 2 * options.pairs]

@@ -26,18 +26,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from garfield_vae.checkpoints import load_run
+from benchmarks.runs import load_trained
 from garfield_vae.data.panels import join_panels
-from garfield_vae.data.sources import present_strips
 from garfield_vae.evaluation.sample_measures import SampleMeasures
 from garfield_vae.evaluation.sample_sets import FEATURES, Described, plain_figures
 from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode, reconstruct
-from garfield_vae.latent.files import encoded_strips
 from garfield_vae.model.prior import GUIDANCE
 from garfield_vae.model.rejection import CANDIDATES
-from garfield_vae.prior_checkpoints import load_prior_sampler
-from garfield_vae.run_folder import find_run_folder
 from garfield_vae.util.pictures import save_png, sheet
 
 SHOWN = 4
@@ -73,14 +69,11 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, help="PNG: samples and their nearest strips")
     options = parser.parse_args()
 
-    run = load_run(find_run_folder(options.experiment_dir, Path("logs")))
-    store = present_strips(run.options)
-    encoded = encoded_strips(run.model, run.checkpoint, run.folder, store)
+    run, store, encoded, prior = load_trained(options.experiment_dir)
     space = encoded.space
     table = SamplerTable(run.model, space, store, encoded.means, options.samples, options.test)
     table.print_head()
     shown, labels = [], []
-    prior = load_prior_sampler(run, space)
     for name in [*(PRIOR if prior is not None else []), *SAMPLERS]:
         if name in PRIOR:
             prior.guidance, temperature, prior.candidates = PRIOR[name]

@@ -23,6 +23,7 @@ from garfield_vae.data.store import PanelStore
 from garfield_vae.geometry import PANELS
 from garfield_vae.latent.codec import decode, encode, reconstruct
 from garfield_vae.latent.prior_sampler import PriorSampler
+from garfield_vae.latent.samplers import traversal
 from garfield_vae.latent.space import LatentSpace, line
 from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
@@ -139,9 +140,7 @@ def write_walks(
     positions = np.linspace(-REACH, REACH, FRAMES)
     rows, labels, written = [], [], []
     for component in tqdm(range(shown), desc="latent traversals", unit="component", disable=None):
-        latents = space.traversal(start, component, positions)
-        if prior is not None:  # far from the start, latents alone decode to blur
-            latents = prior.refine(latents, held=[component])
+        latents = traversal(space, start, component, positions, prior)
         strips = join_panels(decode(run.model, latents))
         path = output / f"walk_{component + 1:02d}.gif"
         written.append(save_gif(path, strips, width=480, seconds=2.0))

@@ -10,6 +10,7 @@ import numpy as np
 from garfield_vae.evaluation.metrics.memorisation import Nearest
 from garfield_vae.latent.codec import decode
 from garfield_vae.latent.prior_sampler import PriorSampler
+from garfield_vae.latent.samplers import traversal
 from garfield_vae.latent.space import LatentSpace, line
 from garfield_vae.model.networks import StripVAE
 
@@ -143,9 +144,7 @@ def _walk(
     prior: PriorSampler | None,
     start: np.ndarray,
 ) -> Walk:
-    latents = space.traversal(start, component, np.array(WALK_STEPS))
-    if prior is not None:  # far from the start, latents alone decode to blur
-        latents = prior.refine(latents, held=[component])
+    latents = traversal(space, start, component, np.array(WALK_STEPS), prior)
     pictures = [
         Picture(
             strip,

@@ -223,16 +223,16 @@ class Explorer:
         if self.prior is None or a.base == b.base:
             yield from (a, *line, b)
             return
-        wholes = self._whole(a), self._whole(b)
-        morph = self.prior.morph(*wholes, page=page, turn=turn)
         label = f"between {end_in_words(a)} and {end_in_words(b)}"
-        yield self._settled(a)
+        a, b = self._settled(a), self._settled(b)
+        morph = self.prior.morph(self._whole(a), self._whole(b), page=page, turn=turn)
+        yield a
         for first in range(0, len(line), MORPHED_AT_ONCE):
             some = slice(first, first + MORPHED_AT_ONCE)
             latents = self.painter.run(morph, shares[some], page=page, turn=turn)
             for near, latent in zip(line[some], latents, strict=True):
                 yield self._moved(near, latent, label)
-        yield self._settled(b)
+        yield b
 
     def refine(self, state: State, held: Sequence[int]) -> State:
         """The strip, moved to where the prior finds it likely; the sliders `held` stay."""

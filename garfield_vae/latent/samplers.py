@@ -71,3 +71,16 @@ def draw(
     if sampler == "prior" and prior is not None:
         return prior.sample(n, int(rng.integers(2**63)), temperature, progress)
     return SAMPLERS[sampler](space, n, rng, temperature)
+
+
+def traversal(
+    space: LatentSpace,
+    start: np.ndarray,
+    component: int,
+    positions: np.ndarray,
+    prior: PriorSampler | None = None,
+) -> np.ndarray:
+    """`LatentSpace.traversal`, which the prior keeps likely where there is one: far from the start,
+    latents alone decode to blur."""
+    latents = space.traversal(start, component, positions)
+    return latents if prior is None else prior.refine(latents, held=[component])

@@ -40,7 +40,7 @@ from garfield_vae.model.flow import GaussianFlow, integrate, path, step_times, t
 from garfield_vae.model.init import cosine_basis
 from garfield_vae.model.velocity import PatchTransformer
 
-STEPS = 12  # of Heun's method, from noise to a strip
+STEPS = 12  # from noise to a strip
 GUIDANCE = 1.5
 # Where panels are guided to agree: earlier, samples become too much alike; later, all is settled.
 AGREEMENT_TIMES = (0.5, 0.9)
@@ -159,10 +159,10 @@ class LatentPrior(nn.Module):
             answer = self.network(maps, t, given.maps, given.known, apart)
         return answer.float() @ self.maps.T @ self.directions.T
 
-    def velocity(self, x: Tensor, t: float, guidance: float | Tensor, given: Given) -> Tensor:
-        """v(x, t) [B, k], guided away from two worse models (autoguidance, Karras et al. 2024,
-        "Guiding a Diffusion Model with a Bad Version of Itself"): with n the network's output, and
-        n_apart what it is where no panel sees another,
+    def guided(self, x: Tensor, t: float, guidance: float | Tensor, given: Given) -> Tensor:
+        """What stands for the network's output in v, [B, k]: it is guided away from two worse
+        models (autoguidance, Karras et al. 2024, "Guiding a Diffusion Model with a Bad Version of
+        Itself"). With n the network's output, and n_apart what it is where no panel sees another,
 
             v = v_G + c(t) · (w · n + (w − 1) · (n − n_apart)),    w = guidance.
 
@@ -175,14 +175,14 @@ class LatentPrior(nn.Module):
         prior; `guidance` may be a tensor [B, 1].
         """
         times = x.new_full((len(x),), t)
-        gaussian = GaussianFlow.at(times[:, None], self.std / self.scale)
-        correction = self.correction(x, times, gaussian.view, given)
-        guided = guidance * correction
+        view = GaussianFlow.at(times[:, None], self.std / self.scale).view
+        output = self.correction(x, times, view, given)
+        guided = guidance * output
         beyond = torch.as_tensor(guidance - 1).clamp(min=0)
         if AGREEMENT_TIMES[0] <= t <= AGREEMENT_TIMES[1] and beyond.any():
-            apart = self.correction(x, times, gaussian.view, given, apart=True)
-            guided = guided + beyond * (correction - apart)
-        return gaussian.factor * x + gaussian.error * guided
+            apart = self.correction(x, times, view, given, apart=True)
+            guided = guided + beyond * (output - apart)
+        return guided
 
     def loss(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The flow-matching loss of latents [B, z_dim]: a scalar, about 1 before training.
@@ -317,7 +317,8 @@ class LatentPrior(nn.Module):
     ) -> Tensor:
         """Moves x [N, k] along the learned flow from the first time to the last."""
         given = given or nothing_given(len(x), self.maps)
-        return integrate(lambda x, t: self.velocity(x, t, guidance, given), x, times, hold)
+        s = self.std / self.scale
+        return integrate(lambda x, t: self.guided(x, t, guidance, given), s, x, times, hold)
 
     def draw_times(self, n: int, generator: torch.Generator | None) -> Tensor:
         """[n] times t of training, stratified: one from each n-th of their distribution."""

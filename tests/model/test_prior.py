@@ -232,7 +232,7 @@ def test_panels_that_are_apart_say_nothing_about_each_other():
     assert not torch.allclose(first_panel(maps, False), first_panel(other, False), atol=1e-3)
 
 
-@pytest.mark.parametrize(("t", "weight"), [(0.3, 0.0), (0.7, 1.0), (0.95, 0.0)])
+@pytest.mark.parametrize(("t", "weight"), [(0.3, 0.0), (0.7, 2.0), (0.95, 0.0)])
 def test_guidance_leads_away_from_the_gaussian_and_midway_also_from_panels_apart(
     t: float, weight: float
 ):
@@ -385,6 +385,16 @@ def test_refining_from_the_end_of_the_path_changes_next_to_nothing():
     assert torch.allclose(of.refine(latents, t=0.999, generator=seeded()), latents, atol=0.02)
 
 
+def test_a_strip_that_is_redrawn_keeps_what_the_path_had_of_it():
+    # Of a Gaussian with deviation s along a component, x_t is t · x₁ + (1 − t) · noise, and flows
+    # to s times x_t over its deviation
+    of = prior()
+    latents, noise, s = gaussian_latents(of, 4), of.noise(4, seeded()), of.std / of.scale
+    x = 0.4 * of.coordinates(latents) + 0.6 * noise
+    expected = of.latents(s * x / (0.16 * s.square() + 0.36).sqrt())
+    assert torch.allclose(of.redraw(latents, noise, 0.4, steps=1), expected, atol=1e-4)
+
+
 def test_held_directions_keep_their_value_and_the_others_move():
     of = disturbed(prior())
     latents = of.mean + 3 * of.std[1] * of.directions[1].expand(4, -1)
@@ -413,6 +423,15 @@ def test_what_lies_in_the_panels_to_be_drawn_plays_no_part():
         of.complete(each, known, of.noise(len(each), seeded())) for each in (latents, other)
     )
     assert torch.equal(first, second)
+
+
+def test_panels_are_completed_from_a_proposal_as_a_strip_is_redrawn():
+    of = disturbed(prior())
+    latents, noise = gaussian_latents(of, 2), of.noise(2, seeded())
+    known = torch.tensor([[1, 0, 0]]).bool().expand(2, -1)
+    new = ~known[:, of.panel_of]
+    near, far = (of.complete(latents, known, noise, t) - latents for t in (0.999, 0.0))
+    assert 0 < near[new].norm() < 0.1 * far[new].norm()
 
 
 def test_training_shows_no_panel_to_half_and_never_all():

@@ -30,9 +30,9 @@ def strips(n: int = 64) -> torch.Tensor:
 # ------------------------------------------------------------------ the misfit
 
 
-def test_three_fifths_of_the_training_strips_have_a_misfit_of_at_most_1():
+def test_seven_tenths_of_the_training_strips_have_a_misfit_of_at_most_1():
     misfit = Misfit(prior(), strips(100))
-    assert (misfit(strips(100)) <= 1).sum() == 60
+    assert (misfit(strips(100)) <= 1).sum() == 70
 
 
 def test_the_misfit_is_that_of_the_worst_patch():
@@ -42,7 +42,7 @@ def test_the_misfit_is_that_of_the_worst_patch():
     assert losses.shape == (64, 3 * PATCHES)
     relative = losses / losses.mean(0)
     worst = torch.tensor([max(row) for row in relative.tolist()])
-    torch.testing.assert_close(misfit(strips()), worst / worst.quantile(0.6))
+    torch.testing.assert_close(misfit(strips()), worst / worst.quantile(0.7))
 
 
 def test_one_patch_that_is_off_is_enough():

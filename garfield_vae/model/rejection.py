@@ -25,10 +25,11 @@ from garfield_vae.model.prior import LatentPrior
 
 CANDIDATES = 4  # drawn at most for a strip
 AGAIN_FROM = 0.15  # time: later, most faults stay; earlier, it becomes another strip
+AGAIN_STEPS = 0.65  # of a whole path's steps lie after that time
 PASSING = 0.7  # of the training strips have a misfit of at most 1
 # From what can be seen at the first, a character who was another one a panel before is not
-# predicted; at the last, a face that is half there.
-TIMES = (0.2, 0.35, 0.5, 0.65, 0.8)
+# predicted; at the second, a face that is half there.
+TIMES = (0.35, 0.65)
 BATCH = 128
 NO_PANEL = (False,) * PANELS
 

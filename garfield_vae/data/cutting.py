@@ -1,17 +1,19 @@
 """Cuts the pictures of a library into panels, on all cores, but for those cut before."""
 
+import ctypes
 import hashlib
 import os
-from collections import deque
+import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
+from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from garfield_vae.data.duplicates import fingerprint
@@ -20,10 +22,13 @@ from garfield_vae.data.library import Library
 from garfield_vae.data.panels import Accept, OtherLayout, cut_panels
 from garfield_vae.data.store import PanelStore
 
-TOGETHER = 8  # strips that one thread cuts together
+TOGETHER = 8  # strips that one process cuts together
 # Of a larger file or picture, no second one is kept in memory meanwhile.
 LARGE_FILE, LARGE_PICTURE = 4 * 2**20, 4_000_000  # bytes, pixels
-AHEAD = 2  # such groups per core that are cut before they are asked for
+AHEAD = 2  # such groups per process that are cut before they are asked for
+# How processes are started, and how many strips one must have to be worth it: elsewhere than on
+# Linux, each imports torch.
+START, WORTH = ("fork", 100) if sys.platform == "linux" else ("spawn", 1000)
 
 
 def stamp(file: dict) -> tuple:
@@ -42,8 +47,11 @@ class Cut:
     broken: BrokenImage | None = None
 
 
-class Cutter:
-    """Cuts the files of a library. npy_path, index, store: of the last build, if there was one."""
+class Cutter(Dataset):
+    """Cuts the files of a library; an item is what a group of them gives.
+
+    npy_path, index, store: of the last build, if there was one.
+    """
 
     def __init__(
         self,
@@ -63,31 +71,61 @@ class Cutter:
         self._places: dict[str, int] = {}
         if store and self._same_rules:
             self._places = {digest: store.offset(row) for row, digest in enumerate(store.digests)}
+        files = library.files
+        self._groups = [files[start : start + TOGETHER] for start in range(0, len(files), TOGETHER)]
+        self._memory: ctypes.Array | None = None  # that the processes share
 
     def cuts(self) -> Iterator[tuple[dict, Cut]]:
-        """Every file in order with what it gave, cut a few strips ahead.
+        """Every file in order with what it gave; its panels hold until the next one.
 
-        By threads, since the decoder, the resizing and the hash release Python's lock.
+        By processes, a few strips ahead: threads would wait for one another, since a third of the
+        work holds Python's lock. Panels come through shared memory, the rest through pipes.
         """
-        files, cores = self.library.files, _cores()
-        groups = [files[start : start + TOGETHER] for start in range(0, len(files), TOGETHER)]
+        count = len(self.library.files)
+        workers = min(_cores(), count // WORTH)
+        parallel = {}
+        if workers > 1:
+            parallel = {
+                "num_workers": workers,
+                "prefetch_factor": AHEAD,
+                "multiprocessing_context": START,
+            }
+            # A room for each group that is on its way, and for the one that is being read.
+            self._memory = RawArray("B", (AHEAD * workers + 1) * TOGETHER * self.strip_bytes)
+        # A generator of its own, to leave torch's as it is.
+        loader = DataLoader(self, batch_size=None, generator=torch.Generator(), **parallel)
         with (
             _one_thread(),
-            ThreadPoolExecutor(cores) as pool,
-            tqdm(total=len(files), desc="Cutting panels", unit="strip", disable=None) as bar,
+            tqdm(total=count, desc="Cutting panels", unit="strip", disable=None) as bar,
         ):
-            coming: deque = deque()
-            try:
-                for number, group in enumerate(groups):
-                    for ahead in groups[number + len(coming) : number + AHEAD * cores]:
-                        coming.append(pool.submit(self._cut, ahead))
-                    yield from zip(group, coming.popleft().result(), strict=True)
-                    bar.update(len(group))
-            finally:
-                pool.shutdown(cancel_futures=True)
+            for number, cuts in enumerate(loader):
+                if workers > 1:
+                    for place, cut in zip(self._room(number), cuts, strict=False):
+                        if not cut.broken:
+                            cut.panels = place
+                yield from zip(self._groups[number], cuts, strict=True)
+                bar.update(len(cuts))
+
+    def _room(self, number: int) -> np.ndarray:
+        """The shared memory for the panels of a group: uint8 [TOGETHER, 3, 3, H, W]."""
+        rooms = np.frombuffer(self._memory, np.uint8)
+        rooms = rooms.reshape(-1, TOGETHER, 3, 3, self.height, self.width)
+        return rooms[number % len(rooms)]
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __getitem__(self, number: int) -> list[Cut]:
+        """What a group gives; in any process."""
+        cuts = self._cut(self._groups[number])
+        if self._memory is not None:
+            for place, cut in zip(self._room(number), cuts, strict=False):
+                if not cut.broken:
+                    place[:], cut.panels = cut.panels, None
+        return cuts
 
     def _cut(self, files: list[dict]) -> list[Cut]:
-        """What a few files give; in any thread.
+        """What a few files give.
 
         Each step is taken for all of them before the next, while its code is still in the
         processor's cache: the pixels of one strip are enough to displace it.

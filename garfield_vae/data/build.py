@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -115,7 +116,10 @@ class _Build:
                 )
             npy.flush()
             panels = np.memmap(npy.name, np.uint8, "r", start, (count, 3, 3, height, width))
-            pairs = list(same_pictures(np.stack(prints), np.asarray(panels)))
+            with ThreadPoolExecutor(1) as disk:  # which writes while this process searches
+                written = disk.submit(os.fsync, npy.fileno())
+                pairs = list(same_pictures(np.stack(prints), np.asarray(panels)))
+                written.result()
             del panels  # Windows puts no file that is mapped in the place of another
             lists = self.names, self.digests, *self._groups(pairs)
             digest = store_digest(*lists, height, width)

@@ -168,16 +168,15 @@ def _bands(plain: np.ndarray, widest: float) -> Iterator[Band]:
     size, beside = len(plain), max(2, len(plain) // 150)
     changes = 1 + np.flatnonzero(inside[1:] != inside[:-1])
     changes = changes[int(inside[0]) :].tolist()  # what touches a side is a margin
-    plain = plain.tolist()  # numpy takes longer for the few numbers of a band
     for start, end in zip(changes[::2], changes[1::2], strict=False):
         if end - start > widest * size:
             continue
         edges = (
-            1 - min(plain[max(0, start - beside) : start]),
-            1 - min(plain[end : end + beside]),
+            float(1 - plain[max(0, start - beside) : start].min()),
+            float(1 - plain[end : end + beside].min()),
         )
         middle = plain[start + (end - start) // 4 : end - (end - start) // 4]
-        yield Band(start / size, end / size, sum(middle) / len(middle), edges)
+        yield Band(start / size, end / size, float(middle.mean()), edges)
 
 
 def _apart(bands: list[Band]) -> list[Band]:

@@ -121,15 +121,15 @@ def _scored_gutters(white: np.ndarray | Whiteness) -> tuple[float, list[tuple[in
     log-prior of `_bands`. Without the last two, a band grows into the white wall of a panel without
     a border, or jumps to a white refrigerator near one.
     """
-    width = white.shape[1]
-    rows, _ = on_grid(*white.shape)
+    height, width = white.shape
     beside, gutters, sum_of_scores = _beside(width), [], 0.0
     for centre in GUTTER_CENTRES:
         start, stop = round((centre - 0.045) * width), round((centre + 0.045) * width)
         past, prior = _bands(width, stop - start, centre * width - start)
         # A band's ink and the ink beside it are differences of sums: each edge has its own share.
         total = np.zeros(stop - start + 1)
-        np.cumsum((245 - _means(white[rows, start:stop], 0)) / 60, out=total[1:])
+        lightness = white[:, start:stop].sum(axis=0, dtype=np.uint32) / height
+        np.cumsum((245 - lightness) / 60, out=total[1:])
         border = (total[beside:] - total[:-beside]) / beside  # from each column on
         inside = total * (2 / (GUTTER_WIDTH * width))
         begins = border[: len(past)] + inside[beside : beside + len(past)]
@@ -148,21 +148,16 @@ def find_frame(white: np.ndarray | Whiteness) -> tuple[int, int, int, int]:
     two thirds of a row). A side without such a line near the edge has no margin.
     """
     height, width = white.shape
-    rows, columns = on_grid(height, width)
-    down, across = max(2, round(0.08 * height)), max(2, round(0.025 * width))
+    rows, columns = max(2, round(0.08 * height)), max(2, round(0.025 * width))
 
     def margin(lines: np.ndarray, axis: int) -> int:
         # More than a third ink is less than 225 on average, of 185 to 245. argmax gives the first
         # such line, and 0 when there is none.
-        return int((_means(lines, axis) < 225).argmax())
+        return int((lines.sum(axis=axis, dtype=np.uint32) < 225 * lines.shape[axis]).argmax())
 
-    left, right = margin(white[rows, :across], 0), margin(white[rows, : -across - 1 : -1], 0)
-    top, bottom = margin(white[:down, columns], 1), margin(white[: -down - 1 : -1, columns], 1)
+    left, right = margin(white[:, :columns], 0), margin(white[:, : -columns - 1 : -1], 0)
+    top, bottom = margin(white[:rows], 1), margin(white[: -rows - 1 : -1], 1)
     return left, top, width - right, height - bottom
-
-
-def _means(white: np.ndarray, axis: int) -> np.ndarray:
-    return white.sum(axis=axis, dtype=np.uint32) / white.shape[axis]
 
 
 # ---------------------------------------------------------------------------------------------

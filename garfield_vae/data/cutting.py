@@ -5,7 +5,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from multiprocessing.sharedctypes import RawArray
@@ -76,35 +76,43 @@ class Cutter(Dataset):
         self._memory: ctypes.Array | None = None  # that the processes share
 
     def cuts(self) -> Iterator[tuple[dict, Cut]]:
-        """Every file in order with what it gave; its panels hold until the next one.
-
-        By processes, a few strips ahead: threads would wait for one another, since a third of the
-        work holds Python's lock. Panels come through shared memory, the rest through pipes.
-        """
-        count = len(self.library.files)
-        workers = min(_cores(), count // WORTH)
-        parallel = {}
-        if workers > 1:
-            parallel = {
-                "num_workers": workers,
-                "prefetch_factor": AHEAD,
-                "multiprocessing_context": START,
-            }
-            # A room for each group that is on its way, and for the one that is being read.
-            self._memory = RawArray("B", (AHEAD * workers + 1) * TOGETHER * self.strip_bytes)
-        # A generator of its own, to leave torch's as it is.
-        loader = DataLoader(self, batch_size=None, generator=torch.Generator(), **parallel)
+        """Every file in order with what it gave; its panels hold until the next one."""
         with (
             _one_thread(),
-            tqdm(total=count, desc="Cutting panels", unit="strip", disable=None) as bar,
+            tqdm(
+                total=len(self.library.files), desc="Cutting panels", unit="strip", disable=None
+            ) as bar,
         ):
-            for number, cuts in enumerate(loader):
-                if workers > 1:
+            for number, cuts in enumerate(self._all_cuts()):
+                if self._memory is not None:
                     for place, cut in zip(self._room(number), cuts, strict=False):
                         if not cut.broken:
                             cut.panels = place
                 yield from zip(self._groups[number], cuts, strict=True)
                 bar.update(len(cuts))
+
+    def _all_cuts(self) -> Iterator[list[Cut]]:
+        """What each group gives, by processes that work a few strips ahead.
+
+        Threads would wait for one another, since a third of the work holds Python's lock. Panels
+        come through shared memory, the rest through pipes.
+        """
+        workers = min(_cores(), len(self.library.files) // WORTH)
+        if workers > 1:
+            with suppress(OSError):  # the system has no shared memory, or allows no more processes
+                # Room for each group that is on its way, and for the one that is being read.
+                self._memory = RawArray("B", (AHEAD * workers + 1) * TOGETHER * self.strip_bytes)
+                loader = DataLoader(
+                    self,
+                    batch_size=None,  # an item is a group already
+                    num_workers=workers,
+                    prefetch_factor=AHEAD,
+                    multiprocessing_context=START,
+                    generator=torch.Generator(),  # which leaves torch's own as it is
+                )
+                return iter(loader)
+        self._memory = None
+        return map(self.__getitem__, range(len(self)))
 
     def _room(self, number: int) -> np.ndarray:
         """The shared memory for the panels of a group: uint8 [TOGETHER, 3, 3, H, W]."""

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import resource
@@ -118,6 +119,16 @@ def test_processes_that_start_from_nothing_build_the_same_store(
     together = build_store(packed, folder)
     monkeypatch.setattr("garfield_vae.data.cutting._cores", lambda: 1)
     assert (together.panels == build_store(strips, tmp_path / "alone").panels).all()
+
+
+def test_one_process_builds_the_store_where_the_system_allows_no_more(
+    strips, folder, monkeypatch, processes, cut
+):
+    def refused():
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", refused)
+    assert len(build_store(strips, folder)) == len(cut) == 22
 
 
 def test_a_process_that_the_system_ends_is_told_as_a_lack_of_memory(

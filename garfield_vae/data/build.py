@@ -2,13 +2,15 @@
 
 import json
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 import numpy as np
+import torch
 
 from garfield_vae.data.cutting import Cut, Cutter, stamp
 from garfield_vae.data.duplicates import same_pictures
@@ -57,7 +59,8 @@ def build_store(
             build = _Build(npy_path, library, index, cutter)
             store = None  # Windows puts no file in the place of one that is mapped
             try:
-                build.write()
+                with _one_thread():
+                    build.write()
             except OSError as error:
                 raise UserError(
                     f"the panel store {npy_path} cannot be written ({error.strerror or error}): "
@@ -66,6 +69,17 @@ def build_store(
             store, index = open_store(npy_path)
     tell(summary(strips, store, index["files"], library.passed_over))
     return store
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch's own threads off: strips are shared out already, and one is too small to be."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _put_in_order(files: list[dict]) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from multiprocessing.sharedctypes import RawArray
@@ -28,7 +28,7 @@ LARGE_FILE, LARGE_PICTURE = 4 * 2**20, 4_000_000  # bytes, pixels
 AHEAD = 2  # such groups per process that are cut before they are asked for
 # How processes are started, and how many strips one must have to be worth it: elsewhere than on
 # Linux, each imports torch.
-START, WORTH = ("fork", 100) if sys.platform == "linux" else ("spawn", 1000)
+START, WORTH = ("fork", 200) if sys.platform == "linux" else ("spawn", 1000)
 
 
 def stamp(file: dict) -> tuple:
@@ -77,12 +77,8 @@ class Cutter(Dataset):
 
     def cuts(self) -> Iterator[tuple[dict, Cut]]:
         """Every file in order with what it gave; its panels hold until the next one."""
-        with (
-            _one_thread(),
-            tqdm(
-                total=len(self.library.files), desc="Cutting panels", unit="strip", disable=None
-            ) as bar,
-        ):
+        count = len(self.library.files)
+        with tqdm(total=count, desc="Cutting panels", unit="strip", disable=None) as bar:
             for number, cuts in enumerate(self._all_cuts()):
                 if self._memory is not None:
                     for place, cut in zip(self._room(number), cuts, strict=False):
@@ -196,14 +192,3 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Torch's own threads off: a panel is too small to be worth sharing."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

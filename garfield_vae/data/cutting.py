@@ -2,18 +2,21 @@
 
 import ctypes
 import hashlib
+import multiprocessing
 import os
+import signal
 import sys
+from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from garfield_vae.data.duplicates import fingerprint
@@ -25,7 +28,7 @@ from garfield_vae.data.store import PanelStore
 TOGETHER = 8  # strips that one process cuts together
 # Of a larger file or picture, no second one is kept in memory meanwhile.
 LARGE_FILE, LARGE_PICTURE = 4 * 2**20, 4_000_000  # bytes, pixels
-AHEAD = 2  # such groups per process that are cut before they are asked for
+AHEAD = 4  # such groups per process that are cut before they are asked for
 # How processes are started, and how many strips one must have to be worth it: elsewhere than on
 # Linux, each imports torch.
 START, WORTH = ("fork", 200) if sys.platform == "linux" else ("spawn", 1000)
@@ -47,11 +50,8 @@ class Cut:
     broken: BrokenImage | None = None
 
 
-class Cutter(Dataset):
-    """Cuts the files of a library; an item is what a group of them gives.
-
-    npy_path, index, store: of the last build, if there was one.
-    """
+class Cutter:
+    """Cuts the files of a library. npy_path, index, store: of the last build, if there was one."""
 
     def __init__(
         self,
@@ -79,12 +79,8 @@ class Cutter(Dataset):
         """Every file in order with what it gave; its panels hold until the next one."""
         count = len(self.library.files)
         with tqdm(total=count, desc="Cutting panels", unit="strip", disable=None) as bar:
-            for number, cuts in enumerate(self._all_cuts()):
-                if self._memory is not None:
-                    for place, cut in zip(self._room(number), cuts, strict=False):
-                        if not cut.broken:
-                            cut.panels = place
-                yield from zip(self._groups[number], cuts, strict=True)
+            for group, cuts in zip(self._groups, self._all_cuts(), strict=True):
+                yield from zip(group, cuts, strict=True)
                 bar.update(len(cuts))
 
     def _all_cuts(self) -> Iterator[list[Cut]]:
@@ -94,39 +90,44 @@ class Cutter(Dataset):
         come through shared memory, the rest through pipes.
         """
         workers = min(_cores(), len(self.library.files) // WORTH)
-        if workers > 1:
-            with suppress(OSError):  # the system has no shared memory, or allows no more processes
-                # Room for each group that is on its way, and for the one that is being read.
-                self._memory = RawArray("B", (AHEAD * workers + 1) * TOGETHER * self.strip_bytes)
-                loader = DataLoader(
-                    self,
-                    batch_size=None,  # an item is a group already
-                    num_workers=workers,
-                    prefetch_factor=AHEAD,
-                    multiprocessing_context=START,
-                    generator=torch.Generator(),  # which leaves torch's own as it is
-                )
-                return iter(loader)
-        self._memory = None
-        return map(self.__getitem__, range(len(self)))
+        others, numbers = multiprocessing.active_children(), iter(range(len(self._groups)))
+        if workers < 2:
+            yield from map(self._cut, self._groups)
+            return
+        try:
+            self._memory = RawArray("B", AHEAD * workers * TOGETHER * self.strip_bytes)
+            context = multiprocessing.get_context(START)
+            pool = ProcessPoolExecutor(workers, context, _begin, (self,))
+            coming = deque(pool.submit(_cut_group, n) for n in islice(numbers, AHEAD * workers))
+        except OSError:  # no shared memory in this system, or no more processes
+            for process in set(multiprocessing.active_children()).difference(others):
+                process.terminate()
+            yield from map(self._cut, self._groups)
+            return
+        try:
+            for number in range(len(self._groups)):
+                cuts = coming.popleft().result()
+                for place, cut in zip(self._room(number), cuts, strict=False):
+                    if not cut.broken:
+                        cut.panels = place
+                yield cuts
+                coming.extend(pool.submit(_cut_group, n) for n in islice(numbers, 1))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def cut_group(self, number: int) -> list[Cut]:
+        """What a group gives, in another process: the panels lie in the shared memory."""
+        cuts = self._cut(self._groups[number])
+        for place, cut in zip(self._room(number), cuts, strict=False):
+            if not cut.broken:
+                place[:], cut.panels = cut.panels, None
+        return cuts
 
     def _room(self, number: int) -> np.ndarray:
         """The shared memory for the panels of a group: uint8 [TOGETHER, 3, 3, H, W]."""
         rooms = np.frombuffer(self._memory, np.uint8)
         rooms = rooms.reshape(-1, TOGETHER, 3, 3, self.height, self.width)
         return rooms[number % len(rooms)]
-
-    def __len__(self) -> int:
-        return len(self._groups)
-
-    def __getitem__(self, number: int) -> list[Cut]:
-        """What a group gives; in any process."""
-        cuts = self._cut(self._groups[number])
-        if self._memory is not None:
-            for place, cut in zip(self._room(number), cuts, strict=False):
-                if not cut.broken:
-                    place[:], cut.panels = cut.panels, None
-        return cuts
 
     def _cut(self, files: list[dict]) -> list[Cut]:
         """What a few files give.
@@ -178,6 +179,27 @@ class Cutter(Dataset):
         """A strip's panels from a store's file, where they begin at the byte `place`."""
         panels = np.fromfile(path, np.uint8, self.strip_bytes, offset=place)
         return panels.reshape(3, 3, self.height, self.width)
+
+
+_cutter: Cutter | None = None  # of a process that cuts for another
+
+
+def _begin(cutter: Cutter) -> None:
+    """Begins a process that cuts."""
+    global _cutter
+    _cutter = cutter
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches its parent, too, which ends it
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def _cut_group(number: int) -> list[Cut]:
+    return _cutter.cut_group(number)
 
 
 def _refusal(file: dict) -> BrokenImage:

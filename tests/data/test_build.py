@@ -121,6 +121,24 @@ def test_processes_that_start_from_nothing_build_the_same_store(
     assert (together.panels == build_store(strips, tmp_path / "alone").panels).all()
 
 
+STUCK = """
+import signal, sys
+from pathlib import Path
+from garfield_vae.data import build, cutting
+cutting._cores, cutting.WORTH, cutting.START = lambda: 2, 10, "fork"
+cutting.cut_panels = lambda *_: (print("cutting", flush=True), signal.pause())
+build.build_store(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_the_processes_end_with_the_one_that_started_them(strips, folder):
+    command = [sys.executable, "-c", STUCK, strips, folder]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE) as build:
+        assert build.stdout.readline() == b"cutting\n"
+        build.kill()
+        build.communicate(timeout=60)  # until no process holds its output any more
+
+
 def test_one_process_builds_the_store_where_the_system_allows_no_more(
     strips, folder, monkeypatch, processes, cut
 ):

@@ -14,7 +14,7 @@ from garfield_vae.latent.codec import bar
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.morph import Morph
 from garfield_vae.model.prior import GUIDANCE, STEPS, LatentPrior
-from garfield_vae.model.rejection import CANDIDATES, Misfit, first_that_fits
+from garfield_vae.model.rejection import AGAIN_FROM, CANDIDATES, Misfit, first_that_fits
 
 JUDGED_BY = 96  # training strips: what misfits are relative to
 BATCH = 256  # strips that are drawn at once
@@ -67,8 +67,11 @@ class PriorSampler:
     def from_candidates(self, noise: torch.Tensor) -> torch.Tensor:
         """Noise [n, candidates, k] → latents [n, z]: of each row the first that fits."""
 
-        def draw(rows: torch.Tensor, number: int) -> torch.Tensor:
-            return self.prior.from_noise(noise[rows, number], self.steps, self.guidance)
+        def draw(rows: torch.Tensor, number: int, best: torch.Tensor | None) -> torch.Tensor:
+            fresh = noise[rows, number]
+            if best is None:
+                return self.prior.from_noise(fresh, self.steps, self.guidance)
+            return self.prior.redraw(best, fresh, AGAIN_FROM, self.steps, self.guidance)
 
         return first_that_fits(draw, self.misfit, len(noise), self.candidates)
 
@@ -104,10 +107,10 @@ class PriorSampler:
         shown = torch.tensor(known).expand(len(strips), -1)
         noise = self.noise([seeded(seed)] * len(strips))
 
-        def draw(rows: torch.Tensor, number: int) -> torch.Tensor:
-            return self.prior.complete(
-                strips[rows], shown[rows], noise[rows, number], self.steps, self.guidance
-            )
+        def draw(rows: torch.Tensor, number: int, best: torch.Tensor | None) -> torch.Tensor:
+            begun, t = (strips[rows], 0.0) if best is None else (best, AGAIN_FROM)
+            fresh = noise[rows, number]
+            return self.prior.complete(begun, shown[rows], fresh, t, self.steps, self.guidance)
 
         drawn = first_that_fits(
             draw, lambda drawn: self.misfit(drawn, known), len(strips), self.candidates

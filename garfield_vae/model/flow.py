@@ -3,14 +3,19 @@
 A flow carries noise x₀ at t = 0 to data x₁ at t = 1; see `prior` for what is learned of it.
 """
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 LOGIT_MEAN, LOGIT_STD = -0.3, 1.5  # of the times t that training draws
+STEP_MEAN, STEP_STD = -0.9, 2.1  # of those at which steps end: early errors grow on the way
+ORDER = 2  # evaluations of the network that a step takes into account
+NODES = 32  # of a step's integral, which needs no network
 EARLIEST = 1e-3  # time for `view`: at 0 the estimate is 0, and cannot be scaled
 
 
@@ -24,12 +29,14 @@ class GaussianFlow(NamedTuple):
 
     factor    [B, k]    its velocity is factor · x_t: E[x₁ − x₀ | x_t], which is linear in x_t
     error     [B, 1]    root mean square of x₁ − x₀ − factor · x_t, which no velocity predicts
+    std       [B, k]    of x_t: x_t / std does not change along this flow
     view      [B, k]    view · x_t is the best linear estimate of x₁ (Wiener's), scaled to a mean
                         square of 1
     """
 
     factor: Tensor
     error: Tensor
+    std: Tensor
     view: Tensor
 
     @classmethod
@@ -39,51 +46,78 @@ class GaussianFlow(NamedTuple):
         error = (s.square() / variance).mean(dim=1, keepdim=True).sqrt()
         estimate = t.clamp(min=EARLIEST) * s.square() / variance
         size = (estimate.square() * variance).mean(dim=1, keepdim=True).sqrt()
-        return cls(factor, error, estimate / size)
+        return cls(factor, error, variance.sqrt(), estimate / size)
 
 
 def integrate(
-    velocity: Callable[[Tensor, float], Tensor],
+    network: Callable[[Tensor, float], Tensor],
+    s: Tensor,
     x: Tensor,
     times: Tensor,
     hold: Callable[[Tensor, float], Tensor] | None = None,
 ) -> Tensor:
-    """Moves x [N, k] with velocity(x, t) from the first time to the last, by Heun's method.
+    """Moves x [N, k] from the first time to the last with the velocity
 
-    Each step takes the mean of the velocities at its start and at its end (Karras et al. 2022,
-    "Elucidating the Design Space of Diffusion-Based Generative Models", algorithm 1), except that
-    the velocity is not evaluated at t = 1: the last step is Euler's. hold(x, t), if given, is
-    applied after each step, and resets whatever is to stay on a path of its own.
+        dx/dt = factor · x + error · network(x, t),
+
+    where factor, error and std are those of the flow to a Gaussian with deviations s [k]. The first
+    part is known at every time; alone, it would keep x / std as it is. So the network alone is left
+    to integrate,
+
+        d(x / std) / dt = error / std · network(x, t).
+
+    Over a step, its output is taken to be the polynomial in t through what it was at the start of
+    this step and of those before (Adams and Bashforth; as an exponential integrator: Zhang and Chen
+    2023, "Fast Sampling of Diffusion Models with Exponential Integrator"). So it is evaluated once
+    a step, and never at the last time. hold(x, t), if given, is applied after each step, and resets
+    whatever is to stay on a path of its own.
     """
-    for now, then in pairwise(times.tolist()):
-        first = velocity(x, now)
-        end = x + (then - now) * first
-        if then < 1:
-            end = x + (then - now) * (first + velocity(end, then)) / 2
-        x = end if hold is None else hold(end, then)
+    known: list[tuple[float, Tensor]] = []  # times and outputs, the latest first
+    for now, then in pairwise(times.unique_consecutive().tolist()):  # near 1 some may be equal
+        known = [(now, network(x, now)), *known][:ORDER]
+        between, widths = (each.to(x)[:, None] for each in quadrature(now, then))
+        flow, ends = GaussianFlow.at(between, s), GaussianFlow.at(x.new_tensor([[now], [then]]), s)
+        x = x / ends.std[0]
+        for node, output in known:
+            others = [other for other, _ in known if other != node]
+            weight = math.prod((between - other) / (node - other) for other in others)  # Lagrange's
+            x = x + (widths * flow.error / flow.std * weight).sum(dim=0) * output
+        x = x * ends.std[1]
+        x = x if hold is None else hold(x, then)
     return x
 
 
-def times_at(uniform: Tensor) -> Tensor:
-    """Numbers in 0…1 → the times at those quantiles of training's: logit t is normal.
+def quadrature(now: float, then: float) -> tuple[Tensor, Tensor]:
+    """Times [n] and weights [n] for integrals from now to then: Gauss and Legendre's, in logit t,
+    as std changes fast near 0 and near 1."""
+    nodes, weights = (torch.from_numpy(each) for each in np.polynomial.legendre.leggauss(NODES))
+    start, end = torch.logit(torch.tensor([now, then], dtype=torch.float64), eps=1e-6)
+    times = torch.sigmoid((start + end) / 2 + (end - start) / 2 * nodes)
+    return times, weights * (end - start) / 2 * times * (1 - times)
 
-    Most lie in the middle of the path: at its start and its end there is little to learn
-    (Esser et al. 2024, "Scaling Rectified Flow Transformers", section 3.1).
+
+def times_at(uniform: Tensor, mean: float = LOGIT_MEAN, std: float = LOGIT_STD) -> Tensor:
+    """Numbers in 0…1 → the times at those quantiles of a distribution in which logit t is normal.
+
+    By default it is training's: most times lie in the middle of the path, as at its start and its
+    end there is little to learn (Esser et al. 2024, "Scaling Rectified Flow Transformers", section
+    3.1).
     """
     normal = torch.special.ndtri(uniform.double().clamp(1e-6, 1 - 1e-6))
-    return torch.sigmoid(LOGIT_MEAN + LOGIT_STD * normal).float()
+    return torch.sigmoid(mean + std * normal).float()
 
 
 def step_times(steps: int, start: float = 0.0) -> Tensor:
     """The times [steps + 1] from `start` to 1 between which one step each is taken.
 
-    They lie at even quantiles of training's times: steps are short where those are dense.
+    They lie at even quantiles of a distribution like training's, but earlier and wider.
     """
     if steps < 1 or not 0 <= start < 1:
         raise ValueError(f"{steps} steps from t {start}: take 1 or more, from 0 ≤ t < 1")
     logit = torch.logit(torch.tensor(start, dtype=torch.float64))
-    before = torch.special.ndtr((logit - LOGIT_MEAN) / LOGIT_STD)  # share of the times left out
-    times = times_at(before + (1 - before) * torch.linspace(0, 1, steps + 1, dtype=torch.float64))
+    before = torch.special.ndtr((logit - STEP_MEAN) / STEP_STD)  # share of the times left out
+    share = before + (1 - before) * torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    times = times_at(share, STEP_MEAN, STEP_STD)
     times[0], times[-1] = start, 1.0
     return times
 

@@ -40,10 +40,11 @@ from garfield_vae.model.flow import GaussianFlow, integrate, path, step_times, t
 from garfield_vae.model.init import cosine_basis
 from garfield_vae.model.velocity import PatchTransformer
 
-STEPS = 12  # of Heun's method, from noise to a strip
+STEPS = 16  # from noise to a strip
 GUIDANCE = 1.5
-# Where panels are guided to agree: earlier, samples become too much alike; later, all is settled.
-AGREEMENT_TIMES = (0.5, 0.9)
+# Panels are guided to agree with this weight, relative to the rest of the guidance, and between
+# these times: earlier, samples become too much alike; later, all is settled.
+AGREEMENT, AGREEMENT_TIMES = 2.0, (0.5, 0.9)
 REFINE_FROM = 0.3  # time: later, samples stay blurred; earlier, more changes than has to
 KNOWN_SHARE = 0.5  # of the training examples have a known panel
 WORTH_USING = 0.85  # validation loss; above it, samples still look like collages
@@ -159,12 +160,12 @@ class LatentPrior(nn.Module):
             answer = self.network(maps, t, given.maps, given.known, apart)
         return answer.float() @ self.maps.T @ self.directions.T
 
-    def velocity(self, x: Tensor, t: float, guidance: float | Tensor, given: Given) -> Tensor:
-        """v(x, t) [B, k], guided away from two worse models (autoguidance, Karras et al. 2024,
-        "Guiding a Diffusion Model with a Bad Version of Itself"): with n the network's output, and
-        n_apart what it is where no panel sees another,
+    def guided(self, x: Tensor, t: float, guidance: float | Tensor, given: Given) -> Tensor:
+        """What stands for the network's output in v, [B, k]: it is guided away from two worse
+        models (autoguidance, Karras et al. 2024, "Guiding a Diffusion Model with a Bad Version of
+        Itself"). With n the network's output, and n_apart what it is where no panel sees another,
 
-            v = v_G + c(t) · (w · n + (w − 1) · (n − n_apart)),    w = guidance.
+            v = v_G + c(t) · (w · n + 2 (w − 1) · (n − n_apart)),    w = guidance.
 
         w · n is v_G's difference to the learned prior, made w times as large: characters become
         whole, at no cost. The last term costs a second pass of the network. It makes characters
@@ -175,14 +176,14 @@ class LatentPrior(nn.Module):
         prior; `guidance` may be a tensor [B, 1].
         """
         times = x.new_full((len(x),), t)
-        gaussian = GaussianFlow.at(times[:, None], self.std / self.scale)
-        correction = self.correction(x, times, gaussian.view, given)
-        guided = guidance * correction
+        view = GaussianFlow.at(times[:, None], self.std / self.scale).view
+        output = self.correction(x, times, view, given)
+        guided = guidance * output
         beyond = torch.as_tensor(guidance - 1).clamp(min=0)
         if AGREEMENT_TIMES[0] <= t <= AGREEMENT_TIMES[1] and beyond.any():
-            apart = self.correction(x, times, gaussian.view, given, apart=True)
-            guided = guided + beyond * (correction - apart)
-        return gaussian.factor * x + gaussian.error * guided
+            apart = self.correction(x, times, view, given, apart=True)
+            guided = guided + AGREEMENT * beyond * (output - apart)
+        return guided
 
     def loss(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The flow-matching loss of latents [B, z_dim]: a scalar, about 1 before training.
@@ -260,6 +261,21 @@ class LatentPrior(nn.Module):
         return self.flow(self.coordinates(latents), times, 1.0)
 
     @torch.no_grad()
+    def redraw(
+        self,
+        latents: Tensor,
+        noise: Tensor,
+        t: float,
+        steps: int = STEPS,
+        guidance: float = GUIDANCE,
+    ) -> Tensor:
+        """Latents [N, z_dim] mixed with noise [N, components] as at time t, and what they flow to
+        from there (SDEdit, Meng et al. 2022): t near 1 changes little, t near 0 almost everything.
+        """
+        start = path(noise, self.coordinates(latents), t)
+        return self.latents(self.flow(start, step_times(steps, t), guidance))
+
+    @torch.no_grad()
     def refine(
         self,
         latents: Tensor,
@@ -271,10 +287,9 @@ class LatentPrior(nn.Module):
     ) -> Tensor:
         """Moves latents [N, z_dim] that are no strip's, such as sliders', to likely ones near them.
 
-        They are mixed with noise as at time t and flow on from there (SDEdit, Meng et al. 2022):
-        t near 1 changes little, t near 0 almost everything. `held` [h, z_dim] are orthonormal
-        directions, such as those of the sliders that were moved: along them the latents keep their
-        value. All rows get the same noise, so that neighbouring latents become neighbouring strips.
+        They are redrawn from time t. `held` [h, z_dim] are orthonormal directions, such as those
+        of the sliders that were moved: along them the latents keep their value. All rows get the
+        same noise, so that neighbouring latents become neighbouring strips.
         """
         x = self.coordinates(latents)
         noise = self.noise(1, generator).expand_as(x)
@@ -293,6 +308,7 @@ class LatentPrior(nn.Module):
         latents: Tensor,
         known: Tensor,
         noise: Tensor,
+        t: float = 0.0,
         steps: int = STEPS,
         guidance: float = GUIDANCE,
     ) -> Tensor:
@@ -300,11 +316,13 @@ class LatentPrior(nn.Module):
 
         `known` [N, 3] is true for a known panel. Every latent belongs to one panel (see
         `panel_of`), and latents of panels that are not known are ignored: a strip with blank panels
-        can be encoded as it is. `noise` [N, components] is what flows to the new panels.
+        can be encoded as it is. `noise` [N, components] is what flows to the new panels. With a t
+        above 0 they are redrawn from time t, as in `redraw`.
         """
         known = known.to(self.mean)
         given = Given(self.code_maps(latents), known)
-        drawn = self.latents(self.flow(noise, step_times(steps), guidance, given))
+        start = path(noise, self.coordinates(latents), t)
+        drawn = self.latents(self.flow(start, step_times(steps, t), guidance, given))
         return torch.where(known[:, self.panel_of] > 0, latents, drawn)
 
     def flow(
@@ -317,7 +335,8 @@ class LatentPrior(nn.Module):
     ) -> Tensor:
         """Moves x [N, k] along the learned flow from the first time to the last."""
         given = given or nothing_given(len(x), self.maps)
-        return integrate(lambda x, t: self.velocity(x, t, guidance, given), x, times, hold)
+        s = self.std / self.scale
+        return integrate(lambda x, t: self.guided(x, t, guidance, given), s, x, times, hold)
 
     def draw_times(self, n: int, generator: torch.Generator | None) -> Tensor:
         """[n] times t of training, stratified: one from each n-th of their distribution."""

@@ -87,16 +87,48 @@ def test_what_the_network_is_shown_has_a_mean_square_of_one_at_every_time():
         assert (view * x).square().mean().item() == pytest.approx(1.0, abs=0.03)
 
 
-def test_heun_meets_the_exponential_to_third_order_in_the_step():
-    # dx/dt = x: a step of Heun multiplies by 1 + h + h²/2
-    x = integrate(lambda x, t: x, torch.ones(1, 1), torch.tensor([0.0, 0.25, 0.5]))
-    assert x.item() == pytest.approx((1 + 0.25 + 0.25**2 / 2) ** 2)
+UNIT = torch.ones(1)  # a Gaussian of deviation 1: error / std is 1 / (t² + (1 − t)²)
 
 
-def test_the_last_step_asks_nothing_at_the_end():
+def test_the_flow_to_the_gaussian_is_exact_in_one_step():
+    s, noise = torch.tensor([3.0, 0.01]), torch.tensor([[1.0, -2.0]])
+    x = integrate(lambda x, t: 0 * x, s, noise, torch.tensor([0.0, 1.0]))
+    assert x[0].tolist() == pytest.approx([3.0, -0.02])
+    x = integrate(lambda x, t: 0 * x, s, x, torch.tensor([1.0, 0.0]))
+    assert x[0].tolist() == pytest.approx([1.0, -2.0])
+
+
+def test_an_output_that_stays_the_same_is_exact_in_one_step():
+    # the integral of 1 / (t² + (1 − t)²) is atan(2t − 1), and from 0.1 to 0.9 the std is the same
+    x = integrate(lambda x, t: 1 + 0 * x, UNIT, torch.ones(1, 1), torch.tensor([0.1, 0.9]))
+    grown = 2 * math.atan(0.8) * math.sqrt(0.1**2 + 0.9**2)
+    assert x.item() == pytest.approx(1 + grown, rel=1e-5)
+
+
+def test_an_output_that_is_linear_in_t_is_exact_from_the_second_step_on():
+    # in the first it is taken to stay at 0; then the integral of t / (t² + (1 − t)²)
+    def integral(t: float) -> float:
+        return math.atan(2 * t - 1) / 2 + math.log(2 * t * t - 2 * t + 1) / 4
+
+    x = integrate(lambda x, t: t + 0 * x, UNIT, torch.zeros(1, 1), torch.tensor([0.0, 0.2, 0.5]))
+    assert x.item() == pytest.approx((integral(0.5) - integral(0.2)) * math.sqrt(0.5), rel=1e-4)
+
+
+def test_twice_the_steps_have_a_quarter_of_the_error():
+    # with x itself as the output, x grows by exp of the integral of 1 / √(t² + (1 − t)²)
+    grown = math.exp(math.sqrt(2) * math.asinh(1))
+    errors = [
+        integrate(lambda x, t: x, UNIT, torch.ones(1, 1), torch.linspace(0, 1, steps + 1)) - grown
+        for steps in (10, 20)
+    ]
+    assert errors[0].item() / errors[1].item() == pytest.approx(4, rel=0.15)
+
+
+def test_every_time_but_the_last_is_asked_once():
     asked = []
-    integrate(lambda x, t: asked.append(t) or x, torch.ones(1, 1), torch.tensor([0.5, 1.0]))
-    assert asked == [0.5]
+    times = torch.tensor([0.0, 0.5, 1.0])
+    integrate(lambda x, t: asked.append(t) or x, UNIT, torch.ones(1, 1), times)
+    assert asked == [0.0, 0.5]
 
 
 def test_times_lie_at_the_quantiles_of_a_logistic_normal():
@@ -200,7 +232,7 @@ def test_panels_that_are_apart_say_nothing_about_each_other():
     assert not torch.allclose(first_panel(maps, False), first_panel(other, False), atol=1e-3)
 
 
-@pytest.mark.parametrize(("t", "weight"), [(0.3, 0.0), (0.7, 1.0), (0.95, 0.0)])
+@pytest.mark.parametrize(("t", "weight"), [(0.3, 0.0), (0.7, 2.0), (0.95, 0.0)])
 def test_guidance_leads_away_from_the_gaussian_and_midway_also_from_panels_apart(
     t: float, weight: float
 ):
@@ -209,8 +241,8 @@ def test_guidance_leads_away_from_the_gaussian_and_midway_also_from_panels_apart
     flow = GaussianFlow.at(times[:, None], of.std / of.scale)
     nothing = nothing_given(4, of.maps)
     whole, apart = (of.correction(x, times, flow.view, nothing, each) for each in (False, True))
-    said = 1.5 * whole + 0.5 * weight * (whole - apart)
-    assert torch.allclose(of.velocity(x, t, 1.5, nothing), flow.factor * x + flow.error * said)
+    expected = 1.5 * whole + 0.5 * weight * (whole - apart)
+    assert torch.allclose(of.guided(x, t, 1.5, nothing), expected)
     assert (whole - apart).abs().max() > 1e-3
 
 
@@ -320,7 +352,7 @@ def test_a_morph_from_the_mean_strip_is_finite():
 
 
 def test_a_morph_takes_twice_the_steps_where_the_noise_does_not_lead_back():
-    of = prior()
+    of = disturbed(prior())
     ends = gaussian_latents(of, 2)
     assert Morph(of, ends, steps=50).steps == 50
     assert Morph(of, ends, steps=1).steps == 2
@@ -353,6 +385,16 @@ def test_refining_from_the_end_of_the_path_changes_next_to_nothing():
     assert torch.allclose(of.refine(latents, t=0.999, generator=seeded()), latents, atol=0.02)
 
 
+def test_a_strip_that_is_redrawn_keeps_what_the_path_had_of_it():
+    # Of a Gaussian with deviation s along a component, x_t is t · x₁ + (1 − t) · noise, and flows
+    # to s times x_t over its deviation
+    of = prior()
+    latents, noise, s = gaussian_latents(of, 4), of.noise(4, seeded()), of.std / of.scale
+    x = 0.4 * of.coordinates(latents) + 0.6 * noise
+    expected = of.latents(s * x / (0.16 * s.square() + 0.36).sqrt())
+    assert torch.allclose(of.redraw(latents, noise, 0.4, steps=1), expected, atol=1e-4)
+
+
 def test_held_directions_keep_their_value_and_the_others_move():
     of = disturbed(prior())
     latents = of.mean + 3 * of.std[1] * of.directions[1].expand(4, -1)
@@ -381,6 +423,15 @@ def test_what_lies_in_the_panels_to_be_drawn_plays_no_part():
         of.complete(each, known, of.noise(len(each), seeded())) for each in (latents, other)
     )
     assert torch.equal(first, second)
+
+
+def test_panels_are_completed_from_a_proposal_as_a_strip_is_redrawn():
+    of = disturbed(prior())
+    latents, noise = gaussian_latents(of, 2), of.noise(2, seeded())
+    known = torch.tensor([[1, 0, 0]]).bool().expand(2, -1)
+    new = ~known[:, of.panel_of]
+    near, far = (of.complete(latents, known, noise, t) - latents for t in (0.999, 0.0))
+    assert 0 < near[new].norm() < 0.1 * far[new].norm()
 
 
 def test_training_shows_no_panel_to_half_and_never_all():

@@ -30,9 +30,9 @@ def strips(n: int = 64) -> torch.Tensor:
 # ------------------------------------------------------------------ the misfit
 
 
-def test_three_fifths_of_the_training_strips_have_a_misfit_of_at_most_1():
+def test_seven_tenths_of_the_training_strips_have_a_misfit_of_at_most_1():
     misfit = Misfit(prior(), strips(100))
-    assert (misfit(strips(100)) <= 1).sum() == 60
+    assert (misfit(strips(100)) <= 1).sum() == 70
 
 
 def test_the_misfit_is_that_of_the_worst_patch():
@@ -42,7 +42,7 @@ def test_the_misfit_is_that_of_the_worst_patch():
     assert losses.shape == (64, 3 * PATCHES)
     relative = losses / losses.mean(0)
     worst = torch.tensor([max(row) for row in relative.tolist()])
-    torch.testing.assert_close(misfit(strips()), worst / worst.quantile(0.6))
+    torch.testing.assert_close(misfit(strips()), worst / worst.quantile(0.7))
 
 
 def test_one_patch_that_is_off_is_enough():
@@ -81,10 +81,11 @@ class Candidates:
     misfits = ((0.5, 9.0, 9.0), (2.0, 0.9, 0.1), (3.0, 2.5, 2.7))
 
     def __init__(self):
-        self.drawn = []
+        self.drawn, self.best = [], []
 
-    def draw(self, rows, number):
+    def draw(self, rows, number, best):
         self.drawn.append(rows.tolist())
+        self.best.append(None if best is None else best.flatten().tolist())
         return (10 * rows + number).float()[:, None]
 
     def misfit(self, latents):
@@ -95,6 +96,7 @@ def test_the_first_that_fits_is_kept_and_where_none_does_the_one_with_the_least_
     of = Candidates()
     assert first_that_fits(of.draw, of.misfit, 3, 3).tolist() == [[0.0], [11.0], [21.0]]
     assert of.drawn == [[0, 1, 2], [1, 2], [2]]  # nothing is drawn again that fits
+    assert of.best == [None, [10.0, 20.0], [21.0]]  # and the others from what is best of them
 
 
 def test_with_one_candidate_nothing_is_judged():
@@ -126,6 +128,17 @@ def test_more_candidates_make_no_strip_worse_and_many_better(sampler):
     assert (before > 1).sum() > 5 * (after > 1).sum()
     fitted = (before <= 1).numpy()
     np.testing.assert_allclose(best[fitted], first[fitted], atol=1e-5)
+
+
+def test_what_is_rejected_is_drawn_again_from_its_own_beginnings(sampler):
+    seeds = range(200)
+    first, best = (sampler(candidates).of_seeds(seeds) for candidates in (1, 2))
+    changed = (first != best).any(1)
+    likeness = np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(first, best, strict=True)])
+    # At t = 0.15 the Gaussian's x is 0.15 of the strip and 0.85 of noise, and keeps its direction:
+    # a correlation of 0.15 / √(0.15² + 0.85²) = 0.17
+    assert changed.sum() > 30
+    assert likeness[changed].mean() == pytest.approx(0.17, abs=0.1)
 
 
 def test_the_first_samples_of_a_seed_do_not_depend_on_how_many_are_drawn(sampler):

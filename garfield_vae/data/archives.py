@@ -8,13 +8,13 @@ no further than pictures can have been compressed.
 import bz2
 import gzip
 import lzma
+import os
 import tarfile
 import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from threading import Lock
 from typing import IO
 
 from garfield_vae.data.images import MAX_BYTES, BrokenImage
@@ -44,7 +44,7 @@ class BrokenArchive(BrokenImage):
 
 
 class Archive:
-    """An archive that is open for reading, by several threads if need be.
+    """An archive that is open for reading, by processes forked from this one, too.
 
     sizes: the declared bytes of each file in it, by path. passed_over: the number of other members
     by kind: paths that lead out of the archive, links and devices. Raises BrokenArchive where the
@@ -52,7 +52,7 @@ class Archive:
     """
 
     def __init__(self, path: Path):
-        self.path, self._lock = path, Lock()
+        self.path, self._process = path, os.getpid()
         self.passed_over: Counter[str] = Counter()
         try:
             self._file = open_regular(path)
@@ -95,13 +95,14 @@ class Archive:
         try:
             member = self._members[name.replace("\\", "/")]  # stores of before have \\
             if self._zip:
+                if self._process != os.getpid():
+                    self._zip, self._process = zipfile.ZipFile(self.path), os.getpid()
                 with self._zip.open(member) as file:
                     content = file.read(MAX_BYTES + 1)
             else:
-                with self._lock:
-                    self._file.seek(member.offset_data)
-                    content = self._file.read(min(member.size, MAX_BYTES + 1))
-                if len(content) < min(member.size, MAX_BYTES + 1):
+                size = min(member.size, MAX_BYTES + 1)
+                content = _read_at(self._file, member.offset_data, size)
+                if len(content) < size:
                     raise EOFError("the archive ends within it")
         except Exception as error:  # as above
             raise BrokenImage(name, _why(error)) from error
@@ -113,6 +114,15 @@ class Archive:
         if self._zip:
             self._zip.close()
         self._file.close()
+
+
+def _read_at(file: IO[bytes], place: int, size: int) -> bytes:
+    """Reads from a place, on systems that fork without the file's position, since that is shared
+    with the processes that were forked."""
+    if hasattr(os, "pread"):
+        return os.pread(file.fileno(), size, place)
+    file.seek(place)
+    return file.read(size)
 
 
 def _inside(name: str) -> bool:

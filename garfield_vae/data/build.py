@@ -2,12 +2,15 @@
 
 import json
 import os
-from contextlib import closing
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 import numpy as np
+import torch
 
 from garfield_vae.data.cutting import Cut, Cutter, stamp
 from garfield_vae.data.duplicates import same_pictures
@@ -56,7 +59,8 @@ def build_store(
             build = _Build(npy_path, library, index, cutter)
             store = None  # Windows puts no file in the place of one that is mapped
             try:
-                build.write()
+                with _one_thread():
+                    build.write()
             except OSError as error:
                 raise UserError(
                     f"the panel store {npy_path} cannot be written ({error.strerror or error}): "
@@ -65,6 +69,17 @@ def build_store(
             store, index = open_store(npy_path)
     tell(summary(strips, store, index["files"], library.passed_over))
     return store
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch's own threads off: strips are shared out already, and one is too small to be."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _put_in_order(files: list[dict]) -> None:
@@ -115,7 +130,10 @@ class _Build:
                 )
             npy.flush()
             panels = np.memmap(npy.name, np.uint8, "r", start, (count, 3, 3, height, width))
-            pairs = list(same_pictures(np.stack(prints), np.asarray(panels)))
+            with ThreadPoolExecutor(1) as disk:  # which writes while this process searches
+                written = disk.submit(os.fsync, npy.fileno())
+                pairs = list(same_pictures(np.stack(prints), np.asarray(panels)))
+                written.result()
             del panels  # Windows puts no file that is mapped in the place of another
             lists = self.names, self.digests, *self._groups(pairs)
             digest = store_digest(*lists, height, width)

@@ -1,14 +1,19 @@
 """Cuts the pictures of a library into panels, on all cores, but for those cut before."""
 
+import ctypes
 import hashlib
+import multiprocessing
 import os
+import signal
+import sys
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, zip_longest
+from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import torch
@@ -20,10 +25,13 @@ from garfield_vae.data.library import Library
 from garfield_vae.data.panels import Accept, OtherLayout, cut_panels
 from garfield_vae.data.store import PanelStore
 
-TOGETHER = 8  # strips that one thread cuts together
+TOGETHER = 8  # strips that one process cuts together
 # Of a larger file or picture, no second one is kept in memory meanwhile.
 LARGE_FILE, LARGE_PICTURE = 4 * 2**20, 4_000_000  # bytes, pixels
-AHEAD = 2  # such groups per core that are cut before they are asked for
+AHEAD = 4  # such groups per process that are cut before they are asked for
+# How processes are started, and how many strips one must have to be worth it: elsewhere than on
+# Linux, each imports torch.
+START, WORTH = ("fork", 200) if sys.platform == "linux" else ("spawn", 1000)
 
 
 def stamp(file: dict) -> tuple:
@@ -63,31 +71,66 @@ class Cutter:
         self._places: dict[str, int] = {}
         if store and self._same_rules:
             self._places = {digest: store.offset(row) for row, digest in enumerate(store.digests)}
+        files = library.files
+        self._groups = [files[start : start + TOGETHER] for start in range(0, len(files), TOGETHER)]
+        self._memory: ctypes.Array | None = None  # that the processes share
 
     def cuts(self) -> Iterator[tuple[dict, Cut]]:
-        """Every file in order with what it gave, cut a few strips ahead.
+        """Every file in order with what it gave; its panels hold until the next one."""
+        count = len(self.library.files)
+        with tqdm(total=count, desc="Cutting panels", unit="strip", disable=None) as bar:
+            for group, cuts in zip(self._groups, self._all_cuts(), strict=True):
+                yield from zip(group, cuts, strict=True)
+                bar.update(len(cuts))
 
-        By threads, since the decoder, the resizing and the hash release Python's lock.
+    def _all_cuts(self) -> Iterator[list[Cut]]:
+        """What each group gives, by processes that work a few strips ahead.
+
+        Threads would wait for one another, since a third of the work holds Python's lock. Panels
+        come through shared memory, the rest through pipes.
         """
-        files, cores = self.library.files, _cores()
-        groups = [files[start : start + TOGETHER] for start in range(0, len(files), TOGETHER)]
-        with (
-            _one_thread(),
-            ThreadPoolExecutor(cores) as pool,
-            tqdm(total=len(files), desc="Cutting panels", unit="strip", disable=None) as bar,
-        ):
-            coming: deque = deque()
-            try:
-                for number, group in enumerate(groups):
-                    for ahead in groups[number + len(coming) : number + AHEAD * cores]:
-                        coming.append(pool.submit(self._cut, ahead))
-                    yield from zip(group, coming.popleft().result(), strict=True)
-                    bar.update(len(group))
-            finally:
-                pool.shutdown(cancel_futures=True)
+        workers = min(_cores(), len(self.library.files) // WORTH)
+        others, numbers = multiprocessing.active_children(), iter(range(len(self._groups)))
+        if workers < 2:
+            yield from map(self._cut, self._groups)
+            return
+        try:
+            self._memory = RawArray("B", AHEAD * workers * TOGETHER * self.strip_bytes)
+            context = multiprocessing.get_context(START)
+            pool = ProcessPoolExecutor(workers, context, _begin, (self,))
+            coming = deque(pool.submit(_cut_group, n) for n in islice(numbers, AHEAD * workers))
+        except OSError:  # no shared memory in this system, or no more processes
+            for process in set(multiprocessing.active_children()).difference(others):
+                process.terminate()
+            yield from map(self._cut, self._groups)
+            return
+        try:
+            for number in range(len(self._groups)):
+                cuts = coming.popleft().result()
+                for place, cut in zip(self._room(number), cuts, strict=False):
+                    if not cut.broken:
+                        cut.panels = place
+                yield cuts
+                coming.extend(pool.submit(_cut_group, n) for n in islice(numbers, 1))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def cut_group(self, number: int) -> list[Cut]:
+        """What a group gives, in another process: the panels lie in the shared memory."""
+        cuts = self._cut(self._groups[number])
+        for place, cut in zip(self._room(number), cuts, strict=False):
+            if not cut.broken:
+                place[:], cut.panels = cut.panels, None
+        return cuts
+
+    def _room(self, number: int) -> np.ndarray:
+        """The shared memory for the panels of a group: uint8 [TOGETHER, 3, 3, H, W]."""
+        rooms = np.frombuffer(self._memory, np.uint8)
+        rooms = rooms.reshape(-1, TOGETHER, 3, 3, self.height, self.width)
+        return rooms[number % len(rooms)]
 
     def _cut(self, files: list[dict]) -> list[Cut]:
-        """What a few files give; in any thread.
+        """What a few files give.
 
         Each step is taken for all of them before the next, while its code is still in the
         processor's cache: the pixels of one strip are enough to displace it.
@@ -138,6 +181,27 @@ class Cutter:
         return panels.reshape(3, 3, self.height, self.width)
 
 
+_cutter: Cutter | None = None  # of a process that cuts for another
+
+
+def _begin(cutter: Cutter) -> None:
+    """Begins a process that cuts."""
+    global _cutter
+    _cutter = cutter
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches its parent, too, which ends it
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def _cut_group(number: int) -> list[Cut]:
+    return _cutter.cut_group(number)
+
+
 def _refusal(file: dict) -> BrokenImage:
     """Why the last build left a file out."""
     if layout := file.get("layout"):
@@ -150,14 +214,3 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Torch's own threads off: a panel is too small to be worth sharing."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
-from threading import Lock
 
 from garfield_vae.data.archives import ZIP, Archive, BrokenArchive, is_archive
 from garfield_vae.data.images import SUFFIXES, BrokenImage, read_start, read_strip, seems_a_picture
@@ -42,7 +41,7 @@ class Library:
         self.files: list[dict] = []
         self.passed_over: Counter[str] = Counter()
         self.archives: dict[str, dict] = {}
-        self._open, self._opening = {}, Lock()
+        self._open: dict[str, Archive] = {}
         if place.is_file() and (is_archive(place.name) or _is_zip(place)):
             self._add_archive(place, "")
         elif place.is_dir():
@@ -57,13 +56,15 @@ class Library:
             )
 
     def read(self, file: dict) -> bytes:
-        """A picture's bytes; several threads may ask at once. Raises BrokenImage."""
+        """A picture's bytes. Raises BrokenImage."""
         if (name := file.get("archive")) is None:
             return read_strip(self.place / file["path"])
-        with self._opening:
-            if name not in self._open:
-                self._open[name] = Archive(self.place / name)
+        if name not in self._open:
+            self._open[name] = Archive(self.place / name)
         return self._open[name].read(file["path"].removeprefix(f"{name}/"))
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_open": {}}  # another process opens its archives itself
 
     def close(self) -> None:
         while self._open:

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import resource
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from strip_pictures import encoded, save_strips, strip_picture
 
@@ -19,7 +21,7 @@ from garfield_vae.data.drawn import draw_strip
 from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels
 from garfield_vae.data.store import PanelStore, StaleStore
-from garfield_vae.util.errors import UserError
+from garfield_vae.util.errors import UserError, lacks_memory
 
 
 @pytest.fixture
@@ -78,6 +80,87 @@ def test_large_pictures_are_never_in_memory_together(strips, folder, monkeypatch
     monkeypatch.setattr("garfield_vae.data.cutting.LARGE_PICTURE", limit)
     assert len(build_store(strips, folder)) == 22
     assert max(together) == most
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    """Two of them cut, however few the strips are; started as copies of this one."""
+    monkeypatch.setattr("garfield_vae.data.cutting._cores", lambda: 2)
+    monkeypatch.setattr("garfield_vae.data.cutting.START", "fork")
+    monkeypatch.setattr("garfield_vae.data.cutting.WORTH", 10)
+
+
+@pytest.mark.parametrize("form", [None, "zip", "tar", "gztar"])
+def test_several_processes_build_the_store_that_one_builds(
+    strips, folder, tmp_path, monkeypatch, processes, form
+):
+    for day in range(4, 24):  # so large that both read in an archive at the same time
+        noise = np.random.default_rng(day).integers(0, 256, (300, 900, 3), np.uint8)
+        Image.fromarray(noise).save(strips / f"2000-05-{day:02}.png")
+    (strips / "2001" / "2001-01-04.gif").write_bytes(b"GIF89a, and no more of it")
+    strip_picture(300, 300).save(strips / "2001" / "2001-01-05.gif")
+    place = Path(shutil.make_archive(tmp_path / "packed", form, strips)) if form else strips
+    state = torch.get_rng_state()
+    together = build_store(place, folder, keep_all=True)
+    assert torch.equal(torch.get_rng_state(), state)
+    monkeypatch.setattr("garfield_vae.data.cutting._cores", lambda: 1)
+    alone = build_store(place, tmp_path / "alone", keep_all=True)
+    assert len(together) == 41
+    for name in ("panels-176x200.npy", "panels-176x200.json"):
+        assert (folder / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+    assert (together.panels == alone.panels).all()
+
+
+def test_processes_that_start_from_nothing_build_the_same_store(
+    strips, folder, tmp_path, monkeypatch, processes
+):
+    monkeypatch.setattr("garfield_vae.data.cutting.START", "spawn")
+    packed = Path(shutil.make_archive(tmp_path / "packed", "gztar", strips))
+    together = build_store(packed, folder)
+    monkeypatch.setattr("garfield_vae.data.cutting._cores", lambda: 1)
+    assert (together.panels == build_store(strips, tmp_path / "alone").panels).all()
+
+
+STUCK = """
+import signal, sys
+from pathlib import Path
+from garfield_vae.data import build, cutting
+cutting._cores, cutting.WORTH, cutting.START = lambda: 2, 10, "fork"
+cutting.cut_panels = lambda *_: (print("cutting", flush=True), signal.pause())
+build.build_store(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_the_processes_end_with_the_one_that_started_them(strips, folder):
+    command = [sys.executable, "-c", STUCK, strips, folder]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE) as build:
+        begun = build.stdout.read(1)
+        build.kill()
+        build.communicate(timeout=60)  # until no process holds its output any more
+    assert begun == b"c"
+
+
+def test_one_process_builds_the_store_where_the_system_allows_no_more(
+    strips, folder, monkeypatch, processes, cut
+):
+    def refused():
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", refused)
+    assert len(build_store(strips, folder)) == len(cut) == 22
+
+
+def test_a_process_that_the_system_ends_is_told_as_a_lack_of_memory(
+    strips, folder, monkeypatch, processes
+):
+    def ended(*_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr("garfield_vae.data.cutting.cut_panels", ended)
+    with pytest.raises(RuntimeError) as told:
+        build_store(strips, folder)
+    assert lacks_memory(told.value)
+    assert not folder.exists()
 
 
 def test_the_file_is_an_ordinary_npy_to_everybody_else(strips, folder):

@@ -91,10 +91,10 @@ class ProcessOptions:
         choices=SAMPLERS,
     )
     steps: int = option(
-        12,
+        16,
         SAMPLING,
-        "steps of the latent prior's sampler from noise to a latent vector; a single one gives the "
-        "mean strip each time",
+        "steps of the latent prior's sampler from noise to a latent vector; a single one gives "
+        "little else than a sample of one Gaussian",
         needs=USES_PRIOR,
         type=whole(1, 1000),
         metavar="N",

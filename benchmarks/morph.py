@@ -4,7 +4,7 @@
 
 Morphs between pairs of test strips, and judges the strips at a quarter, a half and three quarters
 of the way by their misfit (garfield_vae/model/rejection.py): how much less likely a strip's worst
-patch is than a training strip's, 1 being what three fifths of the training strips stay below.
+patch is than a training strip's, 1 being what seven tenths of the training strips stay below.
 `missed` is how far an end is from what its own noise flows to, over its distance from the mean
 strip: the error of the steps. Times are processor times.
 

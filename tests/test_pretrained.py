@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import garfield_vae
@@ -70,6 +71,16 @@ def test_what_it_draws_are_strips_in_colour_with_ink_and_paper():
     assert strips.astype(float).std(axis=2).mean() > 10  # colour
     panels = strips.reshape(4, -1).astype(float)
     assert np.abs(panels[0] - panels[1]).mean() > 20
+
+
+def test_more_steps_of_the_prior_are_nearer_to_the_flow_itself():
+    loaded = garfield_vae.load("pretrained")
+    prior = load_prior_sampler(loaded, exported_space(loaded)).prior
+    noise = prior.noise(4, torch.Generator().manual_seed(0))
+    flow = prior.from_noise(noise, 64)
+    errors = [(prior.from_noise(noise, steps) - flow).norm() for steps in (1, 4, 8, 16)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.1 * flow.norm()
 
 
 def test_between_two_strips_it_finds_strips_where_a_straight_line_has_ghosts(tmp_path):

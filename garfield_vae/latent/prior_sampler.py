@@ -16,7 +16,6 @@ from garfield_vae.model.morph import Morph
 from garfield_vae.model.prior import GUIDANCE, STEPS, LatentPrior
 from garfield_vae.model.rejection import (
     AGAIN_FROM,
-    AGAIN_STEPS,
     CANDIDATES,
     Misfit,
     first_that_fits,
@@ -29,8 +28,8 @@ BATCH = 256  # strips that are drawn at once
 class PriorSampler:
     """A trained LatentPrior over the latents of a LatentSpace. Latents are float32 [N, z].
 
-    Of up to `candidates` strips the first that is as likely as a training strip is kept (see
-    model/rejection.py).
+    A strip that is less likely than most training strips is drawn again, up to `candidates` in all
+    (see model/rejection.py).
     """
 
     def __init__(
@@ -77,13 +76,9 @@ class PriorSampler:
             fresh = noise[rows, number]
             if best is None:
                 return self.prior.from_noise(fresh, self.steps, self.guidance)
-            return self.prior.redraw(best, fresh, AGAIN_FROM, self.steps_again, self.guidance)
+            return self.prior.redraw(best, fresh, AGAIN_FROM, self.steps, self.guidance)
 
         return first_that_fits(draw, self.misfit, len(noise), self.candidates)
-
-    @property
-    def steps_again(self) -> int:
-        return max(1, round(AGAIN_STEPS * self.steps))
 
     def noise(self, generators: list[torch.Generator]) -> torch.Tensor:
         """Noise for all candidates, [n, candidates, k].
@@ -118,12 +113,9 @@ class PriorSampler:
         noise = self.noise([seeded(seed)] * len(strips))
 
         def draw(rows: torch.Tensor, number: int, best: torch.Tensor | None) -> torch.Tensor:
-            begun, t, steps = strips[rows], 0.0, self.steps
-            if best is not None:
-                begun, t, steps = best, AGAIN_FROM, self.steps_again
-            return self.prior.complete(
-                begun, shown[rows], noise[rows, number], t, steps, self.guidance
-            )
+            begun, t = (strips[rows], 0.0) if best is None else (best, AGAIN_FROM)
+            fresh = noise[rows, number]
+            return self.prior.complete(begun, shown[rows], fresh, t, self.steps, self.guidance)
 
         drawn = first_that_fits(
             draw, lambda drawn: self.misfit(drawn, known), len(strips), self.candidates

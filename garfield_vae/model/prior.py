@@ -36,7 +36,14 @@ import torch
 from torch import Tensor, nn
 
 from garfield_vae.geometry import PANELS
-from garfield_vae.model.flow import GaussianFlow, integrate, path, step_times, times_at
+from garfield_vae.model.flow import (
+    GaussianFlow,
+    integrate,
+    path,
+    step_times,
+    steps_left,
+    times_at,
+)
 from garfield_vae.model.init import cosine_basis
 from garfield_vae.model.velocity import PatchTransformer
 
@@ -161,13 +168,14 @@ class LatentPrior(nn.Module):
         return answer.float() @ self.maps.T @ self.directions.T
 
     def guided(self, x: Tensor, t: float, guidance: float | Tensor, given: Given) -> Tensor:
-        """What stands for the network's output in v, [B, k]: it is guided away from two worse
-        models (autoguidance, Karras et al. 2024, "Guiding a Diffusion Model with a Bad Version of
+        """What stands in for the network's output, [B, k]: it is guided away from two worse models
+        (autoguidance, Karras et al. 2024, "Guiding a Diffusion Model with a Bad Version of
         Itself"). With n the network's output, and n_apart what it is where no panel sees another,
 
-            v = v_G + c(t) · (w · n + 2 (w − 1) · (n − n_apart)),    w = guidance.
+            guided = w · n + 2 (w − 1) · (n − n_apart),    w = guidance,
+            v = v_G + c(t) · guided.
 
-        w · n is v_G's difference to the learned prior, made w times as large: characters become
+        w · n is the learned prior's difference to v_G, made w times as large: characters become
         whole, at no cost. The last term costs a second pass of the network. It makes characters
         stay the same in all panels (compare Ahn et al. 2024, "Self-Rectifying Diffusion Sampling
         with Perturbed-Attention Guidance"), and is there for w > 1, in the middle of the path
@@ -178,12 +186,12 @@ class LatentPrior(nn.Module):
         times = x.new_full((len(x),), t)
         view = GaussianFlow.at(times[:, None], self.std / self.scale).view
         output = self.correction(x, times, view, given)
-        guided = guidance * output
+        answer = guidance * output
         beyond = torch.as_tensor(guidance - 1).clamp(min=0)
         if AGREEMENT_TIMES[0] <= t <= AGREEMENT_TIMES[1] and beyond.any():
             apart = self.correction(x, times, view, given, apart=True)
-            guided = guided + AGREEMENT * beyond * (output - apart)
-        return guided
+            answer = answer + AGREEMENT * beyond * (output - apart)
+        return answer
 
     def loss(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The flow-matching loss of latents [B, z_dim]: a scalar, about 1 before training.
@@ -271,9 +279,10 @@ class LatentPrior(nn.Module):
     ) -> Tensor:
         """Latents [N, z_dim] mixed with noise [N, components] as at time t, and what they flow to
         from there (SDEdit, Meng et al. 2022): t near 1 changes little, t near 0 almost everything.
+        `steps` are those of a whole path.
         """
         start = path(noise, self.coordinates(latents), t)
-        return self.latents(self.flow(start, step_times(steps, t), guidance))
+        return self.latents(self.flow(start, step_times(steps_left(steps, t), t), guidance))
 
     @torch.no_grad()
     def refine(
@@ -315,14 +324,15 @@ class LatentPrior(nn.Module):
         """Inpainting: draws the panels of latents [N, z_dim] that are not known; the others stay.
 
         `known` [N, 3] is true for a known panel. Every latent belongs to one panel (see
-        `panel_of`), and latents of panels that are not known are ignored: a strip with blank panels
-        can be encoded as it is. `noise` [N, components] is what flows to the new panels. With a t
-        above 0 they are redrawn from time t, as in `redraw`.
+        `panel_of`), and at t = 0 latents of panels that are not known are ignored: a strip with
+        blank panels can be encoded as it is. `noise` [N, components] is what flows to the new
+        panels. With a t above 0 they are redrawn from time t, as in `redraw`.
         """
         known = known.to(self.mean)
         given = Given(self.code_maps(latents), known)
         start = path(noise, self.coordinates(latents), t)
-        drawn = self.latents(self.flow(start, step_times(steps, t), guidance, given))
+        times = step_times(steps_left(steps, t), t)
+        drawn = self.latents(self.flow(start, times, guidance, given))
         return torch.where(known[:, self.panel_of] > 0, latents, drawn)
 
     def flow(

@@ -7,12 +7,12 @@ is compared with what it is on training strips,
 
     misfit = max over patches (loss of the patch / its mean over training strips),
 
-in units of what seven tenths of the training strips stay below (guided samples are smoother than
-they: four in five pass). What has a misfit above 1 is rejected (compare Azadi et al. 2019,
-"Discriminator Rejection Sampling", where a second network judges). The next candidate is the same
-strip again, mixed with new noise as early on its path: cast and place mostly stay, and what lay
-between two things is decided anew. With another strip in its place, all that the prior finds
-difficult would become rare among samples: benchmarks/prior.md has the figures.
+in units of what seven tenths of the training strips stay below. What has a misfit above 1 is
+rejected (compare Azadi et al. 2019, "Discriminator Rejection Sampling", where a second network
+judges). The next candidate is the same strip again, mixed with new noise as early on its path: cast
+and place mostly stay, and what lay between two things is decided anew. With another strip in its
+place, all that the prior finds difficult would become rare among samples: benchmarks/prior.md has
+the figures.
 """
 
 from collections.abc import Callable
@@ -25,10 +25,9 @@ from garfield_vae.model.prior import LatentPrior
 
 CANDIDATES = 4  # drawn at most for a strip
 AGAIN_FROM = 0.15  # time: later, most faults stay; earlier, it becomes another strip
-AGAIN_STEPS = 0.65  # of a whole path's steps lie after that time
 PASSING = 0.7  # of the training strips have a misfit of at most 1
-# From what can be seen at the first, a character who was another one a panel before is not
-# predicted; at the second, a face that is half there.
+# At the first, little can be seen, and a character who was another one a panel before is not
+# predicted; at the second, a face that is half there is not.
 TIMES = (0.35, 0.65)
 BATCH = 128
 NO_PANEL = (False,) * PANELS

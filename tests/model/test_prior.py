@@ -6,7 +6,15 @@ import pytest
 import torch
 from small_model import SMALL_PRIOR
 
-from garfield_vae.model.flow import GaussianFlow, integrate, path, slerp, step_times, times_at
+from garfield_vae.model.flow import (
+    GaussianFlow,
+    integrate,
+    path,
+    slerp,
+    step_times,
+    steps_left,
+    times_at,
+)
 from garfield_vae.model.morph import Morph
 from garfield_vae.model.prior import LatentPrior, nothing_given, random_panels, worth_using
 from garfield_vae.model.velocity import Block, PatchTransformer
@@ -105,13 +113,41 @@ def test_an_output_that_stays_the_same_is_exact_in_one_step():
     assert x.item() == pytest.approx(1 + grown, rel=1e-5)
 
 
-def test_an_output_that_is_linear_in_t_is_exact_from_the_second_step_on():
-    # in the first it is taken to stay at 0; then the integral of t / (t² + (1 − t)²)
-    def integral(t: float) -> float:
-        return math.atan(2 * t - 1) / 2 + math.log(2 * t * t - 2 * t + 1) / 4
+def integral(t: float) -> float:
+    """Of t / (t² + (1 − t)²)."""
+    return math.atan(2 * t - 1) / 2 + math.log(2 * t * t - 2 * t + 1) / 4
 
-    x = integrate(lambda x, t: t + 0 * x, UNIT, torch.zeros(1, 1), torch.tensor([0.0, 0.2, 0.5]))
-    assert x.item() == pytest.approx((integral(0.5) - integral(0.2)) * math.sqrt(0.5), rel=1e-4)
+
+def test_an_output_that_is_linear_in_t_is_exact_from_the_second_step_on():
+    # in the first it is taken to stay at 0
+    times = torch.tensor([0.0, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5])
+    x = integrate(lambda x, t: t + 0 * x, UNIT, torch.zeros(1, 1), times)
+    assert x.item() == pytest.approx((integral(0.5) - integral(0.05)) * math.sqrt(0.5), rel=1e-4)
+
+
+def test_in_few_steps_the_output_is_taken_to_stay_what_it_was():
+    # a line through the outputs at 0 and at 0.01 would reach a hundred times as far
+    times = torch.tensor([0.0, 0.01, 1.0])
+    x = integrate(lambda x, t: torch.full_like(x, 1.0 if t else 0.0), UNIT, UNIT[None], times)
+    grown = math.atan(1) - math.atan(2 * 0.01 - 1)
+    # the Gaussian's flow brings 1 back to 1
+    assert x.item() == pytest.approx(1 + grown, rel=2e-3)
+
+
+def test_times_that_rounding_made_equal_are_one():
+    twice = torch.tensor([0.0, 0.5, 0.5, 1.0])
+    once, again = (
+        integrate(lambda x, t: t + x, UNIT, torch.ones(1, 1), times)
+        for times in (twice.unique(), twice)
+    )
+    assert torch.equal(once, again)
+
+
+def test_the_steps_that_are_left_are_those_of_a_whole_path_after_that_time():
+    times = step_times(200)
+    for t in (0.0, 0.15, 0.5):
+        assert steps_left(200, t) == pytest.approx((times[:-1] >= t).sum().item(), abs=1)
+    assert steps_left(1, 0.9) == 1
 
 
 def test_twice_the_steps_have_a_quarter_of_the_error():

@@ -152,6 +152,18 @@ def test_samples_are_the_same_in_batches_of_any_size(sampler, monkeypatch):
     np.testing.assert_allclose(sampler(3).sample(9, seed=4), together, atol=1e-5)
 
 
+def test_proposals_that_are_rejected_are_drawn_again_from_their_own_beginnings(sampler):
+    blank = np.zeros((1, 12), np.float32)
+    first, best = (
+        np.concatenate([one.complete(blank, [0, 1, 2], seed) for seed in range(100)])
+        for one in (sampler(1), sampler(2))
+    )
+    changed = (first != best).any(1)
+    likeness = np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(first, best, strict=True)])
+    assert changed.sum() > 15
+    assert likeness[changed].mean() == pytest.approx(0.17, abs=0.1)
+
+
 def test_the_proposals_of_a_finished_strip_keep_its_panels_and_fit(sampler):
     strip = strips(1).numpy()
     proposals = sampler(5).complete(np.repeat(strip, 20, axis=0), [1, 2], seed=0)

@@ -39,7 +39,7 @@ from garfield_vae.util.pictures import gif_bytes, png_bytes, sheet
 
 ENDS = 3.0  # standard deviations that the small pictures show
 SMALL = 160  # their width in pixels
-QUICK_STEPS = 4  # of the prior, while a slider is dragged: the strip looks almost the same
+QUICK_STEPS = 3  # of the prior, while a slider is dragged: the strip looks almost the same
 CANDIDATES = 6  # samples of which the sharpest is the strip that the page opens on
 FRAMES = 21  # from one strip to another: 5 % apart
 MORPHED_AT_ONCE = 4  # a third of a second, for which a page that drags has to wait

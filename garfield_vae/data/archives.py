@@ -6,7 +6,9 @@ no further than pictures can have been compressed.
 """
 
 import bz2
+import errno
 import gzip
+import io
 import lzma
 import os
 import tarfile
@@ -52,7 +54,6 @@ class Archive:
     """
 
     def __init__(self, path: Path):
-        self.path, self._process = path, os.getpid()
         self.passed_over: Counter[str] = Counter()
         try:
             self._file = open_regular(path)
@@ -61,7 +62,7 @@ class Archive:
             if start.startswith(UNREADABLE):
                 raise BrokenArchive(path.name, "it is a RAR or 7z archive: unpack it")
             if start.startswith(ZIP) or path.name.lower().endswith(ZIPS):
-                self._zip = zipfile.ZipFile(self._file)
+                self._zip = zipfile.ZipFile(_OwnPlace(self._file))
                 found = [
                     (info.filename, info) for info in self._zip.infolist() if not info.is_dir()
                 ]
@@ -95,8 +96,6 @@ class Archive:
         try:
             member = self._members[name.replace("\\", "/")]  # stores of before have \\
             if self._zip:
-                if self._process != os.getpid():
-                    self._zip, self._process = zipfile.ZipFile(self.path), os.getpid()
                 with self._zip.open(member) as file:
                     content = file.read(MAX_BYTES + 1)
             else:
@@ -119,10 +118,40 @@ class Archive:
 def _read_at(file: IO[bytes], place: int, size: int) -> bytes:
     """Reads from a place, on systems that fork without the file's position, since that is shared
     with the processes that were forked."""
-    if hasattr(os, "pread"):
-        return os.pread(file.fileno(), size, place)
-    file.seek(place)
-    return file.read(size)
+    if not hasattr(os, "pread"):
+        file.seek(place)
+        return file.read(size)
+    content = b""
+    while part := os.pread(file.fileno(), size - len(content), place + len(content)):
+        content += part
+    return content
+
+
+class _OwnPlace(io.RawIOBase):
+    """A file that is read from a position of its own: see `_read_at`."""
+
+    def __init__(self, file: IO[bytes]):
+        self._file, self._place = file, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        size = os.fstat(self._file.fileno()).st_size
+        place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: size}[whence]
+        if place < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        self._place = place
+        return place
+
+    def readinto(self, buffer: memoryview) -> int:
+        content = _read_at(self._file, self._place, len(buffer))
+        buffer[: len(content)] = content
+        self._place += len(content)
+        return len(content)
 
 
 def _inside(name: str) -> bool:

@@ -73,7 +73,7 @@ def build_store(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Torch's own threads off: strips are shared out already, and one is too small to be."""
+    """Torch's own threads off: a strip is too small for them, and the cores may be taken."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,5 @@
-"""Cuts the pictures of a library into panels, on all cores, but for those cut before."""
+"""Cuts the pictures of a library into panels, many of them by several processes, but for those
+cut before."""
 
 import ctypes
 import hashlib
@@ -8,9 +9,12 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, zip_longest
+from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from threading import Thread
@@ -24,6 +28,7 @@ from garfield_vae.data.images import BrokenImage, has_more_pages, open_strip
 from garfield_vae.data.library import Library
 from garfield_vae.data.panels import Accept, OtherLayout, cut_panels
 from garfield_vae.data.store import PanelStore
+from garfield_vae.util.errors import stop_signals
 
 TOGETHER = 8  # strips that one process cuts together
 # Of a larger file or picture, no second one is kept in memory meanwhile.
@@ -84,26 +89,30 @@ class Cutter:
                 bar.update(len(cuts))
 
     def _all_cuts(self) -> Iterator[list[Cut]]:
-        """What each group gives, by processes that work a few strips ahead.
+        """What each group gives, by processes where that is worth it and as far as they come."""
+        workers, done = min(_cores(), len(self.library.files) // WORTH), 0
+        if workers > 1:
+            for cuts in self._cuts_by_processes(workers):
+                yield cuts
+                done += 1
+        yield from map(self._cut_files, self._groups[done:])
+
+    def _cuts_by_processes(self, workers: int) -> Iterator[list[Cut]]:
+        """What each group gives, by processes that work a few strips ahead; ends early where the
+        system allows no more processes, or ends one.
 
         Threads would wait for one another, since a third of the work holds Python's lock. Panels
         come through shared memory, the rest through pipes.
         """
-        workers = min(_cores(), len(self.library.files) // WORTH)
         others, numbers = multiprocessing.active_children(), iter(range(len(self._groups)))
-        if workers < 2:
-            yield from map(self._cut, self._groups)
-            return
         try:
-            self._memory = RawArray("B", AHEAD * workers * TOGETHER * self.strip_bytes)
-            context = multiprocessing.get_context(START)
-            pool = ProcessPoolExecutor(workers, context, _begin, (self,))
-            coming = deque(pool.submit(_cut_group, n) for n in islice(numbers, AHEAD * workers))
-        except OSError:  # no shared memory in this system, or no more processes
-            for process in set(multiprocessing.active_children()).difference(others):
-                process.terminate()
-            yield from map(self._cut, self._groups)
+            pool, coming = self._start(workers, islice(numbers, AHEAD * workers))
+        except (OSError, RuntimeError, ImportError):  # no processes, threads, semaphores or memory
+            _kill_all_but(others)
             return
+        except BaseException:
+            _kill_all_but(others)
+            raise
         try:
             for number in range(len(self._groups)):
                 cuts = coming.popleft().result()
@@ -111,13 +120,25 @@ class Cutter:
                     if not cut.broken:
                         cut.panels = place
                 yield cuts
-                coming.extend(pool.submit(_cut_group, n) for n in islice(numbers, 1))
+                if (later := next(numbers, None)) is not None:
+                    coming.append(pool.submit(_work, later))
+        except BrokenProcessPool:
+            _kill_all_but(others)
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def cut_group(self, number: int) -> list[Cut]:
+    def _start(
+        self, workers: int, numbers: Iterator[int]
+    ) -> tuple[ProcessPoolExecutor, deque[Future]]:
+        """Starts processes, and gives them their first groups."""
+        self._memory = RawArray("B", AHEAD * workers * TOGETHER * self.strip_bytes)
+        context = multiprocessing.get_context(START)
+        pool = ProcessPoolExecutor(workers, context, _begin, (self,))
+        return pool, deque(pool.submit(_work, number) for number in numbers)
+
+    def cut_into_memory(self, number: int) -> list[Cut]:
         """What a group gives, in another process: the panels lie in the shared memory."""
-        cuts = self._cut(self._groups[number])
+        cuts = self._cut_files(self._groups[number])
         for place, cut in zip(self._room(number), cuts, strict=False):
             if not cut.broken:
                 place[:], cut.panels = cut.panels, None
@@ -129,7 +150,7 @@ class Cutter:
         rooms = rooms.reshape(-1, TOGETHER, 3, 3, self.height, self.width)
         return rooms[number % len(rooms)]
 
-    def _cut(self, files: list[dict]) -> list[Cut]:
+    def _cut_files(self, files: list[dict]) -> list[Cut]:
         """What a few files give.
 
         Each step is taken for all of them before the next, while its code is still in the
@@ -189,8 +210,11 @@ def _begin(cutter: Cutter) -> None:
     global _cutter
     _cutter = cutter
     torch.set_num_threads(1)
+    for number in stop_signals():  # its parent's handlers came with it
+        signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches its parent, too, which ends it
-    Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(RuntimeError):  # no more threads: it works without this one
+        Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
@@ -198,8 +222,15 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _cut_group(number: int) -> list[Cut]:
-    return _cutter.cut_group(number)
+def _work(number: int) -> list[Cut]:
+    return _cutter.cut_into_memory(number)
+
+
+def _kill_all_but(others: list[BaseProcess]) -> None:
+    """Ends this process's children. They may not answer to SIGTERM yet."""
+    for process in set(multiprocessing.active_children()).difference(others):
+        process.kill()
+        process.join()
 
 
 def _refusal(file: dict) -> BrokenImage:

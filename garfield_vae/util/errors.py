@@ -19,7 +19,6 @@ NO_MEMORY = (
     "out of memory",  # CUDA, MPS
     "std::bad_alloc",
     "failed to map segment",  # the loader of shared libraries
-    "was terminated abruptly",  # a process of a pool, which the system ended
 )
 # These have other causes, too: they count only where hardly any memory is left.
 MAYBE_NO_MEMORY = ("could not create a primitive", "can't start new thread")

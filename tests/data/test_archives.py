@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import tarfile
 import zipfile
 from datetime import date, timedelta
@@ -158,6 +159,17 @@ def test_damaged_archives_are_named_and_the_rest_is_used(tmp_path, pictures, cap
         assert "3 left out: empty.tar.xz (it cannot be read" in printed
         assert "half.tar.gz (it cannot be read" in printed
         assert "page.zip (it cannot be read (File is not a zip file))" in printed
+
+
+@pytest.mark.parametrize("write", [write_zip, write_tar])
+def test_a_member_is_read_whole_where_the_system_reads_less_at_a_time_and_the_archive_has_moved(
+    tmp_path, pictures, monkeypatch, write
+):
+    place, pread = write(tmp_path / "a", pictures), os.pread
+    archive = Archive(place)
+    place.rename(tmp_path / "b")
+    monkeypatch.setattr(os, "pread", lambda file, size, at: pread(file, min(size, 99), at))
+    assert {name: archive.read(name) for name in pictures} == pictures
 
 
 def test_an_encrypted_member_is_a_strip_that_is_left_out(tmp_path, pictures):

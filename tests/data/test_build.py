@@ -1,5 +1,6 @@
 import errno
 import json
+import multiprocessing
 import os
 import resource
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -16,12 +18,13 @@ import torch
 from PIL import Image
 from strip_pictures import encoded, save_strips, strip_picture
 
+from garfield_vae.data import cutting
 from garfield_vae.data.build import build_store
 from garfield_vae.data.drawn import draw_strip
 from garfield_vae.data.images import open_strip
 from garfield_vae.data.panels import cut_panels
 from garfield_vae.data.store import PanelStore, StaleStore
-from garfield_vae.util.errors import UserError, lacks_memory
+from garfield_vae.util.errors import UserError
 
 
 @pytest.fixture
@@ -92,7 +95,7 @@ def processes(monkeypatch):
 
 @pytest.mark.parametrize("form", [None, "zip", "tar", "gztar"])
 def test_several_processes_build_the_store_that_one_builds(
-    strips, folder, tmp_path, monkeypatch, processes, form
+    strips, folder, tmp_path, monkeypatch, processes, cut, form
 ):
     for day in range(4, 24):  # so large that both read in an archive at the same time
         noise = np.random.default_rng(day).integers(0, 256, (300, 900, 3), np.uint8)
@@ -102,6 +105,7 @@ def test_several_processes_build_the_store_that_one_builds(
     place = Path(shutil.make_archive(tmp_path / "packed", form, strips)) if form else strips
     state = torch.get_rng_state()
     together = build_store(place, folder, keep_all=True)
+    assert cut == []  # by this process
     assert torch.equal(torch.get_rng_state(), state)
     monkeypatch.setattr("garfield_vae.data.cutting._cores", lambda: 1)
     alone = build_store(place, tmp_path / "alone", keep_all=True)
@@ -112,11 +116,12 @@ def test_several_processes_build_the_store_that_one_builds(
 
 
 def test_processes_that_start_from_nothing_build_the_same_store(
-    strips, folder, tmp_path, monkeypatch, processes
+    strips, folder, tmp_path, monkeypatch, processes, cut
 ):
     monkeypatch.setattr("garfield_vae.data.cutting.START", "spawn")
     packed = Path(shutil.make_archive(tmp_path / "packed", "gztar", strips))
     together = build_store(packed, folder)
+    assert cut == []
     monkeypatch.setattr("garfield_vae.data.cutting._cores", lambda: 1)
     assert (together.panels == build_store(strips, tmp_path / "alone").panels).all()
 
@@ -133,34 +138,75 @@ build.build_store(Path(sys.argv[1]), Path(sys.argv[2]))
 
 def test_the_processes_end_with_the_one_that_started_them(strips, folder):
     command = [sys.executable, "-c", STUCK, strips, folder]
-    with subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE) as build:
-        begun = build.stdout.read(1)
-        build.kill()
-        build.communicate(timeout=60)  # until no process holds its output any more
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        command, cwd=root, stdout=subprocess.PIPE, start_new_session=True
+    ) as build:
+        try:
+            begun = build.stdout.read(1)
+            build.kill()
+            build.communicate(timeout=60)  # until no process holds its output any more
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(build.pid, signal.SIGKILL)
     assert begun == b"c"
 
 
+@pytest.fixture
+def handled():
+    """SIGTERM unwinds this process, as it does a script."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("error", [BlockingIOError(errno.EAGAIN, "refused"), RuntimeError()])
+@pytest.mark.parametrize("allowed", [0, 1])
 def test_one_process_builds_the_store_where_the_system_allows_no_more(
-    strips, folder, monkeypatch, processes, cut
+    strips, folder, monkeypatch, processes, cut, handled, allowed, error
 ):
+    forks, fork = [], os.fork
+
     def refused():
-        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        if len(forks) == allowed:
+            raise error
+        forks.append(1)
+        return fork()
 
     monkeypatch.setattr(os, "fork", refused)
     assert len(build_store(strips, folder)) == len(cut) == 22
+    assert (len(forks), multiprocessing.active_children()) == (allowed, [])
 
 
-def test_a_process_that_the_system_ends_is_told_as_a_lack_of_memory(
-    strips, folder, monkeypatch, processes
-):
-    def ended(*_):
-        os.kill(os.getpid(), signal.SIGKILL)
+def test_an_interrupted_start_leaves_no_process(strips, folder, monkeypatch, processes, handled):
+    def interrupted(_):
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr("garfield_vae.data.cutting.cut_panels", ended)
-    with pytest.raises(RuntimeError) as told:
+    monkeypatch.setattr("concurrent.futures.process._ExecutorManagerThread", interrupted)
+    with pytest.raises(KeyboardInterrupt):
         build_store(strips, folder)
-    assert lacks_memory(told.value)
-    assert not folder.exists()
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("last", [0, 12])  # pictures that a process cuts before it is ended
+def test_where_the_system_ends_a_process_this_one_goes_on_alone(
+    strips, folder, tmp_path, monkeypatch, processes, cut, handled, last
+):
+    save_strips(strips, 60)
+    counting, parent = cutting.cut_panels, os.getpid()
+
+    def ended(*arguments):
+        if os.getpid() != parent and len(cut) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return counting(*arguments)
+
+    monkeypatch.setattr(cutting, "cut_panels", ended)
+    together = build_store(strips, folder)
+    assert 0 < len(cut) <= 60
+    assert multiprocessing.active_children() == []
+    monkeypatch.setattr(cutting, "_cores", lambda: 1)
+    assert together.digest == build_store(strips, tmp_path / "alone").digest
+    assert (together.panels == PanelStore.open(tmp_path / "alone/panels-176x200.npy").panels).all()
 
 
 def test_the_file_is_an_ordinary_npy_to_everybody_else(strips, folder):

@@ -72,9 +72,8 @@ def measured(work: Callable[[], object], memory: float | None) -> tuple[float, f
             os.dup2(log.fileno(), 2)
             if memory is not None:
                 resource.setrlimit(resource.RLIMIT_DATA, (int(memory * 2**30),) * 2)
-            os.sched_setaffinity(
-                0, [min(os.sched_getaffinity(0))]
-            )  # on one core it stays one process
+            # On one core it stays one process.
+            os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
             peak = [0]
 
             def watch() -> None:

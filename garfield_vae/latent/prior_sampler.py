@@ -14,12 +14,7 @@ from garfield_vae.latent.codec import bar
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.morph import Morph
 from garfield_vae.model.prior import GUIDANCE, STEPS, LatentPrior
-from garfield_vae.model.rejection import (
-    AGAIN_FROM,
-    CANDIDATES,
-    Misfit,
-    first_that_fits,
-)
+from garfield_vae.model.rejection import AGAIN_FROM, CANDIDATES, Misfit, first_that_fits
 
 JUDGED_BY = 96  # training strips: what misfits are relative to
 BATCH = 256  # strips that are drawn at once

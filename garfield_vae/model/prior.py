@@ -184,7 +184,7 @@ class LatentPrior(nn.Module):
         prior; `guidance` may be a tensor [B, 1].
         """
         times = x.new_full((len(x),), t)
-        view = GaussianFlow.at(times[:, None], self.std / self.scale).view
+        view = GaussianFlow.at(times[:1, None], self.std / self.scale).view
         output = self.correction(x, times, view, given)
         answer = guidance * output
         beyond = torch.as_tensor(guidance - 1).clamp(min=0)
@@ -276,13 +276,15 @@ class LatentPrior(nn.Module):
         t: float,
         steps: int = STEPS,
         guidance: float = GUIDANCE,
+        given: Given | None = None,
     ) -> Tensor:
         """Latents [N, z_dim] mixed with noise [N, components] as at time t, and what they flow to
         from there (SDEdit, Meng et al. 2022): t near 1 changes little, t near 0 almost everything.
         `steps` are those of a whole path.
         """
         start = path(noise, self.coordinates(latents), t)
-        return self.latents(self.flow(start, step_times(steps_left(steps, t), t), guidance))
+        times = step_times(steps_left(steps, t), t)
+        return self.latents(self.flow(start, times, guidance, given))
 
     @torch.no_grad()
     def refine(
@@ -296,9 +298,9 @@ class LatentPrior(nn.Module):
     ) -> Tensor:
         """Moves latents [N, z_dim] that are no strip's, such as sliders', to likely ones near them.
 
-        They are redrawn from time t. `held` [h, z_dim] are orthonormal directions, such as those
-        of the sliders that were moved: along them the latents keep their value. All rows get the
-        same noise, so that neighbouring latents become neighbouring strips.
+        They are redrawn from time t, in `steps` from there on. `held` [h, z_dim] are orthonormal
+        directions, such as those of the sliders that were moved: along them the latents keep their
+        value. All rows get the same noise, so that neighbouring latents become neighbouring strips.
         """
         x = self.coordinates(latents)
         noise = self.noise(1, generator).expand_as(x)
@@ -330,9 +332,7 @@ class LatentPrior(nn.Module):
         """
         known = known.to(self.mean)
         given = Given(self.code_maps(latents), known)
-        start = path(noise, self.coordinates(latents), t)
-        times = step_times(steps_left(steps, t), t)
-        drawn = self.latents(self.flow(start, times, guidance, given))
+        drawn = self.redraw(latents, noise, t, steps, guidance, given)
         return torch.where(known[:, self.panel_of] > 0, latents, drawn)
 
     def flow(

@@ -24,6 +24,7 @@ from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.prior import GUIDANCE, STEPS, LatentPrior, worth_using
 from garfield_vae.model.rejection import CANDIDATES
+from garfield_vae.run_folder import multiplies_bf16
 from garfield_vae.util.errors import UserError
 
 PRIOR_WEIGHTS = "prior.safetensors"
@@ -131,4 +132,6 @@ def build_prior(
         prior.load_state_dict(weights)
     except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(f"{origin} does not hold the prior that it describes") from error
-    return prior.eval().requires_grad_(False).to(next(run.model.parameters()).device)
+    device = next(run.model.parameters()).device
+    prior.bf16 = multiplies_bf16(device)
+    return prior.eval().requires_grad_(False).to(device)

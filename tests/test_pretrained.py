@@ -17,8 +17,8 @@ from garfield_vae.cli.options import TrainOptions
 from garfield_vae.explorer import Explorer
 from garfield_vae.latent.codec import decode
 from garfield_vae.latent.space import line
-from garfield_vae.prior_checkpoints import load_prior_sampler
-from garfield_vae.run_folder import PRETRAINED
+from garfield_vae.prior_checkpoints import load_prior, load_prior_sampler
+from garfield_vae.run_folder import PRETRAINED, multiplies_bf16
 from garfield_vae.util.errors import UserError
 
 MOST_BYTES = 20e6
@@ -83,6 +83,17 @@ def test_more_steps_of_the_prior_are_nearer_to_the_flow_itself():
     assert errors[-1] < 0.1 * flow.norm()
 
 
+def test_samples_in_bfloat16_are_those_of_float32_but_for_less_than_the_errors_of_the_steps():
+    loaded = garfield_vae.load("pretrained")
+    prior, _ = load_prior(loaded)
+    assert prior.bf16 == multiplies_bf16(torch.device("cpu"))
+    noise = prior.noise(4, torch.Generator().manual_seed(0))
+    prior.bf16 = False
+    samples, exact = prior.from_noise(noise), prior.from_noise(noise, 64)
+    prior.bf16 = True
+    assert 0 < (prior.from_noise(noise) - samples).norm() < 0.5 * (samples - exact).norm()
+
+
 def test_between_two_strips_it_finds_strips_where_a_straight_line_has_ghosts(tmp_path):
     """Ghosts are faults: their misfit is above 1, as that of few training strips is."""
     loaded = garfield_vae.load("pretrained")
@@ -91,14 +102,14 @@ def test_between_two_strips_it_finds_strips_where_a_straight_line_has_ghosts(tmp
     start, end = prior.sample(2, seed=7)
     shares = np.linspace(0, 1, 5)
     strips, straight = prior.morph(start, end)(shares), line(start, end, shares)
-    np.testing.assert_allclose(strips[[0, -1]], [start, end], atol=1e-3)
+    np.testing.assert_allclose(strips[[0, -1]], [start, end], atol=0.02)  # bfloat16
     misfits = [prior.misfit(prior.tensor(way[1:-1])) for way in (strips, straight)]
     assert misfits[0].max() < 1 < 1.4 < misfits[1].min()
     explorer = Explorer(loaded.model, space, tmp_path, prior=prior)
     ends = (explorer.positions.of_latent(latent) for latent in (start, end))
     found = [explorer.positions.latents(state)[0] for state in explorer.between(*ends, 5)]
     explorer.painter.close()
-    np.testing.assert_allclose(found, strips, atol=0.02)  # links hold 16-bit floats
+    np.testing.assert_allclose(found, strips, atol=0.05)  # links hold 16-bit floats
 
 
 def test_pictures_go_into_logs_and_nothing_into_the_package(elsewhere, capsys):

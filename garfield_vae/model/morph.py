@@ -48,7 +48,8 @@ class Morph:
 
     @torch.no_grad()
     def at(self, share: Tensor) -> Tensor:
-        """The latents [n, z_dim] at `share` [n] of the way; at 0 and 1 they are the ends."""
+        """The latents [n, z_dim] at `share` [n] of the way; at 0 and 1 they are the ends,
+        but for rounding."""
         share = share[:, None]
         guidance = 1 + (self.guidance - 1) * (pi * share).sin()
         strips = self.prior.from_noise(slerp(*self.noise, share), self.steps, guidance)

@@ -250,7 +250,8 @@ class LatentPrior(nn.Module):
     ) -> Tensor:
         """Draws latents [n, z_dim]. `temperature` scales the noise: below 1, more average strips.
 
-        The noise is drawn on the CPU, so a seed gives the same strips on every device.
+        The noise is drawn on the CPU, so a seed gives the same strips on every device, but for
+        rounding.
         """
         return self.from_noise(temperature * self.noise(n, generator), steps, guidance)
 

@@ -57,7 +57,7 @@ def main() -> None:
     )
     parser.add_argument("--experiment_dir", required=True, help="a run's folder, or last")
     parser.add_argument("--factors", type=Path, required=True, help="factors.jsonl of its strips")
-    parser.add_argument("--samples", type=int, default=500, help="by each sampler (default: 500)")
+    parser.add_argument("--samples", type=int, default=2000, help="by each sampler (default: 2000)")
     options = parser.parse_args()
     torch.manual_seed(0)
 

@@ -2,12 +2,13 @@
 
     python benchmarks/sampling.py --experiment_dir logs/RUN --pictures /tmp/sampling.png
 
-Draws --samples strips by each sampler from one trained run and compares each set with its test
-strips, and with their reconstructions, which takes the decoder's blur out: kernel distance (KID,
-0 for one kind of strips), precision and density (how far samples lie within the real set), recall
-and coverage (how much of the real set samples reach), on both kinds of features; and how often a
-real strip is told from a sample by its story (0.5 is chance: panels that belong together, in their
-order). The first rows are what real strips, and their reconstructions, score at the same sizes.
+Draws --sets times --samples strips by each sampler from one trained run and compares each set with
+its test strips, and with their reconstructions, which takes the decoder's blur out: kernel distance
+(KID, 0 for one kind of strips), precision and density (how far samples lie within the real set),
+recall and coverage (how much of the real set samples reach), on both kinds of features; and how
+often a real strip is told from a sample by its story (0.5 is chance: panels that belong together,
+in their order). The figures are means over the sets, since one set's KID may differ from another's
+by 0.01. The first rows are what real strips, and their reconstructions, score: a set of each.
 
 Novelty is the distance to the nearest training strip over that of test strips, 1 for a strip as new
 as a real one and 0 for a copy: of latents in the leading 64 components, of latents in all, and of
@@ -41,7 +42,7 @@ MEASURES = (("KID", 9), ("precision", 6), ("density", 6), ("recall", 6), ("cover
 PRIOR = {  # guidance, temperature, candidates
     "prior": (GUIDANCE, 1.0, CANDIDATES),
     "prior, 1 candidate": (GUIDANCE, 1.0, 1),
-    "prior, 8 candidates": (GUIDANCE, 1.0, 8),
+    "prior, 4 candidates": (GUIDANCE, 1.0, 4),
     "prior, guidance 1": (1.0, 1.0, CANDIDATES),
     "prior, guidance 2": (2.0, 1.0, CANDIDATES),
     "prior, temperature 0.9": (GUIDANCE, 0.9, CANDIDATES),
@@ -64,7 +65,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--experiment_dir", required=True, help="a run's folder, or last")
-    parser.add_argument("--samples", type=int, default=500, help="by each sampler (default: 500)")
+    parser.add_argument("--samples", type=int, default=500, help="in a set (default: 500)")
+    parser.add_argument("--sets", type=int, default=4, help="by each sampler (default: 4)")
     parser.add_argument("--test", type=int, default=1000, help="test strips at most")
     parser.add_argument("--pictures", type=Path, help="PNG: samples and their nearest strips")
     options = parser.parse_args()
@@ -77,11 +79,12 @@ def main() -> None:
     for name in [*(PRIOR if prior is not None else []), *SAMPLERS]:
         if name in PRIOR:
             prior.guidance, temperature, prior.candidates = PRIOR[name]
-            latents = prior.sample(options.samples, 0, temperature)
+            sets = [prior.sample(options.samples, s, temperature) for s in range(options.sets)]
         else:
             sampler, settings = SAMPLERS[name]
-            latents = sampler(space, options.samples, np.random.default_rng(0), **settings)
-        samples, rows = table.print_row(name, latents)
+            rngs = map(np.random.default_rng, range(options.sets))
+            sets = [sampler(space, options.samples, rng, **settings) for rng in rngs]
+        samples, rows = table.print_row(name, sets)
         shown += [samples[:SHOWN], reconstruct(run.model, table.training[rows[:SHOWN]], steps=0)]
         labels += [name] * SHOWN + [f"nearest: {table.names[row]}" for row in rows[:SHOWN]]
     if options.pictures:
@@ -102,7 +105,7 @@ class SamplerTable:
         self.names = [store.names[row] for row in store.split("train")]
         print(
             f"{len(self.training):,} training strips, {len(self._measures.test):,} test strips, "
-            f"{samples:,} samples, {self._measures.count:,} real strips in the first rows"
+            f"sets of {samples:,} samples, {self._measures.count:,} real strips in the first rows"
         )
 
     def print_head(self) -> None:
@@ -116,32 +119,44 @@ class SamplerTable:
         tail = f"{'toget.':>8}{'order':>8}{'64':>6}{'all':>6}{'pixels':>7}{'copies':>8}  copied"
         print(f"{'':32}{measures * 4}{tail}")
         for name, described in self._measures.ceilings().items():
-            print(f"{name:32}{self._distances(described)}", flush=True)
+            print(f"{name:32}{cells([self._figures(described)])}", flush=True)
 
-    def print_row(self, name: str, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Latents [M, z] → their strips, and the row of the training strip nearest to each."""
-        strips = decode(self._model, latents)
-        figures, _, new = self._measures.copying(latents, strips)
-        ratios = f"{new.leading.value:6.2f}{new.latents.value:6.2f}{new.pixels.value:7.2f}"
-        verdict = "yes" if figures["verdict"] else "no"
-        share = figures["near copies"].value
-        distances = self._distances(self._measures.describe(strips))
-        print(f"{name:32}{distances}{ratios}{share:8.1%}  {verdict}", flush=True)
-        return strips, new.row
+    def print_row(self, name: str, sets: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Sets of latents [M, z] → the strips of the first [M, 3, 3, H, W], and the row of the
+        training strip nearest to each."""
+        figures, ratios, shown = [], [], None
+        for latents in sets:
+            strips = decode(self._model, latents)
+            copying, _, new = self._measures.copying(latents, strips)
+            shares = new.leading.value, new.latents.value, new.pixels.value
+            ratios.append([*shares, copying["near copies"].value, bool(copying["verdict"])])
+            figures.append(self._figures(self._measures.describe(strips)))
+            shown = shown or (strips, new.row)
+        leading, latents, pixels, share, copied = np.mean(ratios, axis=0)
+        novelty = f"{leading:6.2f}{latents:6.2f}{pixels:7.2f}{share:8.1%}"
+        print(f"{name:32}{cells(figures)}{novelty}  {'yes' if copied else 'no'}", flush=True)
+        return shown
 
-    def _distances(self, drawn: Described) -> str:
-        cells = []
-        pairs = [plain_figures(r, drawn) for r in (self._measures.real, self._measures.redrawn)]
-        for kind in FEATURES:
-            for figures in pairs:
-                for name, width in MEASURES:
-                    value = figures[f"{kind}: {name}"]
-                    digits = 4 if name == "KID" else 2
-                    cells.append(f"{value:{width}.{digits}f}")
-                cells.append(" ")
-        story = pairs[0]
-        cells += [f"{story['story: together']:8.2f}{story['story: order']:8.2f}"]
-        return "".join(cells)
+    def _figures(self, drawn: Described) -> list[dict[str, float]]:
+        """Against test strips, and against their reconstructions."""
+        return [
+            plain_figures(real, drawn) for real in (self._measures.real, self._measures.redrawn)
+        ]
+
+
+def cells(sets: list[list[dict[str, float]]]) -> str:
+    """The columns of a row: means over the sets."""
+    pairs = [
+        {name: float(np.mean([one[name] for one in of_sets])) for name in of_sets[0]}
+        for of_sets in zip(*sets, strict=True)
+    ]
+    row = ""
+    for kind in FEATURES:
+        for figures in pairs:
+            for name, width in MEASURES:
+                row += f"{figures[f'{kind}: {name}']:{width}.{4 if name == 'KID' else 2}f}"
+            row += " "
+    return row + f"{pairs[0]['story: together']:8.2f}{pairs[0]['story: order']:8.2f}"
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from torch import Tensor
 from garfield_vae.geometry import PANELS
 from garfield_vae.model.prior import LatentPrior
 
-CANDIDATES = 4  # drawn at most for a strip
-AGAIN_FROM = 0.15  # time: later, most faults stay; earlier, it becomes another strip
+CANDIDATES = 8  # drawn at most for a strip
+AGAIN_FROM = 0.25  # time: later, faults stay; earlier, some kinds of strips become rarer
 PASSING = 0.7  # of the training strips have a misfit of at most 1
 # At the first, little can be seen, and a character who was another one a panel before is not
 # predicted; at the second, a face that is half there is not.

@@ -37,6 +37,7 @@ from garfield_vae.util.progress import clock
 
 VALIDATED_EVERY = 200  # steps, rounded to whole epochs
 PATIENCE = 10  # validations without a lower loss
+OVERFITTED = 1.05  # validation loss: worse than the untrained prior, on strips that it never saw
 SAMPLES = 12  # in each picture
 
 
@@ -64,7 +65,12 @@ def train_prior(
     )
     stop_early: list[Callback] = []
     if not begun.complete:  # else it gets more time, and its loss rises with the learning rate
-        stop = EarlyStopping("validation/loss", patience=PATIENCE, check_on_train_epoch_end=False)
+        stop = EarlyStopping(
+            "validation/loss",
+            patience=PATIENCE,
+            divergence_threshold=OVERFITTED,
+            check_on_train_epoch_end=False,
+        )
         stop_early.append(stop)
     trainer = Trainer(
         accelerator=options.accelerator,

@@ -3,6 +3,7 @@ what is drawn from it."""
 
 import json
 import math
+import re
 import shutil
 import signal
 from functools import partial
@@ -108,6 +109,20 @@ def test_a_complete_prior_that_gets_more_minutes_uses_them_though_its_loss_rises
     monkeypatch.setattr(prior_module, "LEARNING_RATE", 1.0)  # every loss is worse than the best
     assert with_prior(run, "--prior_minutes", "10") == 0
     assert f"prior step {3 * ended} of {3 * ended}" in capsys.readouterr().out
+
+
+def test_a_prior_that_is_worse_than_untrained_on_held_out_strips_stops_at_once(
+    run, monkeypatch, capsys
+):
+    """As with few strips, of which it has learned in a minute what holds for others too."""
+
+    def overfits(module: PriorModule, batch: torch.Tensor, batch_idx: int) -> None:
+        module.log("validation/loss", 0.9 if module.global_step < 50 else 1.1)
+
+    monkeypatch.setattr(PriorModule, "validation_step", overfits)
+    assert with_prior(run) == 0
+    assert re.findall(r"prior step (\d+) of", capsys.readouterr().out) == ["42", "84"]
+    assert load_prior(load_model(run))[1] == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize("stopped_at", [45, 70, 110])

@@ -110,7 +110,7 @@ class ProcessOptions:
         metavar="W",
     )
     candidates: int = option(
-        4,
+        8,
         SAMPLING,
         "strips that the latent prior draws at most for a new one: one that it finds a fault in, "
         "such as a character that is half there, is drawn again; 1 keeps the first",

@@ -13,7 +13,8 @@ by 0.01. The first rows are what real strips, and their reconstructions, score: 
 Novelty is the distance to the nearest training strip over that of test strips, 1 for a strip as new
 as a real one and 0 for a copy: of latents in the leading 64 components, of latents in all, and of
 decoded pictures against the nearest training strip's reconstruction. `copies` is the share of
-samples with a panel that is a near copy of a training panel, and the last column the verdict.
+samples with a panel that is a near copy of a training panel, and `copied` the verdict. The last
+column is the processor time to draw a sample.
 
 The picture has a row a sampler, from the same seed: samples, each above the training strip whose
 latent is nearest.
@@ -21,6 +22,7 @@ latent is nearest.
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -79,12 +81,16 @@ def main() -> None:
     for name in [*(PRIOR if prior is not None else []), *SAMPLERS]:
         if name in PRIOR:
             prior.guidance, temperature, prior.candidates = PRIOR[name]
+            prior.sample(1, 0)  # training strips are judged with the first
+            began = time.process_time()
             sets = [prior.sample(options.samples, s, temperature) for s in range(options.sets)]
         else:
             sampler, settings = SAMPLERS[name]
+            began = time.process_time()
             rngs = map(np.random.default_rng, range(options.sets))
             sets = [sampler(space, options.samples, rng, **settings) for rng in rngs]
-        samples, rows = table.print_row(name, sets)
+        ms = 1000 * (time.process_time() - began) / (options.sets * options.samples)
+        samples, rows = table.print_row(name, sets, f"{ms:8.1f}")
         shown += [samples[:SHOWN], reconstruct(run.model, table.training[rows[:SHOWN]], steps=0)]
         labels += [name] * SHOWN + [f"nearest: {table.names[row]}" for row in rows[:SHOWN]]
     if options.pictures:
@@ -117,13 +123,15 @@ class SamplerTable:
         print(f"{'':32}{kinds}{'story':^16}{'novelty':^18}")
         measures = "".join(f"{name[:5]:>{width}}" for name, width in MEASURES) + " "
         tail = f"{'toget.':>8}{'order':>8}{'64':>6}{'all':>6}{'pixels':>7}{'copies':>8}  copied"
-        print(f"{'':32}{measures * 4}{tail}")
+        print(f"{'':32}{measures * 4}{tail}{'ms':>8}")
         for name, described in self._measures.ceilings().items():
             print(f"{name:32}{cells([self._figures(described)])}", flush=True)
 
-    def print_row(self, name: str, sets: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def print_row(
+        self, name: str, sets: list[np.ndarray], rest: str = ""
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Sets of latents [M, z] → the strips of the first [M, 3, 3, H, W], and the row of the
-        training strip nearest to each."""
+        training strip nearest to each. `rest` ends the row."""
         figures, ratios, shown = [], [], None
         for latents in sets:
             strips = decode(self._model, latents)
@@ -134,7 +142,9 @@ class SamplerTable:
             shown = shown or (strips, new.row)
         leading, latents, pixels, share, copied = np.mean(ratios, axis=0)
         novelty = f"{leading:6.2f}{latents:6.2f}{pixels:7.2f}{share:8.1%}"
-        print(f"{name:32}{cells(figures)}{novelty}  {'yes' if copied else 'no'}", flush=True)
+        print(
+            f"{name:32}{cells(figures)}{novelty}  {'yes' if copied else 'no':6}{rest}", flush=True
+        )
         return shown
 
     def _figures(self, drawn: Described) -> list[dict[str, float]]:

@@ -95,8 +95,9 @@ class Candidates:
 def test_the_first_that_fits_is_kept_and_where_none_does_the_one_with_the_least_misfit():
     of = Candidates()
     assert first_that_fits(of.draw, of.misfit, 3, 3).tolist() == [[0.0], [11.0], [21.0]]
-    assert of.drawn == [[0, 1, 2], [1, 2], [2]]  # nothing is drawn again that fits
-    assert of.best == [None, [10.0, 20.0], [21.0]]  # and the others from what is best of them
+    # Nothing is drawn again that fits; no fewer than four are drawn.
+    assert of.drawn == [[0, 1, 2, 0], [1, 2, 1, 2], [2, 2, 2, 2]]
+    assert of.best == [None, [10.0, 20.0, 10.0, 20.0], 4 * [21.0]]  # from what is best of them
 
 
 def test_with_one_candidate_nothing_is_judged():
@@ -107,7 +108,7 @@ def test_with_one_candidate_nothing_is_judged():
 def test_drawing_stops_when_all_fit():
     of = Candidates()
     assert first_that_fits(of.draw, of.misfit, 1, 100).tolist() == [[0.0]]
-    assert of.drawn == [[0]]
+    assert of.drawn == [[0, 0, 0, 0]]
 
 
 # ------------------------------------------------------------------ in the sampler

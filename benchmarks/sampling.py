@@ -23,6 +23,7 @@ latent is nearest.
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -78,17 +79,19 @@ def main() -> None:
     table = SamplerTable(run.model, space, store, encoded.means, options.samples, options.test)
     table.print_head()
     shown, labels = [], []
+    if prior is not None:
+        prior.sample(1, 0)  # training strips are judged with the first
     for name in [*(PRIOR if prior is not None else []), *SAMPLERS]:
         if name in PRIOR:
             prior.guidance, temperature, prior.candidates = PRIOR[name]
-            prior.sample(1, 0)  # training strips are judged with the first
-            began = time.process_time()
-            sets = [prior.sample(options.samples, s, temperature) for s in range(options.sets)]
+            draw = partial(prior.sample, options.samples, temperature=temperature)
+            seeds = range(options.sets)
         else:
             sampler, settings = SAMPLERS[name]
-            began = time.process_time()
-            rngs = map(np.random.default_rng, range(options.sets))
-            sets = [sampler(space, options.samples, rng, **settings) for rng in rngs]
+            draw = partial(sampler, space, options.samples, **settings)
+            seeds = map(np.random.default_rng, range(options.sets))
+        began = time.process_time()
+        sets = [draw(seed) for seed in seeds]
         ms = 1000 * (time.process_time() - began) / (options.sets * options.samples)
         samples, rows = table.print_row(name, sets, f"{ms:8.1f}")
         shown += [samples[:SHOWN], reconstruct(run.model, table.training[rows[:SHOWN]], steps=0)]

@@ -131,15 +131,31 @@ def test_more_candidates_make_no_strip_worse_and_many_better(sampler):
     np.testing.assert_allclose(best[fitted], first[fitted], atol=1e-5)
 
 
+def has_the_same_beginnings(first: np.ndarray, best: np.ndarray) -> bool:
+    """Latents [n, z]: what was drawn again is as like its first candidate as t = 0.25 makes it.
+
+    The Gaussian's x is 0.25 of the strip and 0.75 of noise there, and keeps its direction: a
+    correlation of 0.25 / √(0.25² + 0.75²) = 0.32.
+    """
+    changed = (first != best).any(1)
+    likeness = np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(first, best, strict=True)])
+    assert changed.sum() > 60
+    return likeness[changed].mean() == pytest.approx(0.32, abs=0.06)
+
+
 def test_what_is_rejected_is_drawn_again_from_its_own_beginnings(sampler):
     seeds = range(400)
     first, best = (sampler(candidates).of_seeds(seeds) for candidates in (1, 2))
-    changed = (first != best).any(1)
-    likeness = np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(first, best, strict=True)])
-    # At t = 0.25 the Gaussian's x is 0.25 of the strip and 0.75 of noise, and keeps its direction:
-    # a correlation of 0.25 / √(0.25² + 0.75²) = 0.32
-    assert changed.sum() > 60
-    assert likeness[changed].mean() == pytest.approx(0.32, abs=0.06)
+    assert has_the_same_beginnings(first, best)
+
+
+def test_proposals_that_are_rejected_are_drawn_again_from_their_own_beginnings(sampler):
+    blank = np.zeros((1, 12), np.float32)
+    first, best = (
+        np.concatenate([one.complete(blank, [0, 1, 2], seed) for seed in range(400)])
+        for one in (sampler(1), sampler(2))
+    )
+    assert has_the_same_beginnings(first, best)
 
 
 def test_the_first_samples_of_a_seed_do_not_depend_on_how_many_are_drawn(sampler):
@@ -151,18 +167,6 @@ def test_samples_are_the_same_in_batches_of_any_size(sampler, monkeypatch):
     together = sampler(3).sample(9, seed=4)
     monkeypatch.setattr(prior_sampler, "BATCH", 4)
     np.testing.assert_allclose(sampler(3).sample(9, seed=4), together, atol=1e-5)
-
-
-def test_proposals_that_are_rejected_are_drawn_again_from_their_own_beginnings(sampler):
-    blank = np.zeros((1, 12), np.float32)
-    first, best = (
-        np.concatenate([one.complete(blank, [0, 1, 2], seed) for seed in range(400)])
-        for one in (sampler(1), sampler(2))
-    )
-    changed = (first != best).any(1)
-    likeness = np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(first, best, strict=True)])
-    assert changed.sum() > 60
-    assert likeness[changed].mean() == pytest.approx(0.32, abs=0.06)
 
 
 def test_the_proposals_of_a_finished_strip_keep_its_panels_and_fit(sampler):

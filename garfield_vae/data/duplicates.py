@@ -6,17 +6,26 @@ places. There, of 21,736 pairs of real strips of 1985 the highest correlation is
 pairs of drawn ones, some of which tell one joke in the same poses, 0.893. Of 409 strips, real and
 drawn, all are recognised in grey, all but two as a JPEG at half the size, all but five with 1 % cut
 off on each side. A scan that is tilted by 0.4° or reduced to black and white is not recognised.
+
+The mean strip is taken away before: of a comic that has the same drawings every day, it leaves the
+lettering. On the finer grid, pairs have to correlate with it too.
 """
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.cluster.hierarchy import DisjointSet
 
 COARSE, FINE = (12, 12), (44, 50)  # cells down and across a panel
-ALIKE_COARSE, ALIKE_FINE = 0.84, 0.9  # correlations from which pictures count as the same
+OWN_COARSE, OWN_FINE = 0.8, 0.86  # correlations from which pictures count as the same, without
+ALIKE_FINE = 0.9  # and with the mean strip
+FEW = 10  # strips that are no library yet: of so few, half the mean is taken away
+SAMPLE = 256  # strips whose mean is taken on the fine grid
 SHIFT = 2  # cells of the fine grid by which a panel may have moved
 PLAIN = 3.0  # standard deviation, of 255, up to which a panel has nothing to compare
 BLOCK, PAIRS = 512, 16  # fingerprints, and pairs, that are compared at once
@@ -24,11 +33,10 @@ THREADS = 2  # that compare: each takes memory for BLOCK correlations with every
 
 
 def fingerprint(panels: np.ndarray) -> np.ndarray:
-    """A strip's coarse grid, uint8 [3, 3, H, W] → float32 [432], scaled to unit length, so that a
-    product of two is their correlation.
+    """A strip's coarse grid, uint8 [3, 3, H, W] → float32 [432], scaled to unit length.
 
     The rims of the panels are left out, since they depend on the cut. A strip of flat colours gives
-    zeros, which correlate with nothing.
+    zeros: it shows nothing that another could show again.
     """
     y, x = (size // 20 for size in panels.shape[2:])
     inner = panels[:, :, y : panels.shape[2] - y : 2, x : panels.shape[3] - x]  # half the rows do
@@ -39,39 +47,67 @@ def fingerprint(panels: np.ndarray) -> np.ndarray:
 
 
 def same_pictures(fingerprints: np.ndarray, panels: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Every pair of strips, as rows a < b, that show the same picture.
+    """Pairs of strips, as rows a < b, that show the same picture: as many as link all that do.
 
     fingerprints: float32 [N, 432]; panels: uint8 [N, 3, 3, H, W], of which little is read, so that
     it may be a memory map.
     """
     prints = torch.from_numpy(fingerprints)
+    own = F.normalize(prints - prints.sum(dim=0) / (len(prints) + FEW), dim=1)
+    own[prints.abs().amax(dim=1) == 0] = 0
+    mean = _mean_strip(panels)
+    linked, lock = DisjointSet(range(len(prints))), threading.Lock()
+
+    def not_linked(pairs: np.ndarray) -> Iterator[tuple[int, int]]:
+        for a, b in pairs.tolist():
+            with lock:
+                known = linked.connected(a, b)
+            if not known:
+                yield a, b
 
     def search(start: int) -> list[tuple[int, int]]:
-        correlations = prints[start : start + BLOCK] @ prints[start:].T  # [BLOCK, N − start]
-        pairs = start + (correlations >= ALIKE_COARSE).triu(1).nonzero().numpy()
-        parts = [pairs[first : first + PAIRS] for first in range(0, len(pairs), PAIRS)]
-        return [(a, b) for part in parts for a, b in part[_same(panels, part)].tolist()]
+        correlations = own[start : start + BLOCK] @ own[start:].T  # [BLOCK, N − start]
+        alike = (correlations >= OWN_COARSE).triu(1).nonzero().numpy()
+        pairs, found = not_linked(start + alike), []
+        while part := list(islice(pairs, PAIRS)):
+            same = _correlate(panels, np.array(part), ALIKE_FINE)
+            for a, b in _correlate(panels, same, OWN_FINE, mean).tolist():
+                with lock:
+                    if linked.merge(a, b):
+                        found.append((a, b))
+        return found
 
     with ThreadPoolExecutor(THREADS) as pool:
         for found in pool.map(search, range(0, len(fingerprints), BLOCK)):
             yield from found
 
 
-def _same(panels: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Which pairs of strips, rows [n, 2], are the same picture: bool [n]."""
+def _mean_strip(panels: np.ndarray) -> np.ndarray:
+    """The mean of strips on the fine grid, uint8 [N, 3, 3, H, W] → float32 [3, *FINE]."""
+    rows = np.unique(np.linspace(0, len(panels) - 1, SAMPLE).astype(int))
+    grids = [_grid(panels[row], FINE) for row in rows]
+    return np.sum(grids, axis=0) / (len(rows) + FEW)
+
+
+def _correlate(
+    panels: np.ndarray, pairs: np.ndarray, least: float, mean: np.ndarray | None = None
+) -> np.ndarray:
+    """Those of the pairs of strips, rows [n, 2], whose fine grids correlate by `least` and more,
+    in the mean of their panels; `mean` [3, *FINE] is taken away from both before."""
     scores, left = np.full((len(pairs), 3), np.nan), np.arange(len(pairs))
     for panel in range(3):  # one at a time: most pairs differ in the first
         if not len(left):
             break
         rows, places = np.unique(pairs[left], return_inverse=True)
-        one, other = _grid(panels[rows, panel], FINE)[places.reshape(-1, 2).T]
+        grids = _grid(panels[rows, panel], FINE)
+        if mean is not None:
+            grids -= mean[panel]
+        one, other = grids[places.reshape(-1, 2).T]
         scores[left, panel] = _likeness(one, other)
         # Below that, it does not matter what the other two have.
-        left = left[~(1 - scores[left, panel] > 3 * (1 - ALIKE_FINE))]
+        left = left[~(1 - scores[left, panel] > 3 * (1 - least))]
     counts = np.isfinite(scores[left]).sum(axis=1)
-    same = np.zeros(len(pairs), bool)
-    same[left] = (counts >= 2) & (np.nansum(scores[left], axis=1) >= ALIKE_FINE * counts)
-    return same
+    return pairs[left][(counts >= 2) & (np.nansum(scores[left], axis=1) >= least * counts)]
 
 
 def _likeness(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -182,16 +182,16 @@ def read_command_line(
 
     # What depends on the machine asks torch, which takes seconds to load.
     with loading():
+        from garfield_vae.run_folder import choose_device
         from garfield_vae.training.processes import check_devices, with_launcher
         from garfield_vae.training.start import with_start
-        from garfield_vae.training.trainer import trains_on_cpu
 
     options = with_launcher(options)
+    on_cpu = choose_device(options.accelerator).type == "cpu"
     if options.batch_size == "auto":
         # As a number, so that the run goes on with the same batches on any machine.
-        size = BATCH_ON_CPU if trains_on_cpu(options) else BATCH_ELSEWHERE
-        options = replace(options, batch_size=size)
-    check_devices(options, trains_on_cpu(options))
+        options = replace(options, batch_size=BATCH_ON_CPU if on_cpu else BATCH_ELSEWHERE)
+    check_devices(options, on_cpu)
     return options if folder else with_start(options), wanted, folder
 
 

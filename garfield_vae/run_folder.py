@@ -137,13 +137,17 @@ def output_folder(folder: Path, log_dir: Path) -> Path:
 
 
 def choose_device(accelerator: str) -> torch.device:
-    """The device that --accelerator names. Raises UserError where this machine has none."""
-    there = {"gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if accelerator == "auto":
-        accelerator = next((name for name, is_there in there.items() if is_there), "cpu")
-    elif not there.get(accelerator, True):
-        raise UserError(f"this machine has no {accelerator} for --accelerator {accelerator}")
-    return torch.device("cuda" if accelerator == "gpu" else accelerator)
+    """The device that --accelerator names: as for Lightning, "gpu" is CUDA's or Apple's, and "auto"
+    the best that is there. Raises UserError where this machine has none."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    kinds = {"gpu": ("cuda", "mps"), "auto": ("cuda", "mps", "cpu")}.get(accelerator, [accelerator])
+    for kind in kinds:
+        if there.get(kind, True):
+            return torch.device(kind)
+    raise UserError(
+        f"--accelerator {accelerator}: this machine has none that torch can compute on; "
+        f"take --accelerator auto"
+    )
 
 
 def multiplies_bf16(device: torch.device) -> bool:

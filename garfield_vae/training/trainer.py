@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from garfield_vae.checkpoints import Progress, read_checkpoint, read_progress
 from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.store import PanelStore
-from garfield_vae.run_folder import is_run, multiplies_bf16
+from garfield_vae.run_folder import choose_device, is_run, multiplies_bf16
 from garfield_vae.training.callbacks import (
     SHOWN_STRIPS,
     Deadline,
@@ -128,19 +128,13 @@ def make_trainer(
     return trainer
 
 
-def trains_on_cpu(options: TrainOptions) -> bool:
-    """Whether Lightning will find nothing better than the CPU, or was told to take it."""
-    other = torch.cuda.is_available() or torch.backends.mps.is_available()
-    return options.accelerator == "cpu" or (options.accelerator == "auto" and not other)
-
-
 def choose_precision(options: TrainOptions) -> str:
     """bf16 where the hardware multiplies in it: half the bytes to move, and no loss to scale."""
-    if options.precision == "16-mixed" and trains_on_cpu(options):
+    device = choose_device(options.accelerator)
+    if options.precision == "16-mixed" and device.type == "cpu":
         raise UserError("--precision 16-mixed is for GPUs: take bf16-mixed or 32-true on a CPU")
     if options.precision != "auto":
         return options.precision
-    device = torch.device("cpu" if trains_on_cpu(options) else "cuda")
     return "bf16-mixed" if multiplies_bf16(device) else "32-true"
 
 

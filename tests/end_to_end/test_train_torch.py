@@ -58,15 +58,6 @@ def test_a_run_leaves_the_folder_that_the_readme_describes(trained_run):
     assert len(list(trained_run.glob("events.out.tfevents.*"))) == 1
 
 
-def test_without_a_batch_size_a_run_on_a_processor_takes_eight_strips_a_step():
-    options, _, _ = train_torch.read_command_line(["--accelerator", "cpu"])
-    assert options.batch_size == 8
-    options, _, _ = train_torch.read_command_line(["--accelerator", "gpu"])
-    assert options.batch_size == 32
-    options, _, _ = train_torch.read_command_line(["--accelerator", "gpu", "--batch_size", "5"])
-    assert options.batch_size == 5
-
-
 def test_metrics_csv_has_a_row_an_epoch_with_loss_equal_to_distortion_plus_beta_times_rate(
     trained_run,
 ):

@@ -8,12 +8,15 @@ from PIL import Image
 
 from garfield_vae.data.images import MIN_WIDTH, BrokenImage, open_strip
 from garfield_vae.data.layout import count_panels, on_grid
-from garfield_vae.data.panels import GUTTER_CENTRES, GUTTER_WIDTH, MIN_ASPECT, cut_panels
+from garfield_vae.data.panels import Accept, cut_panels, gutter_score
 from garfield_vae.geometry import PANELS
 
-# Width by height: the least and the most of one panel, which has 1.1, and the most of two, which
-# have 2.2. A daily has 3.4; between, the gutters decide.
+# Width by height. One panel has 1.1, two have 2.2 and a daily has 3.4: the least of one, what is
+# too wide for it, and too wide for two. Gutters decide between these.
 LEAST, ONE_PANEL, TWO_PANELS = 0.7, 1.6, 2.8
+# Of 1,218 pairs of neighbouring panels, real and drawn, the gutter scores 1.83 and more; of 1,827
+# single ones, what looks most like a gutter, 1.60 at most.
+CLEAR_GUTTER = 1.7
 
 
 def open_panels(source: Path | bytes, height: int, width: int, begun: bool = False) -> np.ndarray:
@@ -25,7 +28,8 @@ def open_panels(source: Path | bytes, height: int, width: int, begun: bool = Fal
     try:
         image = open_strip(source, MIN_WIDTH // PANELS if begun else MIN_WIDTH)
         count = begun_panels(image) if begun else PANELS
-        return cut_panels(with_paper(image, count), height, width)[:count]
+        accept = Accept.WIDE if count == PANELS else Accept.ANY
+        return cut_panels(image, height, width, accept, count)
     except BrokenImage as error:
         raise BrokenImage(getattr(source, "name", error.name), error.reason) from error
 
@@ -41,9 +45,10 @@ def begun_panels(image: Image.Image) -> int:
     shape = image.width / image.height
     if not LEAST <= shape < TWO_PANELS:
         return PANELS
-    if layout.panels == 2 or ONE_PANEL <= shape < MIN_ASPECT:
-        return 2
-    return 1 if shape < ONE_PANEL else PANELS
+    score = gutter_score(image, 2)
+    if shape < ONE_PANEL:
+        return 2 if score > CLEAR_GUTTER else 1
+    return 2 if score > gutter_score(image, PANELS) else PANELS
 
 
 def on_paper(panels: np.ndarray, places: Sequence[int]) -> np.ndarray:
@@ -51,13 +56,3 @@ def on_paper(panels: np.ndarray, places: Sequence[int]) -> np.ndarray:
     strip = np.full((PANELS, *panels.shape[1:]), 255, np.uint8)
     strip[list(places)] = panels
     return strip
-
-
-def with_paper(image: Image.Image, count: int) -> Image.Image:
-    """A picture of the first `count` panels, with white paper where the others belong."""
-    if count == PANELS:
-        return image
-    whole = round(image.width / (GUTTER_CENTRES[count - 1] - GUTTER_WIDTH / 2))
-    page = Image.new("RGB", (whole, image.height), "white")
-    page.paste(image)
-    return page

@@ -20,11 +20,15 @@ from PIL import Image
 
 from garfield_vae.data.images import BrokenImage
 from garfield_vae.data.layout import SAME, count_panels, on_grid, plainly_three
-from garfield_vae.geometry import PANEL_HEIGHT, PANEL_WIDTH
+from garfield_vae.geometry import PANEL_HEIGHT, PANEL_WIDTH, PANELS
 
 # Fractions of the strip's width, the medians of 209 Garfield dailies of 1985 (benchmarks/gutters).
 GUTTER_CENTRES = (0.338, 0.659)
 GUTTER_WIDTH = 0.0125
+NEAR = 0.02  # deviation of a gutter from its usual place
+# The same for a picture of two panels, whichever two of the three they are, and of one.
+CENTRES = {1: (), 2: (0.5,), 3: GUTTER_CENTRES}
+DEVIATIONS = {1: NEAR, 2: 1.5 * NEAR, 3: NEAR}
 
 EMPTY_SPREAD = 16  # grey levels: a panel whose middle 98 % of values lie closer is empty
 MIN_ASPECT, MAX_ASPECT = 2.0, 6.0  # a daily has about 3.4, a Sunday page 1.4, one panel about 1
@@ -85,20 +89,23 @@ class Whiteness:
 
 
 @lru_cache(maxsize=64)
-def _bands(width: int, columns: int, centre: float) -> tuple[np.ndarray, np.ndarray]:
+def _bands(
+    width: int, columns: int, centre: float, deviation: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Every band that may be a gutter in a range of `columns` columns of a strip `width` wide.
 
-    centre: the column of the range where the gutter is expected. Returns past [p, w], the bands'
-    ends (those of row p begin at column `_beside(width)` + p), and prior [p, w], their log-prior up
-    to a constant: it rewards width, and penalises the squared deviation from the usual width and
-    place. Bands are a third to three times as wide as the usual gutter.
+    centre: the column of the range where the gutter is expected; deviation: from there, in widths.
+    Returns past [p, w], the bands' ends (those of row p begin at column `_beside(width)` + p), and
+    prior [p, w], their log-prior up to a constant: it rewards width, and penalises the squared
+    deviation from the usual width and place. Bands are a third to three times as wide as the usual
+    gutter.
     """
     usual, beside = GUTTER_WIDTH * width, _beside(width)
     widths = np.arange(max(2, round(usual / 3)), round(usual * 3) + 1)
     first = np.arange(beside, columns - beside - widths[0] + 1)[:, None]
     past = first + widths
     stretch = np.where(widths > usual, 1.0, 0.25) * (widths / usual - 1) ** 2
-    away = ((first + past) / 2 - centre) / (0.02 * width)
+    away = ((first + past) / 2 - centre) / (deviation * width)
     prior = np.where(past + beside <= columns, widths / usual - stretch - 0.7 * away**2, -np.inf)
     return np.minimum(past, columns - beside), prior
 
@@ -107,12 +114,14 @@ def _beside(width: int) -> int:
     return max(1, round(GUTTER_WIDTH * width / 4))
 
 
-def find_gutters(white: np.ndarray | Whiteness) -> list[tuple[int, int]]:
-    """The two gutters in a strip's `whiteness` [h, w], as (first, past the last) column."""
-    return _scored_gutters(white)[1]
+def find_gutters(white: np.ndarray | Whiteness, count: int = PANELS) -> list[tuple[int, int]]:
+    """The gutters in the `whiteness` [h, w] of `count` panels, as (first, past the last) column."""
+    return _scored_gutters(white, count)[1]
 
 
-def _scored_gutters(white: np.ndarray | Whiteness) -> tuple[float, list[tuple[int, int]]]:
+def _scored_gutters(
+    white: np.ndarray | Whiteness, count: int
+) -> tuple[float, list[tuple[int, int]]]:
     """The sum of the gutters' scores, and the gutters.
 
     Each is the band near its usual place with the highest score: its whiteness in usual widths (a
@@ -122,16 +131,18 @@ def _scored_gutters(white: np.ndarray | Whiteness) -> tuple[float, list[tuple[in
     a border, or jumps to a white refrigerator near one.
     """
     height, width = white.shape
-    beside, gutters, sum_of_scores = _beside(width), [], 0.0
-    for centre in GUTTER_CENTRES:
-        start, stop = round((centre - 0.045) * width), round((centre + 0.045) * width)
-        past, prior = _bands(width, stop - start, centre * width - start)
+    whole, deviation = round(width * PANELS / count), DEVIATIONS[count]  # of three panels
+    beside, gutters, sum_of_scores = _beside(whole), [], 0.0
+    for place in CENTRES[count]:
+        centre, reach = place * width, 2.25 * deviation * whole
+        start, stop = round(centre - reach), round(centre + reach)
+        past, prior = _bands(whole, stop - start, centre - start, deviation)
         # A band's ink and the ink beside it are differences of sums: each edge has its own share.
         total = np.zeros(stop - start + 1)
         lightness = white[:, start:stop].sum(axis=0, dtype=np.uint32) / height
         np.cumsum((245 - lightness) / 60, out=total[1:])
         border = (total[beside:] - total[:-beside]) / beside  # from each column on
-        inside = total * (2 / (GUTTER_WIDTH * width))
+        inside = total * (2 / (GUTTER_WIDTH * whole))
         begins = border[: len(past)] + inside[beside : beside + len(past)]
         ends = border - inside[: len(border)]
         score = prior + begins[:, None] + ends[past]
@@ -141,19 +152,22 @@ def _scored_gutters(white: np.ndarray | Whiteness) -> tuple[float, list[tuple[in
     return sum_of_scores, gutters
 
 
-def find_frame(white: np.ndarray | Whiteness) -> tuple[int, int, int, int]:
-    """The strip within its white margin, of `whiteness` [h, w]: left, top, right, bottom.
+def find_frame(white: np.ndarray | Whiteness, count: int = PANELS) -> tuple[int, int, int, int]:
+    """The strip within its white margin, of the `whiteness` [h, w] of `count` panels: left, top,
+    right, bottom.
 
     A margin ends at the first line that is more than a third ink (the frames of two panels cover
-    two thirds of a row). A side without such a line near the edge has no margin.
+    two thirds of a row). A side without such a line near the edge has no margin. Of one panel or
+    two, whose frame may not be straight enough for that, it ends where a twentieth is ink.
     """
     height, width = white.shape
-    rows, columns = max(2, round(0.08 * height)), max(2, round(0.025 * width))
+    rows, columns = max(2, round(0.08 * height)), max(2, round(0.025 * width * PANELS / count))
+
+    limit = 225 if count == PANELS else 242  # on average, of 185 to 245
 
     def margin(lines: np.ndarray, axis: int) -> int:
-        # More than a third ink is less than 225 on average, of 185 to 245. argmax gives the first
-        # such line, and 0 when there is none.
-        return int((lines.sum(axis=axis, dtype=np.uint32) < 225 * lines.shape[axis]).argmax())
+        # argmax gives the first such line, and 0 when there is none.
+        return int((lines.sum(axis=axis, dtype=np.uint32) < limit * lines.shape[axis]).argmax())
 
     left, right = margin(white[:, :columns], 0), margin(white[:, : -columns - 1 : -1], 0)
     top, bottom = margin(white[:rows], 1), margin(white[: -rows - 1 : -1], 1)
@@ -169,10 +183,12 @@ def cut_panels(
     height: int = PANEL_HEIGHT,
     width: int = PANEL_WIDTH,
     accept: Accept = Accept.WIDE,
+    count: int = PANELS,
 ) -> np.ndarray:
     """Cuts a strip into its panels: uint8 [3, 3, height, width] (panel, channel, y, x).
 
-    image: RGB or P, as `open_strip` gives it. Each panel is stretched to the same size.
+    image: RGB or P, as `open_strip` gives it; `count` of a strip's panels, of another shape than
+    three. Each panel is stretched to the same size.
     Raises BrokenImage when the picture is blank, and OtherLayout when it is not acceptable.
     """
     if accept is not Accept.ANY and not MIN_ASPECT <= image.width / image.height <= MAX_ASPECT:
@@ -183,11 +199,11 @@ def cut_panels(
     picture = _Picture(image)
     if accept is Accept.THREE:
         _check_layout(picture)
-    white, gutters = _best_gutters(picture)
-    left, top, right, bottom = find_frame(white)
-    (end_1, start_2), (end_2, start_3) = gutters
-    panels = np.empty((3, 3, height, width), np.uint8)
-    for panel, (start, end) in enumerate([(left, end_1), (start_2, end_2), (start_3, right)]):
+    _, white, gutters = _best_gutters(picture, count)
+    left, top, right, bottom = find_frame(white, count)
+    starts, ends = [left, *(past for _, past in gutters)], [*(first for first, _ in gutters), right]
+    panels = np.empty((count, 3, height, width), np.uint8)
+    for panel, (start, end) in enumerate(zip(starts, ends, strict=True)):
         # The triangle filter averages halftone dots, which sharper ones turn into noise that no
         # model can learn: on real strips a PCA of 50 components leaves 9 % less than with bicubic.
         # Torch's is about three times as fast as Pillow's on bytes; it takes this layout for
@@ -246,19 +262,25 @@ def _bytes(colours: np.ndarray) -> np.ndarray:
     return colours.view(np.uint8).reshape(*colours.shape, 4)
 
 
-def _best_gutters(picture: _Picture) -> tuple[Whiteness, list[tuple[int, int]]]:
-    """The gutters, and the whiteness that shows them best: on white, or on the colour of the
-    picture's rim, as where an old scan's paper is yellow."""
+def _best_gutters(picture: _Picture, count: int) -> tuple[float, Whiteness, list[tuple[int, int]]]:
+    """The gutters between `count` panels and their score, and the whiteness that shows them best:
+    on white, or on the colour of the picture's rim, as where an old scan's paper is yellow."""
     white, sides = picture.white, (slice(None), [0, -1])
-    score, gutters = _scored_gutters(white)
+    score, gutters = _scored_gutters(white, count)
     if (white[sides] < 245).mean() >= 0.5:  # otherwise the median is white in every channel
         rim = np.median(picture.colours(*sides)[..., :3], axis=(0, 1))
         if rim.min() < 245:
             tinted = picture.white_on(rim.astype(np.int16))
-            its_score, its_gutters = _scored_gutters(tinted)
+            its_score, its_gutters = _scored_gutters(tinted, count)
             if its_score > score:
-                return tinted, its_gutters
-    return white, gutters
+                return its_score, tinted, its_gutters
+    return score, white, gutters
+
+
+def gutter_score(image: Image.Image, count: int) -> float:
+    """How much a picture, RGB or P, looks as if it had `count` panels, 2 or 3: the mean score of
+    the gutters that are the best, which is 3 for a white one with frames beside it."""
+    return _best_gutters(_Picture(image), count)[0] / (count - 1)
 
 
 def _check_layout(picture: _Picture) -> None:

@@ -39,14 +39,31 @@ def drawn(seed: int) -> tuple[Image.Image, list[tuple[int, int]]]:
     return strip, [(0, end_1), (start_2, end_2), (start_3, strip.width)]
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_two_thirds_of_a_drawn_strip_are_two_panels(seed):
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("pair", [(0, 1), (1, 2)])
+def test_two_panels_of_a_drawn_strip_are_cut_at_the_gutter_wherever_it_is_between_them(seed, pair):
     strip, columns = drawn(seed)
-    part = strip.crop((0, 0, columns[1][1], strip.height))
+    part = strip.crop((columns[pair[0]][0], 0, columns[pair[1]][1], strip.height))
     found = open_panels(encoded(part, "PNG"), 176, 200, begun=True)
-    whole = cut_panels(strip, 176, 200)
     assert len(found) == 2
-    assert np.abs(found.astype(int) - whole[:2]).mean() < 3
+    whole = cut_panels(strip, 176, 200)[list(pair)]
+    assert np.abs(found.astype(int) - whole).mean() < 3
+
+
+@pytest.mark.parametrize("panels", [(1,), (1, 2)])
+def test_the_white_margin_around_one_panel_or_two_is_cut_off(panels):
+    strip, columns = drawn(0)
+    part = strip.crop((columns[panels[0]][0], 0, columns[panels[-1]][1], strip.height))
+    page = Image.new("RGB", (part.width + 12, part.height + 16), "white")
+    page.paste(part, (6, 8))
+    found, bare = (open_panels(encoded(p, "PNG"), 176, 200, begun=True) for p in (page, part))
+    assert np.abs(found.astype(int) - bare).mean() < 3
+
+
+def test_a_strip_that_was_squeezed_to_the_width_of_two_panels_still_has_three():
+    strip, _ = drawn(0)
+    squeezed = strip.resize((round(2.3 * strip.height), strip.height))
+    assert len(open_panels(encoded(squeezed, "PNG"), 176, 200, begun=True)) == 3
 
 
 @pytest.mark.parametrize("blank", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)])

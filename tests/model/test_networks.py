@@ -12,15 +12,6 @@ from garfield_vae.model.networks import CELL, ResNetBlock, StripVAE, enlarge, to
 SMALL = {"z_dim": 40, "c_hidden": 2, "num_blocks": 1, "panel_height": 48, "panel_width": 40}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small spend longer on handing work over than on the work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def strips(count: int, height: int = 48, width: int = 40) -> torch.Tensor:
     return torch.rand(count, 3, 3, height, width, generator=torch.manual_seed(1)) * 2 - 1
 

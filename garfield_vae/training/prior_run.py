@@ -16,7 +16,7 @@ from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from tqdm import tqdm
 
-from garfield_vae.checkpoints import LoadedModel, load_run, read_progress
+from garfield_vae.checkpoints import LoadedModel, averaged_weights, load_run, read_progress
 from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.panels import join_panels
 from garfield_vae.data.store import PanelStore
@@ -24,7 +24,12 @@ from garfield_vae.latent.codec import decode
 from garfield_vae.latent.files import encoded_strips, file_digest
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.prior import LatentPrior, worth_using
-from garfield_vae.prior_checkpoints import PRIOR_ENTRY, gaussian_of, read_prior_checkpoint
+from garfield_vae.prior_checkpoints import (
+    PRIOR_ENTRY,
+    build_prior,
+    gaussian_of,
+    read_prior_checkpoint,
+)
 from garfield_vae.run_folder import choose_device
 from garfield_vae.training.callbacks import RunCheckpoints
 from garfield_vae.training.checkpoint_io import WholeCheckpoints
@@ -48,14 +53,14 @@ def train_prior(
     False where it is complete. Raises Stopped, as the VAE's training does."""
     loaded = load_run(folder, choose_device(options.accelerator))
     of = {"vae": file_digest(loaded.checkpoint), "strips": store.digest}
-    begun = begun_prior(folder, of)
+    begun = begun_prior(loaded, of)
     if begun.complete and begun.minutes >= options.prior_minutes:
         return False
     encoded = encoded_strips(loaded.model, loaded.checkpoint, folder, store)
     train, validation = store.split("train"), store.split("validation")
     data = LatentData(encoded.means, train, validation, options.seed)
     torch.manual_seed(options.seed)
-    prior = make_prior(loaded, encoded.space)
+    prior = begun.prior or make_prior(loaded, encoded.space)
     prior.bf16 = choose_precision(options) == "bf16-mixed"
     module = PriorModule(prior, options.seed, options.prior_minutes, **of)
     print(
@@ -115,26 +120,30 @@ def make_prior(loaded: LoadedModel, space: LatentSpace, **sizes: int | float) ->
 
 @dataclass(frozen=True)
 class Begun:
-    """Where a prior's training goes on: the checkpoint, and what it says (see PriorModule)."""
+    """Where a prior's training goes on: the checkpoint, the prior in it, of whatever sizes it was
+    begun with, and what else it says (see PriorModule)."""
 
     path: Path | None = None
+    prior: LatentPrior | None = None
     steps: int = 0
     seconds: float = 0.0
     minutes: float = 0.0
     complete: bool = False
 
 
-def begun_prior(folder: Path, of: dict[str, str]) -> Begun:
+def begun_prior(loaded: LoadedModel, of: dict[str, str]) -> Begun:
     """How far a run's prior is; not begun where it is of another VAE or of other strips."""
-    path = folder / "checkpoints" / "prior-last.ckpt"
+    path = loaded.folder / "checkpoints" / "prior-last.ckpt"
     if not path.is_file():
         return Begun()
     checkpoint = read_prior_checkpoint(path)
     record = checkpoint[PRIOR_ENTRY]
     if {name: record[name] for name in of} != of:
         return Begun()
+    prior = build_prior(record["config"], averaged_weights(checkpoint, path), path, loaded)
     said = {name: record[name] for name in ("seconds", "minutes", "complete")}
-    return Begun(path, read_progress(checkpoint, path).steps, **said)
+    steps = read_progress(checkpoint, path).steps
+    return Begun(path, prior.train().requires_grad_(True), steps, **said)
 
 
 def verdict(folder: Path) -> str:

@@ -147,6 +147,27 @@ def test_a_prior_that_was_stopped_goes_on_to_the_same_bits(run, tmp_path, monkey
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+def test_a_prior_that_was_begun_with_another_width_goes_on_with_that(run, monkeypatch):
+    with_prior(run)
+    monkeypatch.setattr(prior_run, "LatentPrior", partial(LatentPrior, width=48, depth=1, heads=2))
+    for module in (prior_module, prior_run):
+        monkeypatch.setattr(module, "MOST_STEPS", 2 * STEPS)
+    assert with_prior(run, "--prior_minutes", "10") == 0
+    prior, _ = load_prior(load_model(run))
+    assert (prior.config["width"], prior.config["depth"]) == (32, 2)
+
+
+def test_sizes_that_no_prior_can_have_are_refused_where_it_would_go_on(run):
+    with_prior(run)
+    path = run / "checkpoints" / "prior-last.ckpt"
+    content = torch.load(path, weights_only=True)
+    for changed in ({"width": -1}, {"breadth": 3}):
+        content[PRIOR_ENTRY]["config"] |= changed
+        torch.save(content, path)
+        with pytest.raises(UserError, match="does not hold the prior that it describes"):
+            with_prior(run, "--prior_minutes", "10")
+
+
 def test_a_prior_of_another_vae_is_trained_anew_and_not_drawn_from(run):
     with_prior(run)
     before = weights(run)

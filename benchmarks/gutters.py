@@ -5,11 +5,15 @@ distance from the usual place and width. A band is doubtful, and to be looked at
 inside it is mostly ink, when neither side has an edge, or when it is an outlier. The sheet shows
 every band with its surroundings, doubtful ones first, between red marks.
 
+Last, each panel and each two neighbours are cut out: how clear the clearest gutter in them is, and
+whether they are counted as what they are, as in a picture of a strip that is only begun.
+
 python benchmarks/gutters.py FOLDER [--sheet FILE.png]
 """
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +22,9 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from garfield_vae.data.begun import begun_panels
 from garfield_vae.data.images import BrokenImage, open_strip
-from garfield_vae.data.panels import find_gutters, whiteness
+from garfield_vae.data.panels import find_gutters, gutter_score, whiteness
 
 AROUND = 0.03  # of the strip's width, to each side, on the sheet
 
@@ -67,6 +72,22 @@ def tile(pixels: np.ndarray, start: int, end: int) -> np.ndarray:
     return np.asarray(Image.fromarray(part).resize((68, 196), Image.Resampling.BOX))
 
 
+def parts(image: Image.Image, gutters: list[tuple[int, int]]) -> Iterator[tuple[int, Image.Image]]:
+    """Each panel of a strip and each two neighbours, cut out of it, with their number."""
+    (end_1, start_2), (end_2, start_3) = gutters
+    panels = [(0, end_1), (start_2, end_2), (start_3, image.width)]
+    for count in (1, 2):
+        for first, last in zip(panels, panels[count - 1 :], strict=False):
+            yield count, image.crop((first[0], 0, last[1], image.height))
+
+
+def is_counted(part: Image.Image, count: int) -> bool:
+    try:
+        return begun_panels(part) == count
+    except BrokenImage:
+        return False
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="strips, nested as you like")
@@ -74,15 +95,20 @@ def main() -> None:
     arguments = parser.parse_args()
 
     bands, tiles, thirds, broken = [], [], 0, 0
+    clearness, counted = {1: [], 2: []}, {1: 0, 2: 0}
     paths = sorted(p for p in arguments.folder.rglob("*") if p.suffix in (".gif", ".jpg", ".png"))
     for path in tqdm(paths, disable=None):
         try:
-            pixels = np.asarray(open_strip(path).convert("RGB"))
+            image = open_strip(path).convert("RGB")
         except BrokenImage as error:
             print(error)
             broken += 1
             continue
+        pixels = np.asarray(image)
         gutters = find_gutters(whiteness(pixels))
+        for count, part in parts(image, gutters):
+            clearness[count].append(gutter_score(part, 2))
+            counted[count] += is_counted(part, count)
         third = pixels.shape[1] / 3
         thirds += all(s <= (k + 1) * third < e for k, (s, e) in enumerate(gutters))
         for number, (start, end) in enumerate(gutters):
@@ -111,6 +137,15 @@ def main() -> None:
         if why:
             print(f"  {band['name']} gutter {band['gutter'] + 1}: {', '.join(why)}")
     print(f"Cuts at one third and two thirds would both fall into the gutters of {thirds} strips.")
+    for count, what, worst, words in (
+        (1, "single panels", max, "most"),
+        (2, "pairs of panels", min, "least"),
+    ):
+        scores = clearness[count]
+        print(
+            f"{counted[count]} of {len(scores)} {what} are counted as such; the clearest gutter in "
+            f"them scores {np.median(scores):.2f} in the median, {worst(scores):.2f} at {words}"
+        )
 
     if arguments.sheet:
         order = sorted(range(len(tiles)), key=lambda n: (not reasons[n], bands[n]["gutter"], n))

@@ -425,6 +425,19 @@ def test_pictures_of_another_number_of_panels_are_left_out_unless_all_are_wanted
     assert len(build_store(strips, folder)) == 22
 
 
+def test_weeks_that_reruns_join_into_one_are_not_said_to_be_too_few(tmp_path, capsys):
+    """24 days of four weeks, which in turn show four pictures."""
+    (tmp_path / "strips").mkdir()
+    pictures = [draw_strip(0, date(1985, 1, 7 + number))[0] for number in range(4)]
+    days = [date(1985, 1, 7) + timedelta(number) for number in range(28)]
+    for number, day in enumerate(day for day in days if day.weekday() < 6):
+        picture = pictures[number % 4]
+        picture.resize((600 + number, picture.height)).save(tmp_path / f"strips/{day}.png")
+    build_store(tmp_path / "strips", tmp_path / "data")
+    said = "split by picture: those shown again would join 4 weeks into 1"
+    assert said in capsys.readouterr().out
+
+
 def test_twenty_strips_leave_at_least_fourteen_to_train_on_and_the_line_says_how(
     tmp_path, folder, capsys
 ):

@@ -44,7 +44,7 @@ MONTHS = {
 MONTH = f"(?P<M>{'|'.join(sorted(MONTHS, key=len, reverse=True))})"
 YEAR_MONTH = unicodedata.normalize("NFKD", "[年月]|년|월")  # written after the numbers
 # Between the parts of a date.
-GAP = rf"(?:(?:[\s._,/+~\[\]-]|{YEAR_MONTH}){{1,3}}|[\s_]del?[\s_]|[\s_]of[\s_])"
+GAP = rf"(?:(?:[\s._,/+~'’\[\]-]|{YEAR_MONTH}){{1,3}}|[\s_]del?[\s_]|[\s_]of[\s_])"
 DAY = r"(?P<d>\d\d?)(?:st|nd|rd|th|er)?"
 WORDS = r"[^\d/]*"
 # In a year's folder, perhaps in a week's or a season's in it.
@@ -114,8 +114,8 @@ HASH = re.compile(
 WORD_BEFORE = re.compile(r"([^\W\d_]*)[\W_]*$")
 OWN_READING = 10  # names with one word before a date from which on they are read by themselves
 
-# A format, which of its matches in a name, from the left, and the word before it: the dates of
-# ga850312 and of 031285 are of two tools.
+# A format, which of its matches from the left (0, 1 …; below 0 those in the names of folders), and
+# the word before it: the dates of ga850312 and of 031285 are of two tools.
 Reading = tuple[str, int, str]
 
 
@@ -176,7 +176,9 @@ def _matches(text: str, rank: int) -> Iterator[tuple[Reading, str, date | None]]
     for name, (its_rank, pattern) in PATTERNS.items():
         if its_rank != rank:
             continue
-        for place, match in enumerate(pattern.finditer(text)):
+        matches = list(pattern.finditer(text))
+        in_folders = sum("/" in text[match.end() :] for match in matches)
+        for place, match in enumerate(matches, -in_folders):
             parts = match.groupdict()
             month = int(parts["m"]) if parts.get("m") else MONTHS[parts["M"]]
             word = WORD_BEFORE.search(text, 0, match.start())
@@ -222,6 +224,7 @@ def _score(days: dict[str, date | None], rank: int, reading: Reading) -> tuple:
         len(found).bit_length(),
         len(in_folders) / len(found) > 0.9,
         round(consecutive - sundays - centuries, 2),
+        reading[1] >= 0,  # a folder may be named by its week
         -list(PATTERNS).index(reading[0]),  # the order of FORMATS: a year first, a month first
     )
 

@@ -47,6 +47,7 @@ YEAR_MONTH = unicodedata.normalize("NFKD", "[年月]|년|월")  # written after 
 GAP = rf"(?:(?:[\s._,/+~'’\[\]-]|{YEAR_MONTH}){{1,3}}|[\s_]del?[\s_]|[\s_]of[\s_])"
 DAY = r"(?P<d>\d\d?)(?:st|nd|rd|th|er)?"
 WORDS = r"[^\d/]*"
+WEEK = r"(?:[a-z][^/\d]*\d/)?"  # a folder of a month's folder, such as "week 2"
 # In a year's folder, perhaps in a week's or a season's in it.
 IN_YEAR = r"[^\d/]*/(?!\d{4}/)(?:(?![^/]*\d{4})[^/]*/)?"
 YEAR, YY = r"(?<!\d)(?P<y>(?:18|19|20)\d\d)", r"(?P<y>\d\d)"
@@ -80,7 +81,7 @@ FORMATS: dict[str, tuple[int, str]] = {
     ),
     "1985/garfield 0312": (1, rf"{YEAR}{IN_YEAR}{WORDS}(?P<m>\d\d)(?P<d>\d\d){END}"),
     "1985/garfield 1203": (1, rf"{YEAR}{IN_YEAR}{WORDS}(?P<d>\d\d)(?P<m>\d\d){END}"),
-    "1985/03/garfield 12": (1, rf"{YEAR}[/.-](?P<m>\d\d?)/{WORDS}(?P<d>\d\d?){END}"),
+    "1985/03/garfield 12": (1, rf"{YEAR}[/.-](?P<m>\d\d?)/{WEEK}{WORDS}(?P<d>\d\d?){END}"),
     "1985/March/garfield 12": (
         1,
         rf"{YEAR}[^\d/]*/{WORDS}{MONTH}{WORDS}/{WORDS}{DAY}{END}",

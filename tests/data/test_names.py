@@ -170,3 +170,9 @@ def test_of_a_weeks_folder_and_a_day_in_the_file_the_day_is_read():
 @pytest.mark.parametrize("name", ["12 Mar '85.png", "Mar 12 ’85.png"])
 def test_a_year_may_be_abbreviated_by_an_apostrophe(name):
     assert dates_of([name]) == {name: date(1985, 3, 12)}
+
+
+def test_a_weeks_folder_in_a_months_is_no_month():
+    """1985/02/week 1/05.gif is not the fifth of January."""
+    paths = {f"{day.year}/{day:%m}/week {1 + day.day // 7}/{day:%d}.gif": day for day in DAYS}
+    assert dates_of(list(paths)) == paths

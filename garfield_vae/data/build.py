@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -26,6 +27,7 @@ from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import remedy, replacing
 
 FEWEST_STRIPS = 20
+SAME_STRIP = 0.9  # correlation of fingerprints from which two files of a day are one strip
 
 
 def build_store(
@@ -83,12 +85,22 @@ def _one_thread() -> Iterator[None]:
 
 
 def _put_in_order(files: list[dict]) -> None:
-    """Gives each file its date, and sorts them: by day, then by path; those without at the end."""
+    """Gives each file its date, and sorts them: by day, then by path; those without at the end.
+
+    Of the files of one day in one folder the largest comes first: a thumbnail is not wanted where
+    there is the picture itself.
+    """
     dates = dates_of([file["path"] for file in files])
     for file in files:
         day = dates[file["path"]]
         file["date"] = day.isoformat() if day else None
-    files.sort(key=lambda file: (file["date"] is None, file["date"] or "", file["path"]))
+
+    def place(file: dict) -> tuple:
+        if not (day := file["date"]):
+            return True, "", "", 0, file["path"]
+        return False, day, file["path"].rpartition("/")[0], -file["size"], file["path"]
+
+    files.sort(key=place)
 
 
 class _Build:
@@ -102,7 +114,8 @@ class _Build:
         }
         self.taken: dict[str, str] = {}  # names by digest
         self.named: set[str] = set()
-        self.folder_days: set[tuple[PurePosixPath, str]] = set()
+        # Fingerprints of the strips of one day in one folder.
+        self.of_the_day: defaultdict[tuple, list[np.ndarray]] = defaultdict(list)
         self.names: list[str] = []
         self.digests: list[str] = []
         self.days: list[str | None] = []
@@ -169,10 +182,12 @@ class _Build:
             return False
         path = PurePosixPath(file["path"])
         stem, day = printable(path.with_suffix("").as_posix(), None), file["date"]
-        if day and (path.parent, day) in self.folder_days:
-            file["left_out"] = "another file is of its day"
-            return False
-        self.folder_days.add((path.parent, day))
+        if day:  # of two comics in one folder, each has its strip of the day
+            others = self.of_the_day[path.parent, day]
+            if any(cut.fingerprint @ other >= SAME_STRIP for other in others):
+                file["left_out"] = "another file has this strip of its day"
+                return False
+            others.append(cut.fingerprint)
         choices = [day] if day else []
         choices += [stem, printable(path.as_posix(), None), f"{stem} {cut.digest[:8]}"]
         name = next(name for name in choices if name not in self.named)

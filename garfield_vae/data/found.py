@@ -1,10 +1,12 @@
 """What was found in a folder of strips, in sentences."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import Path
 
 from garfield_vae.data.library import LOCKED, NESTED, READABLE, counted
+from garfield_vae.data.splits import iso_week
 from garfield_vae.data.store import PanelStore
 from garfield_vae.util.console import printable
 
@@ -36,19 +38,22 @@ def summary(place: Path, store: PanelStore, files: list[dict], others: dict[str,
             f"Again: {again:,} {show} the picture of another one (in another encoding or size, or "
             f"printed a second time): they stay together, on one side of the split"
         )
-    lines.append(f"Split: {split_line(store, len(days))}")
+    lines.append(f"Split: {split_line(store, days)}")
     return "\n".join(lines)
 
 
-def split_line(store: PanelStore, dated: int) -> str:
-    """The number of strips in each part, and what they are split by."""
+def split_line(store: PanelStore, days: Sequence[str]) -> str:
+    """The number of strips in each part, and what they are split by. days: of those with a date."""
     parts = [f"{len(store.split(part)):,} {part}" for part in ("train", "validation", "test")]
-    if not dated:
+    weeks = len({iso_week(date.fromisoformat(day)) for day in days})
+    groups = len(set(store.weeks))
+    if not days:
         how = "no dates: split by picture"
+    elif not store.whole_weeks and groups < weeks:
+        how = f"split by picture: those shown again would join {weeks} weeks into {groups}"
     elif not store.whole_weeks:
-        weeks = len({week for week in store.weeks if not week.startswith("picture ")})
         how = f"split by picture: {weeks} week{'s' * (weeks > 1)} would be too few to split by week"
-    elif dated < len(store):
+    elif len(days) < len(store):
         how = "split by week, and by picture where there is no date"
     else:
         how = "split by week"

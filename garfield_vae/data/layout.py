@@ -20,6 +20,8 @@ REACH = 0.06  # how far from there they may be
 CERTAIN, LITTLE = 0.8, 0.5  # evidence for a gutter; the least of 209 real dailies is 0.9
 WHITE, BLACK = np.array((255, 255, 255)), np.array((0, 0, 0))
 NARROWEST_PANEL = 0.08  # of the width
+MARGIN = 0.97  # share of a row that has the gutters' colour, from which on it is margin
+MOST = 0.5  # of the height, that a picture keeps between its margins at least
 PLAINEST = 3  # colours that are tried of the plainest columns, and of the plainest rows
 
 
@@ -60,8 +62,10 @@ class _Bands:
 
     def __init__(self, mask: np.ndarray):
         ones = mask.view(np.uint8)  # whose sums take half the time of a mean
-        columns, rows = (ones.sum(axis, np.uint16).astype(np.float32) for axis in (0, 1))
-        self.upright = list(_bands(columns / len(rows), 0.05))
+        rows = ones.sum(1, np.uint16).astype(np.float32)
+        top, bottom = _inside_margin(rows / mask.shape[1])
+        columns = ones[top:bottom].sum(0, np.uint16).astype(np.float32)
+        self.upright = list(_bands(columns / (bottom - top), 0.05))
         self.level = list(_bands(rows / len(columns), 0.06))
         self.clear = _apart([band for band in self.upright if band.clear])
         self.tiers = _apart(
@@ -160,6 +164,19 @@ def _gutter_colours(planes: np.ndarray) -> list[np.ndarray]:
         plainest = np.argsort(lines.std(axis=1).sum(axis=0))[: lines.shape[2] // 8]
         add(np.median(lines[:, :, plainest], axis=1).T, PLAINEST)
     return colours
+
+
+def _inside_margin(plain: np.ndarray) -> tuple[int, int]:
+    """The first row that is not of one colour and the one past the last, but all rows where those
+    make less than MOST: it is no margin then, but the ground of a title.
+
+    A margin continues each panel above and below in the colour of the gutters, which hides that
+    something else stands beside them.
+    """
+    inside = np.flatnonzero(plain < MARGIN)
+    if len(inside) and inside[-1] - inside[0] >= MOST * len(plain):
+        return int(inside[0]), int(inside[-1]) + 1
+    return 0, len(plain)
 
 
 def _bands(plain: np.ndarray, widest: float) -> Iterator[Band]:

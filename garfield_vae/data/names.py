@@ -44,9 +44,10 @@ MONTHS = {
 MONTH = f"(?P<M>{'|'.join(sorted(MONTHS, key=len, reverse=True))})"
 YEAR_MONTH = unicodedata.normalize("NFKD", "[年月]|년|월")  # written after the numbers
 # Between the parts of a date.
-GAP = rf"(?:(?:[\s._,/+~\[\]-]|{YEAR_MONTH}){{1,3}}|[\s_]del?[\s_]|[\s_]of[\s_])"
+GAP = rf"(?:(?:[\s._,/+~'’\[\]-]|{YEAR_MONTH}){{1,3}}|[\s_]del?[\s_]|[\s_]of[\s_])"
 DAY = r"(?P<d>\d\d?)(?:st|nd|rd|th|er)?"
 WORDS = r"[^\d/]*"
+WEEK = r"(?:[a-z][^/\d]*\d/)?"  # a folder of a month's folder, such as "week 2"
 # In a year's folder, perhaps in a week's or a season's in it.
 IN_YEAR = r"[^\d/]*/(?!\d{4}/)(?:(?![^/]*\d{4})[^/]*/)?"
 YEAR, YY = r"(?<!\d)(?P<y>(?:18|19|20)\d\d)", r"(?P<y>\d\d)"
@@ -80,7 +81,7 @@ FORMATS: dict[str, tuple[int, str]] = {
     ),
     "1985/garfield 0312": (1, rf"{YEAR}{IN_YEAR}{WORDS}(?P<m>\d\d)(?P<d>\d\d){END}"),
     "1985/garfield 1203": (1, rf"{YEAR}{IN_YEAR}{WORDS}(?P<d>\d\d)(?P<m>\d\d){END}"),
-    "1985/03/garfield 12": (1, rf"{YEAR}[/.-](?P<m>\d\d?)/{WORDS}(?P<d>\d\d?){END}"),
+    "1985/03/garfield 12": (1, rf"{YEAR}[/.-](?P<m>\d\d?)/{WEEK}{WORDS}(?P<d>\d\d?){END}"),
     "1985/March/garfield 12": (
         1,
         rf"{YEAR}[^\d/]*/{WORDS}{MONTH}{WORDS}/{WORDS}{DAY}{END}",
@@ -114,8 +115,8 @@ HASH = re.compile(
 WORD_BEFORE = re.compile(r"([^\W\d_]*)[\W_]*$")
 OWN_READING = 10  # names with one word before a date from which on they are read by themselves
 
-# A format, which of its matches in a name, from the left, and the word before it: the dates of
-# ga850312 and of 031285 are of two tools.
+# A format, which of its matches from the left (0, 1 …; below 0 those in the names of folders), and
+# the word before it: the dates of ga850312 and of 031285 are of two tools.
 Reading = tuple[str, int, str]
 
 
@@ -176,7 +177,9 @@ def _matches(text: str, rank: int) -> Iterator[tuple[Reading, str, date | None]]
     for name, (its_rank, pattern) in PATTERNS.items():
         if its_rank != rank:
             continue
-        for place, match in enumerate(pattern.finditer(text)):
+        matches = list(pattern.finditer(text))
+        in_folders = sum("/" in text[match.end() :] for match in matches)
+        for place, match in enumerate(matches, -in_folders):
             parts = match.groupdict()
             month = int(parts["m"]) if parts.get("m") else MONTHS[parts["M"]]
             word = WORD_BEFORE.search(text, 0, match.start())
@@ -222,6 +225,7 @@ def _score(days: dict[str, date | None], rank: int, reading: Reading) -> tuple:
         len(found).bit_length(),
         len(in_folders) / len(found) > 0.9,
         round(consecutive - sundays - centuries, 2),
+        reading[1] >= 0,  # a folder may be named by its week
         -list(PATTERNS).index(reading[0]),  # the order of FORMATS: a year first, a month first
     )
 

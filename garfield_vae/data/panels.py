@@ -9,7 +9,7 @@ the same pixels in every strip and a network need not learn where the paper show
 puts white gutters of the usual width back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import lru_cache
 
@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from garfield_vae.data.images import BrokenImage
+from garfield_vae.data.images import MIN_HEIGHT, MIN_WIDTH, BrokenImage
 from garfield_vae.data.layout import SAME, count_panels, on_grid, plainly_three
 from garfield_vae.geometry import PANEL_HEIGHT, PANEL_WIDTH, PANELS
 
@@ -30,6 +30,7 @@ NEAR = 0.02  # deviation of a gutter from its usual place
 CENTRES = {1: (), 2: (0.5,), 3: GUTTER_CENTRES}
 DEVIATIONS = {1: NEAR, 2: 1.5 * NEAR, 3: NEAR}
 
+MARGIN = 0.97  # share of a line that is paper, from which on it may be margin
 EMPTY_SPREAD = 16  # grey levels: a panel whose middle 98 % of values lie closer is empty
 MIN_ASPECT, MAX_ASPECT = 2.0, 6.0  # a daily has about 3.4, a Sunday page 1.4, one panel about 1
 
@@ -191,12 +192,16 @@ def cut_panels(
     three. Each panel is stretched to the same size.
     Raises BrokenImage when the picture is blank, and OtherLayout when it is not acceptable.
     """
-    if accept is not Accept.ANY and not MIN_ASPECT <= image.width / image.height <= MAX_ASPECT:
-        size = f"{image.width}×{image.height} pixels"
-        raise OtherLayout(
-            "the picture", f"{size} is not the shape of three panels side by side", "another shape"
-        )
     picture = _Picture(image)
+    if count == PANELS:
+        _take_off_margin(picture)
+    h, w = picture.pixels.shape
+    if accept is not Accept.ANY and not MIN_ASPECT <= w / h <= MAX_ASPECT:
+        raise OtherLayout(
+            "the picture",
+            f"{w}×{h} pixels is not the shape of three panels side by side",
+            "another shape",
+        )
     if accept is Accept.THREE:
         _check_layout(picture)
     _, white, gutters = _best_gutters(picture, count)
@@ -238,6 +243,10 @@ class _Picture:
             self.pixels = np.frombuffer(image.tobytes("raw", "RGBX"), "<u4").reshape(size)
         self.white = self.white_on(None)
 
+    def crop(self, rows: slice, columns: slice) -> None:
+        self.pixels = self.pixels[rows, columns]
+        self.white = self.white_on(None)
+
     def colours(self, rows: slice | list[int], columns: slice | list[int]) -> np.ndarray:
         """A part of the picture: contiguous uint8 [h, w, 4]."""
         part = self.pixels[rows, columns]
@@ -262,19 +271,44 @@ def _bytes(colours: np.ndarray) -> np.ndarray:
     return colours.view(np.uint8).reshape(*colours.shape, 4)
 
 
-def _best_gutters(picture: _Picture, count: int) -> tuple[float, Whiteness, list[tuple[int, int]]]:
-    """The gutters between `count` panels and their score, and the whiteness that shows them best:
-    on white, or on the colour of the picture's rim, as where an old scan's paper is yellow."""
+def _papers(picture: _Picture) -> Iterator[Whiteness]:
+    """The picture's whiteness: on white, and on the colour of its rim, as where an old scan's paper
+    is yellow."""
     white, sides = picture.white, (slice(None), [0, -1])
-    score, gutters = _scored_gutters(white, count)
+    yield white
     if (white[sides] < 245).mean() >= 0.5:  # otherwise the median is white in every channel
         rim = np.median(picture.colours(*sides)[..., :3], axis=(0, 1))
         if rim.min() < 245:
-            tinted = picture.white_on(rim.astype(np.int16))
-            its_score, its_gutters = _scored_gutters(tinted, count)
-            if its_score > score:
-                return its_score, tinted, its_gutters
+            yield picture.white_on(rim.astype(np.int16))
+
+
+def _best_gutters(picture: _Picture, count: int) -> tuple[float, Whiteness, list[tuple[int, int]]]:
+    """The gutters between `count` panels and their score, and which whiteness shows them best."""
+    found = [(*_scored_gutters(white, count), white) for white in _papers(picture)]
+    score, gutters, white = max(found, key=lambda one: one[0])  # the first of equal ones
     return score, white, gutters
+
+
+def _take_off_margin(picture: _Picture) -> None:
+    """Crops a picture that has paper all around, wider than a gutter, as a scanned page has.
+
+    `find_frame` looks for less: on one side alone, it could be the white wall of a panel.
+    """
+    height, width = picture.pixels.shape
+    deep = min(round(GUTTER_WIDTH * width), height // 4)
+    every = slice(None)
+    for white in _papers(picture):
+        rows, columns = white[[deep, -1 - deep], every], white[every, [deep, -1 - deep]]
+        if not (_is_paper(rows, 1).all() and _is_paper(columns, 0).all()):
+            continue
+        rows, columns = (np.flatnonzero(~_is_paper(white[every, every], axis)) for axis in (1, 0))
+        if len(rows) >= MIN_HEIGHT and len(columns) >= MIN_WIDTH:
+            picture.crop(slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        return
+
+
+def _is_paper(white: np.ndarray, axis: int) -> np.ndarray:
+    return (white >= 215).mean(axis=axis) >= MARGIN
 
 
 def gutter_score(image: Image.Image, count: int) -> float:

@@ -284,20 +284,36 @@ def test_a_broken_picture_that_is_replaced_joins_the_store(strips, folder):
     assert len(build_store(strips, folder)) == 23
 
 
-def test_of_two_files_for_one_day_the_first_that_works_is_used(strips, folder, capsys):
-    good = encoded(strip_picture(), "PNG")
-    (strips / "2001" / "2001-01-03.png").write_bytes(good)  # beside the .gif
-    (strips / "2003-03-03.gif").write_bytes(b"broken")
-    other = encoded(strip_picture(colours=((9, 9, 200),) * 3), "PNG")
-    (strips / "2003-03-03.png").write_bytes(other)
+def test_of_two_pictures_of_one_strip_in_a_folder_the_larger_file_that_works_is_used(
+    strips, folder, capsys
+):
+    whole = draw_strip(0, date(2003, 3, 3))[0].convert("RGB")
+    small, large = (
+        encoded(whole.resize((width, width * whole.height // whole.width)), "PNG")
+        for width in (300, 900)
+    )
+    (strips / "2003-03-03-thumb.png").write_bytes(small)  # "-" is before "." in order
+    (strips / "2003-03-03.png").write_bytes(large)
+    (strips / "2003-03-03.gif").write_bytes(b"broken" * len(large))
     store = build_store(strips, folder)
     assert len(store) == 23
-    assert store.names.count("2001-01-03") == 1
-    assert "2001/2001-01-03.png (another file is of its day)" in capsys.readouterr().out
-    (strips / "2001" / "2001-01-03.gif").unlink()
+    row = store.names.index("2003-03-03")
+    assert (store.panels[row] == cut_panels(open_strip(large))).all()
+    said = "2003-03-03-thumb.png (another file has this strip of its day)"
+    assert said in capsys.readouterr().out
+    (strips / "2003-03-03.png").unlink()
     again = build_store(strips, folder)
-    row = again.names.index("2001-01-03")
-    assert (again.panels[row] == cut_panels(open_strip(good))).all()
+    row = again.names.index("2003-03-03")
+    assert (again.panels[row] == cut_panels(open_strip(small))).all()
+
+
+def test_two_comics_in_one_folder_have_each_their_strip_of_a_day(strips, folder):
+    for seed, comic in enumerate(("calvin", "garfield")):
+        picture = draw_strip(seed, date(2003, 3, 3))[0]
+        (strips / f"{comic}_2003-03-03.gif").write_bytes(encoded(picture, "GIF"))
+    store = build_store(strips, folder)
+    assert len(store) == 24
+    assert store.weeks[22:] == ["2003-W10", "2003-W10"]
 
 
 def test_hidden_files_other_files_and_links_to_nowhere_are_passed_over(strips, folder, capsys):
@@ -407,6 +423,19 @@ def test_pictures_of_another_number_of_panels_are_left_out_unless_all_are_wanted
         assert f"1 left out: 1 of {word} (2003-01-01.png)" in capsys.readouterr().out
     assert len(build_store(strips, folder, keep_all=True)) == 23
     assert len(build_store(strips, folder)) == 22
+
+
+def test_weeks_that_reruns_join_into_one_are_not_said_to_be_too_few(tmp_path, capsys):
+    """24 days of four weeks, which in turn show four pictures."""
+    (tmp_path / "strips").mkdir()
+    pictures = [draw_strip(0, date(1985, 1, 7 + number))[0] for number in range(4)]
+    days = [date(1985, 1, 7) + timedelta(number) for number in range(28)]
+    for number, day in enumerate(day for day in days if day.weekday() < 6):
+        picture = pictures[number % 4]
+        picture.resize((600 + number, picture.height)).save(tmp_path / f"strips/{day}.png")
+    build_store(tmp_path / "strips", tmp_path / "data")
+    said = "split by picture: those shown again would join 4 weeks into 1"
+    assert said in capsys.readouterr().out
 
 
 def test_twenty_strips_leave_at_least_fourteen_to_train_on_and_the_line_says_how(

@@ -60,3 +60,14 @@ def test_the_edge_of_a_table_through_three_panels_makes_no_tiers():
         strip[100:106, start:end] = (120, 60, 20)
         strip[106:170, start:end] = (200, 150, 90)
     assert count_panels(strip).other is None
+
+
+@pytest.mark.parametrize(("panels", "other"), [(3, None), (4, "four panels"), (5, "five panels")])
+@pytest.mark.parametrize(("above", "below"), [(10, 40), (24, 24)])
+def test_a_margin_above_and_below_does_not_hide_panels(panels, other, above, below):
+    """Beside a gutter there is then the gutter's own colour, too, over a quarter of the height."""
+    page = np.full((above + 150 + below, 720, 3), 255, np.uint8)
+    width = 720 // panels
+    for panel in range(panels):
+        page[above : above + 150, panel * width + 12 : (panel + 1) * width - 12] = (90, 160, 200)
+    assert count_panels(page).other == other

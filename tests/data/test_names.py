@@ -156,3 +156,23 @@ def test_a_copy_is_of_the_same_day():
 )
 def test_months_are_read_in_ten_languages_and_digits_in_any_script(name, day):
     assert dates_of([name]) == {name: day}
+
+
+def test_of_a_weeks_folder_and_a_day_in_the_file_the_day_is_read():
+    """Also where strips are so few that days follow each other no more than weeks do."""
+    days = [date(1985, 1, 8) + timedelta(30 * number) for number in range(24)]
+    days = [day for day in days if day.weekday() != 6]
+    weeks = [day - timedelta(day.weekday()) for day in days]
+    paths = [f"week of {week}/{day}.gif" for week, day in zip(weeks, days, strict=True)]
+    assert [dates_of(paths)[path] for path in paths] == days
+
+
+@pytest.mark.parametrize("name", ["12 Mar '85.png", "Mar 12 ’85.png"])
+def test_a_year_may_be_abbreviated_by_an_apostrophe(name):
+    assert dates_of([name]) == {name: date(1985, 3, 12)}
+
+
+def test_a_weeks_folder_in_a_months_is_no_month():
+    """1985/02/week 1/05.gif is not the fifth of January."""
+    paths = {f"{day.year}/{day:%m}/week {1 + day.day // 7}/{day:%d}.gif": day for day in DAYS}
+    assert dates_of(list(paths)) == paths

@@ -3,12 +3,14 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 from strip_pictures import strip_picture
 
 from garfield_vae.data.drawn import draw_strip
 from garfield_vae.data.images import BrokenImage
 from garfield_vae.data.panels import (
+    Accept,
+    OtherLayout,
     cut_panels,
     find_frame,
     find_gutters,
@@ -164,3 +166,22 @@ def test_values_outside_the_unit_range_are_clipped_and_the_argument_is_left_alon
     assert to_uint8(values).tolist() == [0, 0, 128, 255, 255]
     assert values.tolist() == [-3, -1, 0, 1, 7]
     assert to_uint8(torch.tensor([0.5], dtype=torch.bfloat16)).tolist() == [191]
+
+
+@pytest.mark.parametrize("paper", ["white", (240, 230, 200)])
+@pytest.mark.parametrize("margins", [(20, 12, 20, 12), (10, 10, 10, 40), (90, 90, 90, 90)])
+def test_the_margin_of_a_page_is_taken_off_before_the_gutters_are_looked_for(margins, paper):
+    """(left, top, right, bottom) pixels, of which `find_frame` alone would keep the most."""
+    strip = Image.new("RGB", (600, 170), paper)
+    for start, colour in ((0, (200, 40, 40)), (203, (40, 160, 40)), (407, (40, 40, 200))):
+        strip.paste(colour, (start, 0, start + 193, 170))
+    page = ImageOps.expand(strip, margins, paper)
+    assert (cut_panels(page, accept=Accept.THREE) == cut_panels(strip)).all()
+
+
+def test_a_dot_on_an_empty_page_is_no_strip():
+    page = Image.new("RGB", (600, 175), "white")
+    page.paste("black", (280, 80, 320, 92))
+    with pytest.raises(OtherLayout, match="one panel"):
+        cut_panels(page, accept=Accept.THREE)
+    assert cut_panels(page, accept=Accept.ANY).shape == (3, 3, 176, 200)

@@ -245,7 +245,10 @@ class Client:
             if wait > LONG_WAIT:
                 self._say(f"{host}: waiting {wait:.0f} s after {problem}.")
             self._clock.sleep(wait)
-        raise NoAnswer(f"{host} failed {RETRIES + 1} times in a row, the last time with {problem}")
+        problem = f"{host} failed {RETRIES + 1} times in a row, the last time with {problem}"
+        if asked_for > LONG_WAIT:  # a quarter of an hour for each day would be hours for nothing
+            raise Blocked(f"{problem}, though it was given the time that it asked for")
+        raise NoAnswer(problem)
 
     def _once_more(self, host: str, why: str, first: bool) -> None:
         """Lets a host that never answered be tried once more, then raises Unreachable.

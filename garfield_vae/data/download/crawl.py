@@ -4,6 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 from garfield_vae.data.download.client import PAGE_BYTES, PICTURE_BYTES, Answer, Client
 from garfield_vae.data.download.errors import (
@@ -125,6 +127,8 @@ class Crawl:
                 if key in failed:
                     raise failed[key]
                 answer = self._client.get(address, site.origins, PICTURE_BYTES)
+                if site.named_by_day and _file_name(answer.url) != _file_name(address):
+                    raise Missing(f"the site leads on to {answer.url}")
                 self._keep(site, day, answer)
                 return
             except Missing as missing:
@@ -157,3 +161,7 @@ class Crawl:
         self.ended[site.name] = reason
         end = "" if reason.endswith("?") else "."
         self._say(f"{site.name} is left alone for the rest of this run: {reason}{end}")
+
+
+def _file_name(address: str) -> str:
+    return PurePosixPath(urlsplit(address).path).stem

@@ -189,6 +189,14 @@ def test_retry_after_as_a_date_is_obeyed(client, site, clock):
     assert 60 < clock.naps[0] <= 90
 
 
+def test_a_site_that_refuses_after_every_wait_that_it_asked_for_is_left_alone(client, site, clock):
+    site.fail("/page", status(429, Retry_After="299"))
+    for _ in range(2):
+        with pytest.raises(Blocked, match="status 429, though it was given the time"):
+            get(client)
+    assert clock.naps == [299] * 3
+
+
 @pytest.mark.parametrize("value", ["soon", "-5", "1e9", "٣", "Wed, 99 Foo 2026 99:99:99 GMT", ""])
 def test_a_retry_after_without_sense_means_the_usual_wait(client, site, clock, value):
     site.fail("/once", status(503, Retry_After=value.encode().decode("latin-1")), times=1)

@@ -5,7 +5,7 @@ import json
 from datetime import date
 
 import pytest
-from comic_site import body
+from comic_site import body, redirect
 from downloading import BAD, BAD_PATH, WITHOUT_BAD, record, run, there
 from PIL import Image
 
@@ -119,3 +119,24 @@ def test_a_picture_that_is_no_daily_is_named_by_its_shape(site, tmp_path, size, 
 )
 def test_a_comic_is_known_by_its_title(slug, title, same):
     assert Comic.parse(f"{slug}:1990-01-01").is_called(title) is same
+
+
+@pytest.mark.parametrize("source", ["uclick", "jikos"])
+@pytest.mark.parametrize(
+    "where",
+    ["/comics/pe/1985/pe850313.gif", "/comics/ga/1995/ga950313.gif", "/images/not-available.gif"],
+)
+def test_a_redirect_from_a_days_picture_to_another_name_is_not_the_days(
+    site, tmp_path, source, where
+):
+    site.fail(BAD_PATH, redirect(where))
+    site.fail(where, body(encoded(draw_strip(5, BAD)[0]), "image/gif"))
+    run(site, tmp_path, source)
+    assert outcome(tmp_path) == MISSING_ONE
+
+
+def test_a_redirect_from_a_days_picture_to_its_name_in_another_folder_is_followed(site, tmp_path):
+    site.fail(BAD_PATH, redirect("/archive/ga850313.gif"))
+    site.fail("/archive/ga850313.gif", body(encoded(draw_strip(5, BAD)[0]), "image/gif"))
+    run(site, tmp_path)
+    assert outcome(tmp_path) == {}

@@ -64,6 +64,7 @@ class Site(ABC):
 
     name: str
     origins: tuple[str, ...]  # of pages, pictures and redirects, home first; others are refused
+    named_by_day = False  # whether the name of a picture's file says the comic and the day
 
     def __init__(self, comic: Comic, ask: "Callable[[str], Answer]"):
         self.comic, self._ask, self.home = comic, ask, self.origins[0]

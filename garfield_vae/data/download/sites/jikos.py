@@ -19,6 +19,7 @@ class Jikos(Site):
 
     name = "jikos"
     origins = ("http://pt.jikos.cz", *Uclick.origins)
+    named_by_day = True
 
     def __init__(self, comic: Comic, ask: "Callable[[str], Answer]"):
         super().__init__(comic, ask)

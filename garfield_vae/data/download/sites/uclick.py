@@ -13,6 +13,7 @@ class Uclick(Site):
 
     name = "uclick"
     origins = ("https://picayune.uclick.com",)
+    named_by_day = True
 
     @classmethod
     def has(cls, comic: Comic) -> bool:

@@ -72,7 +72,7 @@ class Archive:
                 with tarfile.open(fileobj=self._file, mode="r:") as tar:
                     members = [info for info in tar if not info.isdir()]
                 found = [(i.name, i) for i in members if i.isreg() and not i.issparse()]
-                self.passed_over["link or device"] += len(members) - len(found)
+                self.passed_over["as links or devices"] += len(members) - len(found)
         except BrokenArchive:
             raise
         except Exception as error:  # these readers raise a dozen types for a damaged file

@@ -14,8 +14,8 @@ from garfield_vae.geometry import PANELS
 # Width by height. One panel has 1.1, two have 2.2 and a daily has 3.4: the least of one, what is
 # too wide for it, and too wide for two. Gutters decide between these.
 LEAST, ONE_PANEL, TWO_PANELS = 0.7, 1.6, 2.8
-# In 209 real and 300 drawn strips the gutter between two panels scores 1.81 and more, and what looks
-# most like one within a panel 1.59 at most (benchmarks/gutters).
+# In 209 real and 300 drawn strips the gutter between two panels scores 1.81 or more, and what looks
+# like one within a panel 1.59 or less (benchmarks/gutters).
 CLEAR_GUTTER = 1.7
 
 

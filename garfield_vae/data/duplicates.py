@@ -11,21 +11,21 @@ The mean strip is taken away before: of a comic that has the same drawings every
 lettering. On the finer grid, pairs have to correlate with it too.
 """
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.cluster.hierarchy import DisjointSet
 
 COARSE, FINE = (12, 12), (44, 50)  # cells down and across a panel
 OWN_COARSE, OWN_FINE = 0.8, 0.86  # correlations from which pictures count as the same, without
 ALIKE_FINE = 0.9  # and with the mean strip
 FEW = 10  # strips that are no library yet: of so few, half the mean is taken away
 SAMPLE = 256  # strips whose mean is taken on the fine grid
+# Strips after it that one is compared with, the likeliest: one that shows the same is enough, and
+# where drawings are used again and again, thousands are alike.
+NEAREST = 8
 SHIFT = 2  # cells of the fine grid by which a panel may have moved
 PLAIN = 3.0  # standard deviation, of 255, up to which a panel has nothing to compare
 BLOCK, PAIRS = 512, 16  # fingerprints, and pairs, that are compared at once
@@ -47,7 +47,8 @@ def fingerprint(panels: np.ndarray) -> np.ndarray:
 
 
 def same_pictures(fingerprints: np.ndarray, panels: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Pairs of strips, as rows a < b, that show the same picture: as many as link all that do.
+    """Pairs of strips, as rows a < b, that show the same picture: enough of them to link all that
+    do.
 
     fingerprints: float32 [N, 432]; panels: uint8 [N, 3, 3, H, W], of which little is read, so that
     it may be a memory map.
@@ -56,25 +57,16 @@ def same_pictures(fingerprints: np.ndarray, panels: np.ndarray) -> Iterator[tupl
     own = F.normalize(prints - prints.sum(dim=0) / (len(prints) + FEW), dim=1)
     own[prints.abs().amax(dim=1) == 0] = 0
     mean = _mean_strip(panels)
-    linked, lock = DisjointSet(range(len(prints))), threading.Lock()
-
-    def not_linked(pairs: np.ndarray) -> Iterator[tuple[int, int]]:
-        for a, b in pairs.tolist():
-            with lock:
-                known = linked.connected(a, b)
-            if not known:
-                yield a, b
 
     def search(start: int) -> list[tuple[int, int]]:
-        correlations = own[start : start + BLOCK] @ own[start:].T  # [BLOCK, N − start]
-        alike = (correlations >= OWN_COARSE).triu(1).nonzero().numpy()
-        pairs, found = not_linked(start + alike), []
-        while part := list(islice(pairs, PAIRS)):
-            same = _correlate(panels, np.array(part), ALIKE_FINE)
-            for a, b in _correlate(panels, same, OWN_FINE, mean).tolist():
-                with lock:
-                    if linked.merge(a, b):
-                        found.append((a, b))
+        correlations = (own[start : start + BLOCK] @ own[start:].T).triu_(1)  # [BLOCK, N − start]
+        nearest = correlations.topk(min(NEAREST, correlations.shape[1]))
+        rows, places = (nearest.values >= OWN_COARSE).nonzero(as_tuple=True)
+        pairs = start + torch.stack([rows, nearest.indices[rows, places]], dim=1).numpy()
+        found = []
+        for first in range(0, len(pairs), PAIRS):
+            same = _correlate(panels, pairs[first : first + PAIRS], ALIKE_FINE)
+            found += map(tuple, _correlate(panels, same, OWN_FINE, mean).tolist())
         return found
 
     with ThreadPoolExecutor(THREADS) as pool:

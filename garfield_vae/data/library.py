@@ -166,7 +166,7 @@ def _other_kind(name: str, start: Callable[[], bytes]) -> str | None:
     with suppress(BrokenImage):
         if seems_a_picture(start()):
             return None
-    return "file without an extension"
+    return "without an extension"
 
 
 def counted(kinds: dict[str, int], most: int = 6) -> Iterator[str]:

@@ -69,10 +69,14 @@ def gather_strips(options: TrainOptions, wanted: DownloadOptions | None) -> Pane
 
 def _refuse_own_strips(data: Path, comic: Path) -> None:
     """Raises UserError where --data_dir looks like the user's own strips: an archive, or a folder
-    that has pictures, and no strips of `comic` from an earlier download."""
+    that has pictures other than strips of an earlier download, and none of `comic`."""
     if comic.exists() or data == Path(TrainOptions.data_dir):
         return
-    pictures = (p for p in data.glob("[!.]*") if p.suffix.lower() in SUFFIXES)
+    pictures = (
+        path
+        for path in data.rglob("[!.]*")
+        if path.suffix.lower() in SUFFIXES and path.relative_to(data).parts[1:2] != ("strips",)
+    )
     if data.is_file() or any(pictures):
         kind = "is a file" if data.is_file() else "has pictures in it"
         raise UserError(

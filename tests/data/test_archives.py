@@ -107,7 +107,7 @@ def test_paths_that_climb_and_links_are_counted_and_no_members(tmp_path, picture
             link.type, link.linkname = kind, "/etc/passwd"
             archive.addfile(link)
     assert build_store(tmp_path / "links.tar", tmp_path / "work", 16, 16).names == DATES
-    assert "passed over: 3 link or device" in capsys.readouterr().out
+    assert "passed over: 3 as links or devices" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("write", [write_zip, write_tar])

@@ -63,9 +63,12 @@ def test_a_site_without_strips_ends_with_a_sentence_that_says_what_else_to_train
     assert not (tmp_path / "logs").exists()
 
 
-@pytest.mark.parametrize("kind", ["has pictures in it", "is a file"])
+@pytest.mark.parametrize(
+    ("kind", "inside"),
+    [("has pictures in it", ""), ("has pictures in it", "1978"), ("is a file", "")],
+)
 def test_strips_of_your_own_without_source_folder_are_told_before_any_site_is_asked(
-    kind, site, tmp_path, monkeypatch
+    kind, inside, site, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
     draw_folder(tmp_path / "drawn", 24)
@@ -74,7 +77,7 @@ def test_strips_of_your_own_without_source_folder_are_told_before_any_site_is_as
         shutil.make_archive("mine", "zip", tmp_path / "drawn" / "strips")
         mine = mine.with_suffix(".zip")
     else:
-        shutil.copytree(tmp_path / "drawn/strips/1978", mine)
+        shutil.copytree(tmp_path / "drawn/strips/1978", mine / inside)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(UserError, match=f"{mine.name} {kind}.*add --source folder; to download"):
         train_torch.main(from_web(site, "--data_dir", mine.name))
@@ -87,6 +90,12 @@ def test_a_picture_beside_a_download_that_was_begun_does_not_stop_it(site, tmp_p
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine" / "garfield").mkdir(parents=True)
     draw_strip(0, FIRST_DAY)[0].save(tmp_path / "mine" / "a.png")
+    assert train_torch.main(from_web(site, "--data_dir", "mine")) == 0
+
+
+def test_another_comic_that_was_downloaded_there_does_not_stop_it(site, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    draw_folder(tmp_path / "mine" / "peanuts", 24)
     assert train_torch.main(from_web(site, "--data_dir", "mine")) == 0
 
 

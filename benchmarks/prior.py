@@ -97,7 +97,7 @@ LEVERS: dict[str, Lever] = {  # the prior's sizes, or a change of code
     "AdamW in place of Muon": constants(prior_module, MuonAdamW=OnlyAdamW),
     "one token a panel": {"patch_height": 11, "patch_width": 13},  # of panels of 176×200 pixels
     "a token reads its own panel alone": constants(PatchTransformer, beside=own_panel_alone),
-    "width 256": {"width": 256},
+    "width 192": {"width": 192},
     SAMPLED: {},
     "dropout 0.1": {"dropout": 0.1},
     "weights not averaged": constants(averaged_module, AVERAGE_GAMMA=float("inf")),

@@ -99,7 +99,7 @@ class LatentPrior(nn.Module):
         code_width: int = 13,
         patch_height: int = 4,
         patch_width: int = 5,
-        width: int = 192,
+        width: int = 256,
         depth: int = 6,
         heads: int = 4,
         dropout: float = 0.0,

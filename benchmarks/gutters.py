@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from garfield_vae.data.begun import begun_panels
 from garfield_vae.data.images import BrokenImage, open_strip
-from garfield_vae.data.panels import find_gutters, gutter_score, whiteness
+from garfield_vae.data.panels import Picture, find_gutters, gutter_score, whiteness
 
 AROUND = 0.03  # of the strip's width, to each side, on the sheet
 
@@ -83,7 +83,7 @@ def parts(image: Image.Image, gutters: list[tuple[int, int]]) -> Iterator[tuple[
 
 def is_counted(part: Image.Image, count: int) -> bool:
     try:
-        return begun_panels(part) == count
+        return begun_panels(Picture(part)) == count
     except BrokenImage:
         return False
 
@@ -107,7 +107,7 @@ def main() -> None:
         pixels = np.asarray(image)
         gutters = find_gutters(whiteness(pixels))
         for count, part in parts(image, gutters):
-            clearness[count].append(gutter_score(part, 2))
+            clearness[count].append(gutter_score(Picture(part), 2))
             counted[count] += is_counted(part, count)
         third = pixels.shape[1] / 3
         thirds += all(s <= (k + 1) * third < e for k, (s, e) in enumerate(gutters))

@@ -113,12 +113,15 @@ def test_between_two_strips_it_finds_strips_where_a_straight_line_has_ghosts(tmp
     space = exported_space(loaded)
     prior = load_prior_sampler(loaded, space)
     prior.prior.bf16 = False  # rounding may decide what a strip halfway is
-    start, end = prior.sample(2, seed=1)
     shares = np.linspace(0, 1, 5)
-    strips, straight = prior.morph(start, end)(shares), line(start, end, shares)
-    np.testing.assert_allclose(strips[[0, -1]], [start, end], atol=1e-3)
-    misfits = [prior.misfit(prior.tensor(way[1:-1])) for way in (strips, straight)]
-    assert misfits[0].max() < 1 < 1.4 < misfits[1].min()
+    misfits = []
+    for seed in range(1, 5):
+        start, end = prior.sample(2, seed)
+        strips, straight = prior.morph(start, end)(shares), line(start, end, shares)
+        np.testing.assert_allclose(strips[[0, -1]], [start, end], atol=1e-3)
+        misfits.append([prior.misfit(prior.tensor(way[1:-1])) for way in (strips, straight)])
+    likely, ghosts = np.median(misfits, axis=(0, 2))
+    assert likely < 1 < 1.5 < ghosts
     explorer = Explorer(loaded.model, space, tmp_path, prior=prior)
     ends = (explorer.positions.of_latent(latent) for latent in (start, end))
     found = [explorer.positions.latents(state)[0] for state in explorer.between(*ends, 5)]

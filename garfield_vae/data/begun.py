@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from garfield_vae.data.images import MIN_WIDTH, BrokenImage, open_strip
 from garfield_vae.data.layout import count_panels, on_grid
-from garfield_vae.data.panels import Accept, cut_panels, gutter_score
+from garfield_vae.data.panels import Accept, Picture, cut_picture, gutter_score
 from garfield_vae.geometry import PANELS
 
 # Width by height. One panel has 1.1, two have 2.2 and a daily has 3.4: the least of one, what is
@@ -27,28 +26,29 @@ def open_panels(source: Path | bytes, height: int, width: int, begun: bool = Fal
     """
     try:
         image = open_strip(source, MIN_WIDTH // PANELS if begun else MIN_WIDTH)
-        count = begun_panels(image) if begun else PANELS
+        picture = Picture(image)
+        count = begun_panels(picture) if begun else PANELS
         accept = Accept.WIDE if count == PANELS else Accept.ANY
-        return cut_panels(image, height, width, accept, count)
+        return cut_picture(picture, height, width, accept, count)
     except BrokenImage as error:
         raise BrokenImage(getattr(source, "name", error.name), error.reason) from error
 
 
-def begun_panels(image: Image.Image) -> int:
+def begun_panels(picture: Picture) -> int:
     """How many of a strip's three panels a picture has side by side. One of another shape counts
     as three. Raises BrokenImage for more."""
-    pixels = np.asarray(image.convert("RGB"))
-    layout = count_panels(pixels[on_grid(image.height, image.width)])
+    height, width = picture.pixels.shape
+    layout = count_panels(picture.colours(*on_grid(height, width)))
     # One panel alone may have two tiers: a table from side to side looks like a gutter.
     if layout.panels > PANELS or (layout.tiers > 1 and layout.panels > 1):
         raise BrokenImage("the picture", f"it has {layout.other}")
-    shape = image.width / image.height
+    shape = width / height
     if not LEAST <= shape < TWO_PANELS:
         return PANELS
-    score = gutter_score(image, 2)
+    score = gutter_score(picture, 2)
     if shape < ONE_PANEL:
         return 2 if score > CLEAR_GUTTER else 1
-    return 2 if score > gutter_score(image, PANELS) else PANELS
+    return 2 if score > gutter_score(picture, PANELS) else PANELS
 
 
 def on_paper(panels: np.ndarray, places: Sequence[int]) -> np.ndarray:

@@ -48,7 +48,7 @@ def fingerprint(panels: np.ndarray) -> np.ndarray:
 
 def same_pictures(fingerprints: np.ndarray, panels: np.ndarray) -> Iterator[tuple[int, int]]:
     """Pairs of strips, as rows a < b, that show the same picture: enough of them to link all that
-    do.
+    do, unless one picture is most of the library.
 
     fingerprints: float32 [N, 432]; panels: uint8 [N, 3, 3, H, W], of which little is read, so that
     it may be a memory map.

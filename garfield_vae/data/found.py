@@ -46,7 +46,7 @@ def split_line(store: PanelStore, days: Sequence[str]) -> str:
     """The number of strips in each part, and what they are split by. days: of those with a date."""
     parts = [f"{len(store.split(part)):,} {part}" for part in ("train", "validation", "test")]
     weeks = len({iso_week(date.fromisoformat(day)) for day in days})
-    groups = len(set(store.weeks))
+    groups = len({group for group in store.weeks if not group.startswith("picture ")})
     if not days:
         how = "no dates: split by picture"
     elif not store.whole_weeks and groups < weeks:

@@ -18,19 +18,18 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from garfield_vae.data.images import MIN_HEIGHT, MIN_WIDTH, BrokenImage
-from garfield_vae.data.layout import SAME, count_panels, on_grid, plainly_three
+from garfield_vae.data.images import BrokenImage
+from garfield_vae.data.layout import MARGIN, SAME, count_panels, on_grid, plainly_three
 from garfield_vae.geometry import PANEL_HEIGHT, PANEL_WIDTH, PANELS
 
 # Fractions of the strip's width, the medians of 209 Garfield dailies of 1985 (benchmarks/gutters).
 GUTTER_CENTRES = (0.338, 0.659)
 GUTTER_WIDTH = 0.0125
 NEAR = 0.02  # deviation of a gutter from its usual place
-# The same for a picture of two panels, whichever two of the three they are, and of one.
-CENTRES = {1: (), 2: (0.5,), 3: GUTTER_CENTRES}
-DEVIATIONS = {1: NEAR, 2: 1.5 * NEAR, 3: NEAR}
+# The places and their deviation, by the number of panels: two may be any two of the three.
+USUAL = {1: ((), NEAR), 2: ((0.5,), 1.5 * NEAR), 3: (GUTTER_CENTRES, NEAR)}
 
-MARGIN = 0.97  # share of a line that is paper, from which on it may be margin
+LEAST_INSIDE = 0.4  # of a page's height and width, that a strip has on it
 EMPTY_SPREAD = 16  # grey levels: a panel whose middle 98 % of values lie closer is empty
 MIN_ASPECT, MAX_ASPECT = 2.0, 6.0  # a daily has about 3.4, a Sunday page 1.4, one panel about 1
 
@@ -132,9 +131,10 @@ def _scored_gutters(
     a border, or jumps to a white refrigerator near one.
     """
     height, width = white.shape
-    whole, deviation = round(width * PANELS / count), DEVIATIONS[count]  # of three panels
+    whole = round(width * PANELS / count)  # of three panels
+    places, deviation = USUAL[count]
     beside, gutters, sum_of_scores = _beside(whole), [], 0.0
-    for place in CENTRES[count]:
+    for place in places:
         centre, reach = place * width, 2.25 * deviation * whole
         start, stop = round(centre - reach), round(centre + reach)
         past, prior = _bands(whole, stop - start, centre - start, deviation)
@@ -164,7 +164,8 @@ def find_frame(white: np.ndarray | Whiteness, count: int = PANELS) -> tuple[int,
     height, width = white.shape
     rows, columns = max(2, round(0.08 * height)), max(2, round(0.025 * width * PANELS / count))
 
-    limit = 225 if count == PANELS else 242  # on average, of 185 to 245
+    # On average, of 185 (ink) to 245: a third, and a twentieth.
+    limit = 225 if count == PANELS else 242
 
     def margin(lines: np.ndarray, axis: int) -> int:
         # argmax gives the first such line, and 0 when there is none.
@@ -184,17 +185,20 @@ def cut_panels(
     height: int = PANEL_HEIGHT,
     width: int = PANEL_WIDTH,
     accept: Accept = Accept.WIDE,
-    count: int = PANELS,
 ) -> np.ndarray:
     """Cuts a strip into its panels: uint8 [3, 3, height, width] (panel, channel, y, x).
 
-    image: RGB or P, as `open_strip` gives it; `count` of a strip's panels, of another shape than
-    three. Each panel is stretched to the same size.
+    image: RGB or P, as `open_strip` gives it. Each panel is stretched to the same size.
     Raises BrokenImage when the picture is blank, and OtherLayout when it is not acceptable.
     """
-    picture = _Picture(image)
-    if count == PANELS:
-        _take_off_margin(picture)
+    return cut_picture(Picture(image), height, width, accept)
+
+
+def cut_picture(
+    picture: "Picture", height: int, width: int, accept: Accept, count: int = PANELS
+) -> np.ndarray:
+    """`cut_panels` of a picture that shows `count` of a strip's panels side by side: uint8
+    [count, 3, height, width]. Of one or two, only Accept.ANY makes sense."""
     h, w = picture.pixels.shape
     if accept is not Accept.ANY and not MIN_ASPECT <= w / h <= MAX_ASPECT:
         raise OtherLayout(
@@ -222,8 +226,9 @@ def cut_panels(
     return panels
 
 
-class _Picture:
-    """The pixels of an image, RGB or P, and the colours and whiteness of parts of them.
+class Picture:
+    """The pixels of an image, RGB or P, without the margin of a page that it is on, and the colours
+    and whiteness of parts of them.
 
     Pixels of a P image stay indices of its palette, a quarter of the bytes, and become colours only
     in the parts that are resized. Others are uint32, as Pillow keeps them: red in the lowest byte
@@ -242,10 +247,49 @@ class _Picture:
         else:
             self.pixels = np.frombuffer(image.tobytes("raw", "RGBX"), "<u4").reshape(size)
         self.white = self.white_on(None)
+        self.paper = self._find_paper()
+        self._take_off_margin()
 
-    def crop(self, rows: slice, columns: slice) -> None:
-        self.pixels = self.pixels[rows, columns]
-        self.white = self.white_on(None)
+    def _find_paper(self) -> np.ndarray | None:
+        """The colour of its rim, [3], where that is not white, as on the yellow paper of an old
+        scan."""
+        sides = slice(None), [0, -1]
+        if (self.white[sides] < 245).mean() < 0.5:  # the median is white in every channel
+            return None
+        rim = np.median(self.colours(*sides)[..., :3], axis=(0, 1))
+        return rim.astype(np.int16) if rim.min() < 245 else None
+
+    def _take_off_margin(self) -> None:
+        """Crops what has paper all around, wider than a gutter, as a scanned page has.
+
+        `find_frame` looks for less: on one side alone, it could be the white wall of a panel.
+        Where most would go, or what is left would be too low for a strip, it is no margin.
+        """
+        height, width = self.pixels.shape
+        deep = min(round(GUTTER_WIDTH * width), height // 4)
+        every = slice(None)
+        for white in self.whitenesses():
+            edges = white[[deep, -1 - deep], every], white[every, [deep, -1 - deep]].T
+            if not all(_is_paper(lines, 1).all() for lines in edges):
+                continue
+            pixels = white[every, every]
+            top, bottom = _extent(_is_paper(pixels, 1))
+            left, right = _extent(_is_paper(pixels[top:bottom], 0))
+            high, wide = bottom - top, right - left
+            if (
+                high >= LEAST_INSIDE * height
+                and wide >= LEAST_INSIDE * width
+                and wide <= MAX_ASPECT * high
+            ):
+                self.pixels = self.pixels[top:bottom, left:right]
+                self.white = self.white_on(None)
+            return
+
+    def whitenesses(self) -> Iterator[Whiteness]:
+        """Its whiteness on white, and on the colour of its paper where that is another."""
+        yield self.white
+        if self.paper is not None:
+            yield self.white_on(self.paper)
 
     def colours(self, rows: slice | list[int], columns: slice | list[int]) -> np.ndarray:
         """A part of the picture: contiguous uint8 [h, w, 4]."""
@@ -271,53 +315,30 @@ def _bytes(colours: np.ndarray) -> np.ndarray:
     return colours.view(np.uint8).reshape(*colours.shape, 4)
 
 
-def _papers(picture: _Picture) -> Iterator[Whiteness]:
-    """The picture's whiteness: on white, and on the colour of its rim, as where an old scan's paper
-    is yellow."""
-    white, sides = picture.white, (slice(None), [0, -1])
-    yield white
-    if (white[sides] < 245).mean() >= 0.5:  # otherwise the median is white in every channel
-        rim = np.median(picture.colours(*sides)[..., :3], axis=(0, 1))
-        if rim.min() < 245:
-            yield picture.white_on(rim.astype(np.int16))
-
-
-def _best_gutters(picture: _Picture, count: int) -> tuple[float, Whiteness, list[tuple[int, int]]]:
-    """The gutters between `count` panels and their score, and which whiteness shows them best."""
-    found = [(*_scored_gutters(white, count), white) for white in _papers(picture)]
-    score, gutters, white = max(found, key=lambda one: one[0])  # the first of equal ones
-    return score, white, gutters
-
-
-def _take_off_margin(picture: _Picture) -> None:
-    """Crops a picture that has paper all around, wider than a gutter, as a scanned page has.
-
-    `find_frame` looks for less: on one side alone, it could be the white wall of a panel.
-    """
-    height, width = picture.pixels.shape
-    deep = min(round(GUTTER_WIDTH * width), height // 4)
-    every = slice(None)
-    for white in _papers(picture):
-        rows, columns = white[[deep, -1 - deep], every], white[every, [deep, -1 - deep]]
-        if not (_is_paper(rows, 1).all() and _is_paper(columns, 0).all()):
-            continue
-        rows, columns = (np.flatnonzero(~_is_paper(white[every, every], axis)) for axis in (1, 0))
-        if len(rows) >= MIN_HEIGHT and len(columns) >= MIN_WIDTH:
-            picture.crop(slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        return
-
-
 def _is_paper(white: np.ndarray, axis: int) -> np.ndarray:
     return (white >= 215).mean(axis=axis) >= MARGIN
 
 
-def gutter_score(image: Image.Image, count: int) -> float:
-    """How much a picture, RGB or P, looks as if it had `count` panels, 2 or 3: the mean score of
-    the gutters that are the best, which is 3 for a white one with frames beside it."""
-    return _best_gutters(_Picture(image), count)[0] / (count - 1)
+def _extent(paper: np.ndarray) -> tuple[int, int]:
+    """The first line that is no paper, and the one past the last; all lines where all are."""
+    lines = np.flatnonzero(~paper)
+    return (int(lines[0]), int(lines[-1]) + 1) if len(lines) else (0, len(paper))
 
 
-def _check_layout(picture: _Picture) -> None:
+def _best_gutters(picture: Picture, count: int) -> tuple[float, Whiteness, list[tuple[int, int]]]:
+    """The gutters between `count` panels and their score, and which whiteness shows them best."""
+    found = [(*_scored_gutters(white, count), white) for white in picture.whitenesses()]
+    score, gutters, white = max(found, key=lambda one: one[0])  # the first of equal ones
+    return score, white, gutters
+
+
+def gutter_score(picture: Picture, count: int) -> float:
+    """How much a picture looks as if it had `count` panels, 2 or 3: the mean score of the gutters
+    that are the best, which is 3 for a white one with frames beside it."""
+    return _best_gutters(picture, count)[0] / (count - 1)
+
+
+def _check_layout(picture: Picture) -> None:
     """Raises OtherLayout where there are clearly not three panels."""
     sample = on_grid(*picture.white.shape)
     if plainly_three(picture.white[sample] >= 255 - SAME):

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from itertools import chain
 from pathlib import Path
 
 from garfield_vae.cli.download_options import DownloadOptions
@@ -69,14 +70,12 @@ def gather_strips(options: TrainOptions, wanted: DownloadOptions | None) -> Pane
 
 def _refuse_own_strips(data: Path, comic: Path) -> None:
     """Raises UserError where --data_dir looks like the user's own strips: an archive, or a folder
-    that has pictures other than strips of an earlier download, and none of `comic`."""
+    that has pictures, by themselves or in folders such as years', and no strips of `comic` from an
+    earlier download."""
     if comic.exists() or data == Path(TrainOptions.data_dir):
         return
-    pictures = (
-        path
-        for path in data.rglob("[!.]*")
-        if path.suffix.lower() in SUFFIXES and path.relative_to(data).parts[1:2] != ("strips",)
-    )
+    names = chain(data.glob("[!.]*"), data.glob("[!.]*/[!.]*"))  # deeper, runs have pictures too
+    pictures = (path for path in names if path.suffix.lower() in SUFFIXES)
     if data.is_file() or any(pictures):
         kind = "is a file" if data.is_file() else "has pictures in it"
         raise UserError(

@@ -4,7 +4,7 @@ from datetime import date
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 from strip_pictures import encoded, strip_picture
 
 from garfield_vae.data.begun import open_panels
@@ -50,13 +50,14 @@ def test_two_panels_of_a_drawn_strip_are_cut_at_the_gutter_wherever_it_is_betwee
     assert np.abs(found.astype(int) - whole).mean() < 3
 
 
-@pytest.mark.parametrize("panels", [(1,), (1, 2)])
-def test_the_white_margin_around_one_panel_or_two_is_cut_off(panels):
+@pytest.mark.parametrize("margin", [4, 8, 20, 60])
+@pytest.mark.parametrize("panels", [(1,), (1, 2), (0, 1, 2)])
+def test_the_white_margin_around_panels_is_cut_off_before_they_are_counted(panels, margin):
     strip, columns = drawn(0)
     part = strip.crop((columns[panels[0]][0], 0, columns[panels[-1]][1], strip.height))
-    page = Image.new("RGB", (part.width + 12, part.height + 16), "white")
-    page.paste(part, (6, 8))
+    page = ImageOps.expand(part, margin, "white")
     found, bare = (open_panels(encoded(p, "PNG"), 176, 200, begun=True) for p in (page, part))
+    assert len(found) == len(panels)
     assert np.abs(found.astype(int) - bare).mean() < 3
 
 

@@ -11,6 +11,7 @@ from garfield_vae.data.images import BrokenImage
 from garfield_vae.data.panels import (
     Accept,
     OtherLayout,
+    Picture,
     cut_panels,
     find_frame,
     find_gutters,
@@ -172,11 +173,45 @@ def test_values_outside_the_unit_range_are_clipped_and_the_argument_is_left_alon
 @pytest.mark.parametrize("margins", [(20, 12, 20, 12), (10, 10, 10, 40), (90, 90, 90, 90)])
 def test_the_margin_of_a_page_is_taken_off_before_the_gutters_are_looked_for(margins, paper):
     """(left, top, right, bottom) pixels, of which `find_frame` alone would keep the most."""
-    strip = Image.new("RGB", (600, 170), paper)
-    for start, colour in ((0, (200, 40, 40)), (203, (40, 160, 40)), (407, (40, 40, 200))):
-        strip.paste(colour, (start, 0, start + 193, 170))
-    page = ImageOps.expand(strip, margins, paper)
-    assert (cut_panels(page, accept=Accept.THREE) == cut_panels(strip)).all()
+
+    def strip(colour: str | tuple) -> Image.Image:
+        made = Image.new("RGB", (600, 170), colour)
+        for start, panel in ((0, (200, 40, 40)), (203, (40, 160, 40)), (407, (40, 40, 200))):
+            made.paste(panel, (start, 0, start + 193, 170))
+        return made
+
+    page = ImageOps.expand(strip(paper), margins, paper)
+    assert (cut_panels(page, accept=Accept.THREE) == cut_panels(strip("white"))).all()
+
+
+@pytest.mark.parametrize("paper", [(255, 255, 255), (240, 230, 200), (230, 205, 150)])
+@pytest.mark.parametrize("margin", [0, 7, 13, 20, 90])
+def test_a_strip_on_tinted_paper_is_cut_where_it_is_cut_on_white(margin, paper):
+    for seed in range(4):
+        strip = draw_strip(seed, date(2031, 1, 6))[0].convert("RGB")
+        page = ImageOps.expand(strip, margin, "white")
+        tinted = Image.fromarray((np.array(page) * (np.array(paper) / 255)).astype(np.uint8))
+        found, white = cut_panels(tinted), cut_panels(strip)
+        expected = white * (np.array(paper).reshape(3, 1, 1) / 255)
+        assert np.abs(found - expected).mean() < 3
+
+
+@pytest.mark.parametrize("above", [20, 90, 160])
+def test_how_high_a_page_is_does_not_change_the_columns_of_the_strip_on_it(above):
+    strip = Image.new("RGB", (600, 200), "white")
+    for x in range(20, 580, 8):  # a dotted line from side to side, and little else
+        strip.paste("black", (x, 60, x + 4, 66))
+    strip.paste("black", (20, 20, 40, 180))
+    strip.paste("black", (560, 20, 580, 180))
+    page = ImageOps.expand(strip, (20, above // 2, 20, above // 2), "white")
+    assert Picture(page).pixels.shape == (160, 560)
+
+
+def test_what_is_drawn_low_and_wide_on_white_stays_a_strip():
+    strip = Image.new("RGB", (600, 175), "white")
+    for start in (20, 220, 410):
+        strip.paste("black", (start, 60, start + 160, 126))
+    assert cut_panels(strip).shape == (3, 3, 176, 200)
 
 
 def test_a_dot_on_an_empty_page_is_no_strip():

@@ -162,8 +162,8 @@ def test_sizes_that_no_prior_can_have_are_refused_where_it_would_go_on(run):
     path = run / "checkpoints" / "prior-last.ckpt"
     content = torch.load(path, weights_only=True)
     for changed in ({"width": -1}, {"breadth": 3}):
-        content[PRIOR_ENTRY]["config"] |= changed
-        torch.save(content, path)
+        entry = content[PRIOR_ENTRY]
+        torch.save(content | {PRIOR_ENTRY: entry | {"config": entry["config"] | changed}}, path)
         with pytest.raises(UserError, match="does not hold the prior that it describes"):
             with_prior(run, "--prior_minutes", "10")
 

@@ -42,6 +42,7 @@ REDIRECTS = 5
 RETRIES = 3
 FIRST_BACKOFF = 0.5  # seconds, at least; doubled at each retry
 LONG_WAIT = 10.0  # seconds, from which a wait is announced
+PATIENCE = 60.0  # seconds that a host may ask for and then fail again without being left alone
 LONGEST_WAIT = 300.0  # seconds; a site that asks for more is not asked again
 
 REFUSALS = {401, 402, 403, 407, 451}
@@ -246,7 +247,7 @@ class Client:
                 self._say(f"{host}: waiting {wait:.0f} s after {problem}.")
             self._clock.sleep(wait)
         problem = f"{host} failed {RETRIES + 1} times in a row, the last time with {problem}"
-        if asked_for > LONG_WAIT:  # a quarter of an hour for each day would be hours for nothing
+        if asked_for >= PATIENCE:  # minutes for each day would be hours for nothing
             raise Blocked(f"{problem}, though it was given the time that it asked for")
         raise NoAnswer(problem)
 

@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw, ImageOps
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from garfield_vae.data.drawn import draw_strip
-from garfield_vae.data.images import BrokenImage, open_strip
+from garfield_vae.data.images import SUFFIXES, BrokenImage, open_strip
 from garfield_vae.data.panels import Accept, cut_panels
 
 GUTTERS = {
@@ -158,7 +158,7 @@ def main() -> None:
             cells.append(", ".join(f"{count} {what}" for what, count in found.most_common()))
         print(f"| {name} | {gutter} | {' | '.join(cells)} |", flush=True)
     if arguments.folder:
-        paths = [path for path in sorted(arguments.folder.rglob("*")) if path.is_file()]
+        paths = [path for path in sorted(arguments.folder.rglob("*")) if path.suffix in SUFFIXES]
         found = Counter(verdict(open_strip(path)) for path in paths)
         print(f"\n{len(paths)} strips of {arguments.folder}: {dict(found)}")
 

@@ -74,8 +74,13 @@ def _refuse_own_strips(data: Path, comic: Path) -> None:
     earlier download."""
     if comic.exists() or data == Path(TrainOptions.data_dir):
         return
-    names = chain(data.glob("[!.]*"), data.glob("[!.]*/[!.]*"))  # deeper, runs have pictures too
-    pictures = (path for path in names if path.suffix.lower() in SUFFIXES)
+    # In folders of a year's folder, too; but a run that is there has pictures of its own.
+    names = chain(*(data.glob("/".join(["[!.]*"] * depth)) for depth in (1, 2, 3)))
+    pictures = (
+        path
+        for path in names
+        if path.suffix.lower() in SUFFIXES and not (path.parents[1] / "options.json").exists()
+    )
     if data.is_file() or any(pictures):
         kind = "is a file" if data.is_file() else "has pictures in it"
         raise UserError(

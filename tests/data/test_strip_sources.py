@@ -65,7 +65,7 @@ def test_a_site_without_strips_ends_with_a_sentence_that_says_what_else_to_train
 
 @pytest.mark.parametrize(
     ("kind", "inside"),
-    [("has pictures in it", ""), ("has pictures in it", "1978"), ("is a file", "")],
+    [("has pictures in it", ""), ("has pictures in it", "1978/06"), ("is a file", "")],
 )
 def test_strips_of_your_own_without_source_folder_are_told_before_any_site_is_asked(
     kind, inside, site, tmp_path, monkeypatch
@@ -90,6 +90,14 @@ def test_a_picture_beside_a_download_that_was_begun_does_not_stop_it(site, tmp_p
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine" / "garfield").mkdir(parents=True)
     draw_strip(0, FIRST_DAY)[0].save(tmp_path / "mine" / "a.png")
+    assert train_torch.main(from_web(site, "--data_dir", "mine")) == 0
+
+
+def test_pictures_of_a_run_that_is_there_do_not_stop_it(site, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine" / "run" / "pictures").mkdir(parents=True)
+    (tmp_path / "mine" / "run" / "options.json").write_text("{}")
+    draw_strip(0, FIRST_DAY)[0].save(tmp_path / "mine" / "run" / "pictures" / "a.png")
     assert train_torch.main(from_web(site, "--data_dir", "mine")) == 0
 
 

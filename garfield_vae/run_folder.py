@@ -154,7 +154,7 @@ def multiplies_bf16(device: torch.device) -> bool:
     """Whether the hardware has instructions for bfloat16, where it is two to three times as fast
     as float32."""
     if device.type == "cuda":
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 

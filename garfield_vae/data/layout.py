@@ -173,10 +173,14 @@ def _inside_margin(plain: np.ndarray) -> tuple[int, int]:
     A margin continues each panel above and below in the colour of the gutters, which hides that
     something else stands beside them.
     """
-    inside = np.flatnonzero(plain < MARGIN)
-    if len(inside) and inside[-1] - inside[0] >= MOST * len(plain):
-        return int(inside[0]), int(inside[-1]) + 1
-    return 0, len(plain)
+    top, bottom = extent(plain >= MARGIN)
+    return (top, bottom) if bottom - 1 - top >= MOST * len(plain) else (0, len(plain))
+
+
+def extent(paper: np.ndarray) -> tuple[int, int]:
+    """The first line that is no paper, and the one past the last; all lines where all are."""
+    lines = np.flatnonzero(~paper)
+    return (int(lines[0]), int(lines[-1]) + 1) if len(lines) else (0, len(paper))
 
 
 def _bands(plain: np.ndarray, widest: float) -> Iterator[Band]:

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from garfield_vae.data.images import BrokenImage
-from garfield_vae.data.layout import MARGIN, SAME, count_panels, on_grid, plainly_three
+from garfield_vae.data.layout import MARGIN, SAME, count_panels, extent, on_grid, plainly_three
 from garfield_vae.geometry import PANEL_HEIGHT, PANEL_WIDTH, PANELS
 
 # Fractions of the strip's width, the medians of 209 Garfield dailies of 1985 (benchmarks/gutters).
@@ -273,8 +273,8 @@ class Picture:
             if not all(_is_paper(lines, 1).all() for lines in edges):
                 continue
             pixels = white[every, every]
-            top, bottom = _extent(_is_paper(pixels, 1))
-            left, right = _extent(_is_paper(pixels[top:bottom], 0))
+            top, bottom = extent(_is_paper(pixels, 1))
+            left, right = extent(_is_paper(pixels[top:bottom], 0))
             high, wide = bottom - top, right - left
             if (
                 high >= LEAST_INSIDE * height
@@ -317,12 +317,6 @@ def _bytes(colours: np.ndarray) -> np.ndarray:
 
 def _is_paper(white: np.ndarray, axis: int) -> np.ndarray:
     return (white >= 215).mean(axis=axis) >= MARGIN
-
-
-def _extent(paper: np.ndarray) -> tuple[int, int]:
-    """The first line that is no paper, and the one past the last; all lines where all are."""
-    lines = np.flatnonzero(~paper)
-    return (int(lines[0]), int(lines[-1]) + 1) if len(lines) else (0, len(paper))
 
 
 def _best_gutters(picture: Picture, count: int) -> tuple[float, Whiteness, list[tuple[int, int]]]:

@@ -29,6 +29,21 @@ def install(requirements: str) -> str:
     return line(sys.executable, "-m", "pip", "install", "-r", from_here(requirements))
 
 
+def how_to_install() -> str:
+    """What to do where the Python that runs this lacks a package. A system's Python often refuses
+    to install any, so that outside of an environment one is made, or the project's is named."""
+    if sys.prefix != sys.base_prefix:
+        return install("requirements.txt")
+    environment = from_here(".venv")
+    programs = environment / ("Scripts" if os.name == "nt" else "bin")
+    python = programs / "python"
+    if shutil.which(python):
+        return f"run the same with {line(python)}"
+    made = line(sys.executable, "-m", "venv", environment)
+    installed = line(python, "-m", "pip", "install", "-r", from_here("requirements.txt"))
+    return f"{made}, then {installed}, and run the same with {line(python)}"
+
+
 def from_here(name: str) -> Path:
     """One of the project's files as it is named from the current folder."""
     path, here = ROOT / name, Path.cwd()

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from garfield_vae.util.commands import how_to_install
 from garfield_vae.util.console import Unfailing
 
 FAULT = 2  # exit status after a UserError
@@ -58,6 +59,11 @@ def can_have(size: int) -> bool:
     return True
 
 
+def own(module: str | None) -> bool:
+    """Whether a module is the project's: if one of those is missing, that is a bug."""
+    return module is None or module.partition(".")[0] == __name__.partition(".")[0]
+
+
 def stop_signals() -> list[signal.Signals]:
     """What asks a process to stop: Ctrl-C, SIGTERM, and SIGHUP, which comes when a terminal is
     closed; without what the process was started to ignore, as SIGHUP under nohup."""
@@ -84,6 +90,10 @@ def run_script(main: Callable[[], int]) -> NoReturn:
             error = UserError(
                 "there is not enough memory: close other programs, or take a smaller model "
                 "(--c_hidden, --z_dim) or smaller batches (--batch_size)"
+            )
+        if isinstance(error, ModuleNotFoundError) and not own(error.name):
+            error = UserError(
+                f"{error.name} is not installed for {sys.executable}: {how_to_install()}"
             )
         if not isinstance(error, UserError):
             raise

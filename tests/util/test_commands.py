@@ -57,3 +57,17 @@ def test_scripts_and_requirements_are_named_from_the_current_folder(folder, monk
     assert Path(script).is_file()
     *_, requirements = shlex.split(commands.install("requirements-export.txt"))
     assert Path(requirements).is_file()
+
+
+def test_where_packages_are_missing_an_environment_is_made_first_and_then_used(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(commands, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)  # as outside of any environment
+    made, installed, then = commands.how_to_install().split(", ")
+    run(f"{made} --without-pip")
+    assert installed == "then .venv/bin/python -m pip install -r requirements.txt"
+    assert then == "and run the same with .venv/bin/python"
+    assert commands.how_to_install() == "run the same with .venv/bin/python"
+    assert run(".venv/bin/python -c 'print(1)'") == "1\n"

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,26 @@ def test_ctrl_c_is_quiet_in_a_scripts_own_first_imports(tmp_path, script_name):
         check=False,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ["train_torch.py", "--demo"],
+        ["process_model.py", "--experiment_dir", "pretrained"],
+        ["-m", "garfield_vae.data.download"],
+    ],
+)
+def test_a_python_without_the_packages_is_told_how_to_get_them(asked, tmp_path):
+    venv.create(tmp_path / "bare", with_pip=False)
+    python = tmp_path / "bare" / "bin" / "python"
+    ended = subprocess.run([python, *asked], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (said,) = ended.stderr.splitlines()
+    assert f" is not installed for {python}: {python} -m pip install -r requirements.txt" in said
+
+
+def test_a_missing_module_of_the_project_is_a_bug():
+    ended = script("import garfield_vae.nowhere", "utf-8")
+    assert ended.returncode == 1
+    assert b"ModuleNotFoundError" in ended.stderr

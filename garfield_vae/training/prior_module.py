@@ -24,7 +24,7 @@ BATCH = 128
 LEARNING_RATE, MUON_LEARNING_RATE = 0.003, 0.055
 WARMUP_STEPS = 50
 WEIGHT_DECAY = 0.01
-MOST_STEPS = 20_000
+MOST_EPOCHS = 160  # more overfit, however many strips there are (benchmarks/prior.md)
 PACE_FROM, PACE_TO = 10, 40  # the steps whose time says how many there is time for
 LEAST_JUDGED = 512  # latents of a validation: fewer are judged several times, at other times t
 
@@ -35,9 +35,9 @@ class PriorModule(AveragedModule):
     vae, strips: digests of the VAE's checkpoint and of the strips whose latents they are, so that
     the prior is used and continued with those alone.
 
-    The learning rate falls to 0 at the last step. How many steps there is time for is measured over
-    the first forty (`planned` is 0 until then), and kept: a run that is stopped later than that
-    goes on to the same weights.
+    The learning rate falls to 0 over the second half of the steps. How many there is time for is
+    measured over the first forty (`planned` is 0 until then), and kept: a run that is stopped later
+    than that goes on to the same weights.
     """
 
     JUDGED_BY = ("validation/loss",)
@@ -90,6 +90,10 @@ class PriorModule(AveragedModule):
         """How long it has been trained, in all."""
         return self.seconds_before + time.monotonic() - self.began
 
+    @property
+    def most_steps(self) -> int:
+        return MOST_EPOCHS * self.trainer.num_training_batches
+
     def plan(self) -> None:
         """Settles the number of steps, once the pace is known."""
         steps = self.global_step - self.first_step
@@ -98,7 +102,7 @@ class PriorModule(AveragedModule):
         if steps == PACE_TO and not self.planned:
             pace = (time.monotonic() - self.pace_began) / (PACE_TO - PACE_FROM)
             left = int((60 * self.minutes - self.seconds) / max(pace, 1e-9))
-            self.planned = min(self.global_step + max(left, 1), MOST_STEPS)
+            self.planned = min(self.global_step + max(left, 1), self.most_steps)
 
     def learning_rate_factor(self, step: int) -> float:
         """Share of the peak learning rate: linear warm-up, constant to the half, linear to 0."""

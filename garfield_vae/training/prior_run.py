@@ -34,7 +34,7 @@ from garfield_vae.run_folder import choose_device
 from garfield_vae.training.callbacks import RunCheckpoints
 from garfield_vae.training.checkpoint_io import WholeCheckpoints
 from garfield_vae.training.interruption import StopSignals
-from garfield_vae.training.prior_module import BATCH, MOST_STEPS, LatentData, PriorModule
+from garfield_vae.training.prior_module import BATCH, MOST_EPOCHS, LatentData, PriorModule
 from garfield_vae.training.tensorboard import RunLogger
 from garfield_vae.training.trainer import choose_precision, fit
 from garfield_vae.util.pictures import save_png, sheet
@@ -54,7 +54,7 @@ def train_prior(
     loaded = load_run(folder, choose_device(options.accelerator))
     of = {"vae": file_digest(loaded.checkpoint), "strips": store.digest}
     begun = begun_prior(loaded, of)
-    if begun.complete and begun.minutes >= options.prior_minutes:
+    if begun.complete and (begun.minutes >= options.prior_minutes or begun.epochs >= MOST_EPOCHS):
         return False
     encoded = encoded_strips(loaded.model, loaded.checkpoint, folder, store)
     train, validation = store.split("train"), store.split("validation")
@@ -65,7 +65,8 @@ def train_prior(
     module = PriorModule(prior, options.seed, options.prior_minutes, **of)
     print(
         f"prior       {sum(p.numel() for p in prior.parameters()):,} parameters, trained on "
-        f"{len(train):,} latents for about {clock(60 * options.prior_minutes - begun.seconds)}",
+        f"{len(train):,} latents for {clock(60 * options.prior_minutes - begun.seconds)}, or until "
+        f"it has seen each {MOST_EPOCHS} times",
         flush=True,
     )
     stop_early: list[Callback] = []
@@ -126,6 +127,7 @@ class Begun:
     path: Path | None = None
     prior: LatentPrior | None = None
     steps: int = 0
+    epochs: int = 0
     seconds: float = 0.0
     minutes: float = 0.0
     complete: bool = False
@@ -142,8 +144,8 @@ def begun_prior(loaded: LoadedModel, of: dict[str, str]) -> Begun:
         return Begun()
     prior = build_prior(record["config"], averaged_weights(checkpoint, path), path, loaded)
     said = {name: record[name] for name in ("seconds", "minutes", "complete")}
-    steps = read_progress(checkpoint, path).steps
-    return Begun(path, prior.train().requires_grad_(True), steps, **said)
+    done = read_progress(checkpoint, path)
+    return Begun(path, prior.train().requires_grad_(True), done.steps, done.epochs, **said)
 
 
 def verdict(folder: Path) -> str:
@@ -184,7 +186,7 @@ class PriorProgress(Checkpoint):
         said = f"validation loss {loss:.3f}"
         self.shown.set_postfix_str(said)
         if self.shown.disable:
-            steps = f"{trainer.global_step:,} of {module.planned or MOST_STEPS:,}"
+            steps = f"{trainer.global_step:,} of {module.planned or module.most_steps:,}"
             print(f"prior step {steps}  {said} (1 for a single Gaussian)", flush=True)
 
     def on_train_end(self, trainer: Trainer, module: PriorModule) -> None:

@@ -32,7 +32,8 @@ from garfield_vae.training.interruption import StopSignals
 from garfield_vae.training.prior_module import LatentData, PriorModule
 from garfield_vae.util.errors import UserError
 
-STEPS = 120  # the learning rate falls in the second half, after the pace was measured
+# Of two batches each; the learning rate falls in the second half, after the pace was measured.
+EPOCHS, STEPS = 60, 120
 
 
 def make_brief(patch: pytest.MonkeyPatch) -> None:
@@ -40,7 +41,7 @@ def make_brief(patch: pytest.MonkeyPatch) -> None:
     small = partial(LatentPrior, width=32, depth=2, heads=2)
     patch.setattr(prior_run, "LatentPrior", small)
     for module in (prior_module, prior_run):
-        patch.setattr(module, "MOST_STEPS", STEPS)
+        patch.setattr(module, "MOST_EPOCHS", EPOCHS)
         patch.setattr(module, "BATCH", 16)
     patch.setattr(prior_run, "VALIDATED_EVERY", 40)
 
@@ -98,17 +99,25 @@ def test_a_prior_that_is_complete_is_not_trained_again(run):
     assert (run / "checkpoints" / "prior-last.ckpt").read_bytes() == before
 
 
+def test_a_prior_that_has_seen_its_strips_often_enough_needs_no_more_minutes(run, capsys):
+    with_prior(run)
+    before = (run / "checkpoints" / "prior-last.ckpt").read_bytes()
+    capsys.readouterr()
+    assert with_prior(run, "--prior_minutes", "10") == 0
+    assert "nothing left to do" in capsys.readouterr().out
+    assert (run / "checkpoints" / "prior-last.ckpt").read_bytes() == before
+
+
 def test_a_complete_prior_that_gets_more_minutes_uses_them_though_its_loss_rises_at_first(
     run, monkeypatch, capsys
 ):
     monkeypatch.setattr(prior_run, "PATIENCE", 1)
     with_prior(run)
-    ended = prior_module.MOST_STEPS
     for module in (prior_module, prior_run):
-        monkeypatch.setattr(module, "MOST_STEPS", 3 * ended)
+        monkeypatch.setattr(module, "MOST_EPOCHS", 3 * EPOCHS)
     monkeypatch.setattr(prior_module, "LEARNING_RATE", 1.0)  # every loss is worse than the best
     assert with_prior(run, "--prior_minutes", "10") == 0
-    assert f"prior step {3 * ended} of {3 * ended}" in capsys.readouterr().out
+    assert f"prior step {3 * STEPS} of {3 * STEPS}" in capsys.readouterr().out
 
 
 def test_a_prior_that_is_worse_than_untrained_on_held_out_strips_stops_at_once(
@@ -151,7 +160,7 @@ def test_a_prior_that_was_begun_with_another_width_goes_on_with_that(run, monkey
     with_prior(run)
     monkeypatch.setattr(prior_run, "LatentPrior", partial(LatentPrior, width=48, depth=1, heads=2))
     for module in (prior_module, prior_run):
-        monkeypatch.setattr(module, "MOST_STEPS", 2 * STEPS)
+        monkeypatch.setattr(module, "MOST_EPOCHS", 2 * EPOCHS)
     assert with_prior(run, "--prior_minutes", "10") == 0
     prior, _ = load_prior(load_model(run))
     assert (prior.config["width"], prior.config["depth"]) == (32, 2)

@@ -29,22 +29,20 @@ import torch
 import torch.nn.functional as F
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.levers import QUIET_TRAINER, Lever, constants, read_command_line, run_alone
 from garfield_vae.checkpoints import load_run
 from garfield_vae.data.sources import present_strips
-from garfield_vae.latent.codec import encode
 from garfield_vae.latent.files import encoded_strips
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.velocity import PatchTransformer
 from garfield_vae.run_folder import find_run_folder
 from garfield_vae.training import averaged_module, prior_module
 from garfield_vae.training.optimizer import MuonAdamW
-from garfield_vae.training.prior_module import BATCH, LatentData, PriorModule, Rows
-from garfield_vae.training.prior_run import VALIDATED_EVERY, make_prior
+from garfield_vae.training.prior_module import BATCH, LatentData, PriorModule
+from garfield_vae.training.prior_run import VALIDATED_EVERY, latent_data, make_prior
 from garfield_vae.training.trainer import choose_precision, quieten_lightning
 
 JUDGED = 1000  # training latents, at most, of the column `training`
@@ -62,43 +60,18 @@ class OnlyAdamW(MuonAdamW):
         super().__init__(groups, dtype, **adamw)
 
 
-class PosteriorSamples(Rows):
-    """Samples of the posteriors, drawn anew each time, in place of their means."""
-
-    def __init__(self, means: np.ndarray, stds: np.ndarray):
-        super().__init__(means)
-        self.stds = stds
-
-    def __getitem__(self, rows: np.ndarray) -> Tensor:
-        means = super().__getitem__(rows)
-        return means + torch.from_numpy(self.stds[rows]) * torch.randn_like(means)
-
-
-class SampledLatents(LatentData):
-    """LatentData whose training batches are `samples`; validation is on means, as always."""
-
-    samples: PosteriorSamples
-
-    def train_dataloader(self) -> DataLoader:
-        means, self.dataset = self.dataset, self.samples
-        loader = super().train_dataloader()
-        self.dataset = means
-        return loader
-
-
 def own_panel_alone(network: PatchTransformer, patches: Tensor) -> Tensor:
     """In place of `beside`: zeros for the other two panels."""
     return F.pad(patches, (0, (network.shape[0] - 1) * patches.shape[2]))
 
 
-SAMPLED = "posterior samples in place of means"
 LEVERS: dict[str, Lever] = {  # the prior's sizes, or a change of code
     "as shipped": {},
     "AdamW in place of Muon": constants(prior_module, MuonAdamW=OnlyAdamW),
     "one token a panel": {"patch_height": 11, "patch_width": 13},  # of panels of 176×200 pixels
     "a token reads its own panel alone": constants(PatchTransformer, beside=own_panel_alone),
     "width 192": {"width": 192},
-    SAMPLED: {},
+    "no strip is mirrored": constants(prior_module, MIRRORED=0.0),
     "dropout 0.1": {"dropout": 0.1},
     "weights not averaged": constants(averaged_module, AVERAGE_GAMMA=float("inf")),
 }
@@ -151,7 +124,7 @@ def train_and_measure(options: argparse.Namespace) -> None:
         store = present_strips(run.options)
     encoded = encoded_strips(run.model, run.checkpoint, run.folder, store)
     means, space = encoded.means, encoded.space
-    train, validation = store.split("train"), store.split("validation")
+    train = store.split("train")
     if options.few:
         train = np.random.default_rng(options.seed).permutation(train)[: int(options.few)]
         space = LatentSpace.fit(means[train])
@@ -166,12 +139,7 @@ def train_and_measure(options: argparse.Namespace) -> None:
     prior = make_prior(run, space, **sizes)
     prior.bf16 = choose_precision(run.options) == "bf16-mixed"
     module = PriorModule(prior, options.seed, float(options.seconds) / 60, vae="", strips="")
-    kind = SampledLatents if name == SAMPLED else LatentData
-    data = kind(means, train, validation, options.seed)
-    if name == SAMPLED:
-        stds = np.zeros_like(means)
-        stds[train] = np.sqrt(encode(run.model, store.panels[train])[1])
-        data.samples = PosteriorSamples(data.dataset.array, stds)
+    data = latent_data(run, store, means, train, options.seed)
     validations = Validations()
     trainer = Trainer(
         accelerator="cpu",
@@ -185,7 +153,7 @@ def train_and_measure(options: argparse.Namespace) -> None:
     loss, step = min(validations.found)
     steps, known = trainer.global_step, trainer.callback_metrics["validation/loss_two_panels_known"]
     row = [f"{loss:.3f}", f"{step} steps", f"{validations.found[-1][0]:.3f}"]
-    judged = LatentData(means, train, train[:JUDGED], options.seed).val_dataloader()
+    judged = LatentData(means[:0], means[:0], means[train[:JUDGED]], options.seed).val_dataloader()
     training = trainer.validate(module, judged, verbose=False)[0]["validation/loss"]
     row += [f"{training:.3f}", f"{float(known):.3f}"]
     print(

@@ -29,7 +29,7 @@ from garfield_vae.util.errors import UserError
 
 PRIOR_WEIGHTS = "prior.safetensors"
 PRIOR_ENTRY = "garfield_vae_prior"  # of prior.ckpt
-PRIOR_FORMAT = 2  # of prior.ckpt and of an exported prior; 1 was another network
+PRIOR_FORMAT = 3  # of prior.ckpt and of an exported prior; before, it was another network
 
 
 def read_prior_checkpoint(path: Path) -> dict[str, Any]:

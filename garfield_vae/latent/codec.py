@@ -14,9 +14,14 @@ BATCH = 32
 FIT_BATCH = 8  # strips: a gradient needs every layer's output at once
 
 
-def encode(model: StripVAE, strips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 strips [N, 3, 3, H, W] → posterior means and variances, float32 [N, z] each."""
-    means, variances = zip(*encode_batches(model, strips), strict=True)
+def encode(
+    model: StripVAE, strips: np.ndarray, progress: str = ""
+) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 strips [N, 3, 3, H, W] → posterior means and variances, float32 [N, z] each.
+
+    `progress` names a bar, which is shown where there is a terminal.
+    """
+    means, variances = zip(*encode_batches(model, strips, progress), strict=True)
     return np.concatenate(means), np.concatenate(variances)
 
 
@@ -24,10 +29,7 @@ def encode(model: StripVAE, strips: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def encode_batches(
     model: StripVAE, strips: np.ndarray, progress: str = ""
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """`encode`, BATCH strips at a time, for sets that do not fit in memory.
-
-    `progress` names a bar, which is shown where there is a terminal.
-    """
+    """`encode`, BATCH strips at a time, for sets that do not fit in memory."""
     device = next(model.parameters()).device
     with bar(len(strips), progress) as shown:
         for start in range(0, len(strips), BATCH):

@@ -70,14 +70,17 @@ LARGEST = {  # sizes far beyond what anybody trains: a file from elsewhere may a
 
 
 class Given(NamedTuple):
-    """What the network is conditioned on: a strip's code maps, and which panels are known."""
+    """What the network is conditioned on: a strip's code maps, which panels are known, and whether
+    the strip is mirrored."""
 
     maps: Tensor  # [B, 3·C·h·w]
     known: Tensor  # [B, 3], 1 or 0
+    mirrored: Tensor  # [B], 1 or 0
 
 
 def nothing_given(batch: int, maps: Tensor) -> Given:
-    return Given(maps.new_zeros(batch, maps.shape[1]), maps.new_zeros(batch, PANELS))
+    zeros = maps.new_zeros
+    return Given(zeros(batch, maps.shape[1]), zeros(batch, PANELS), zeros(batch))
 
 
 class LatentPrior(nn.Module):
@@ -164,7 +167,7 @@ class LatentPrior(nn.Module):
         """
         maps = view * x @ self.directions @ self.maps
         with torch.autocast(x.device.type, torch.bfloat16) if self.bf16 else nullcontext():
-            answer = self.network(maps, t, given.maps, given.known, apart)
+            answer = self.network(maps, t, *given, apart)
         return answer.float() @ self.maps.T @ self.directions.T
 
     def guided(self, x: Tensor, t: float, guidance: float | Tensor, given: Given) -> Tensor:
@@ -193,31 +196,55 @@ class LatentPrior(nn.Module):
             answer = answer + AGREEMENT * beyond * (output - apart)
         return answer
 
-    def loss(self, latents: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def loss(
+        self,
+        latents: Tensor,
+        mirrored: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """The flow-matching loss of latents [B, z_dim]: a scalar, about 1 before training.
 
         Half of the examples show the network one or two of their panels clean, so that the same
-        network learns to finish strips.
+        network learns to finish strips. `mirrored` [B] is 1 for latents of a mirrored strip, by
+        default none is: what a mirrored strip teaches of figures holds for others too, and the
+        network, which is told, keeps them apart (non-leaking augmentation, Karras et al. 2022,
+        "Elucidating the Design Space of Diffusion-Based Generative Models", appendix F.2).
         """
         batch = len(latents)
         t = self.draw_times(batch, generator)
         noise = self.noise(batch, generator)
         known = random_panels(batch, generator).to(latents)
-        return self.errors(latents, t, noise, known).mean()
+        return self.errors(latents, t, noise, known, mirrored).mean()
 
-    def errors(self, latents: Tensor, t: Tensor, noise: Tensor, known: Tensor) -> Tensor:
+    def errors(
+        self,
+        latents: Tensor,
+        t: Tensor,
+        noise: Tensor,
+        known: Tensor,
+        mirrored: Tensor | None = None,
+    ) -> Tensor:
         """The loss of each example [B], given its t [B], noise [B, k] and known panels [B, 3]."""
-        return self.missed(latents, t, noise, known).square().mean(dim=1)
+        return self.missed(latents, t, noise, known, mirrored).square().mean(dim=1)
 
     def patch_errors(self, latents: Tensor, t: Tensor, noise: Tensor, known: Tensor) -> Tensor:
         """`errors` of each patch of the code maps, [B, patches]."""
         maps = self.missed(latents, t, noise, known) @ self.directions @ self.maps
         return self.network.to_patches(maps).square().mean(dim=2)
 
-    def missed(self, latents: Tensor, t: Tensor, noise: Tensor, known: Tensor) -> Tensor:
+    def missed(
+        self,
+        latents: Tensor,
+        t: Tensor,
+        noise: Tensor,
+        known: Tensor,
+        mirrored: Tensor | None = None,
+    ) -> Tensor:
         """What the network's output is off by, [B, k]."""
         x, view, wanted = self.beyond_gaussian(latents, t, noise)
-        return self.correction(x, t, view, Given(self.code_maps(latents), known)) - wanted
+        mirrored = torch.zeros_like(t) if mirrored is None else mirrored
+        given = Given(self.code_maps(latents), known, mirrored)
+        return self.correction(x, t, view, given) - wanted
 
     def gaussian_errors(self, latents: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """The fitted Gaussian's loss [B]: what `errors` are when the network's output is 0.
@@ -332,7 +359,7 @@ class LatentPrior(nn.Module):
         panels. With a t above 0 they are redrawn from time t, as in `redraw`.
         """
         known = known.to(self.mean)
-        given = Given(self.code_maps(latents), known)
+        given = Given(self.code_maps(latents), known, torch.zeros_like(known[:, 0]))
         drawn = self.redraw(latents, noise, t, steps, guidance, given)
         return torch.where(known[:, self.panel_of] > 0, latents, drawn)
 

@@ -27,7 +27,8 @@ TIME_RANGE = 0.0025  # times closer than this to 0 or 1 have the embedding of th
 
 
 class PatchTransformer(nn.Module):
-    """Noisy code maps, the time, and the panels that are known → code maps.
+    """Noisy code maps, the time, the panels that are known, and whether the strip is mirrored →
+    code maps.
 
     `shape` is (panels, channels, height, width) of the maps. The output starts at 0.
     """
@@ -52,6 +53,7 @@ class PatchTransformer(nn.Module):
         self.read_known = nn.Linear(panels * (values + 1), width, bias=False)
         self.panel = nn.Parameter(0.3 * torch.randn(panels, 1, width))
         self.place = nn.Parameter(0.3 * torch.randn(math.prod(self.grid), width))
+        self.mirrored = nn.Parameter(torch.zeros(width))
         panel = torch.arange(self.patches) // math.prod(self.grid)
         self.register_buffer("other_panels", panel[:, None] != panel, persistent=False)  # [T, T]
         self.time = nn.Sequential(
@@ -71,9 +73,16 @@ class PatchTransformer(nn.Module):
         nn.init.zeros_(self.read_known.weight)
 
     def forward(
-        self, maps: Tensor, t: Tensor, known_maps: Tensor, known: Tensor, apart: bool = False
+        self,
+        maps: Tensor,
+        t: Tensor,
+        known_maps: Tensor,
+        known: Tensor,
+        mirrored: Tensor,
+        apart: bool = False,
     ) -> Tensor:
-        """maps, known_maps [B, 3·C·h·w]; t [B]; known [B, 3], 1 for a known panel → like maps.
+        """maps, known_maps [B, 3·C·h·w]; t [B]; known [B, 3], 1 for a known panel; mirrored [B], 1
+        for a mirrored strip → like maps.
 
         `apart`: no panel sees another. It was not trained for that, and is worse then: what
         guidance needs.
@@ -83,6 +92,7 @@ class PatchTransformer(nn.Module):
         noisy = self.beside(self.to_patches(maps), apart)
         tokens = self.read(noisy) + self.read_known(self.beside(clean, apart))  # [B, T, width]
         tokens = tokens + (self.panel + self.place).flatten(0, 1)
+        tokens = tokens + mirrored[:, None, None] * self.mirrored
         modulation = self.time(waves(t)).unflatten(1, (6, -1))  # [B, 6, width]
         for block in self.blocks:
             tokens = block(tokens, modulation, self.other_panels if apart else None)

@@ -24,13 +24,17 @@ BATCH = 128
 LEARNING_RATE, MUON_LEARNING_RATE = 0.003, 0.055
 WARMUP_STEPS = 50
 WEIGHT_DECAY = 0.01
+MIRRORED = 0.5  # of the examples
 MOST_EPOCHS = 160  # more overfit, however many strips there are (benchmarks/prior.md)
 PACE_FROM, PACE_TO = 10, 40  # the steps whose time says how many there is time for
 LEAST_JUDGED = 512  # latents of a validation: fewer are judged several times, at other times t
 
 
 class PriorModule(AveragedModule):
-    """Trains a LatentPrior on batches of posterior means [B, z_dim], for about `minutes`.
+    """Trains a LatentPrior on batches of posterior means, for about `minutes`.
+
+    Batches are [B, 2, z_dim]: of each strip and of the same strip mirrored, of which one is taken.
+    Those of validation are [B, z_dim].
 
     vae, strips: digests of the VAE's checkpoint and of the strips whose latents they are, so that
     the prior is used and continued with those alone.
@@ -62,7 +66,9 @@ class PriorModule(AveragedModule):
     # ------------------------------------------------------------------------------------- a step
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        loss = self.prior.loss(batch)
+        mirrored = (torch.rand(len(batch)) < MIRRORED).to(batch)
+        latents = torch.where(mirrored[:, None] > 0, batch[:, 1], batch[:, 0])
+        loss = self.prior.loss(latents, mirrored)
         self.log("train/loss", loss)
         return loss
 
@@ -178,21 +184,26 @@ class Rows(Dataset):
 
 
 class LatentData(LightningDataModule):
-    """Posterior means [N, z_dim] as batches: those of the training and of the validation rows."""
+    """Posterior means as batches: those of training strips [n, z_dim], with those of the same
+    strips mirrored [n, z_dim], and those of validation strips [m, z_dim]."""
 
-    def __init__(self, means: np.ndarray, train: np.ndarray, validation: np.ndarray, seed: int):
+    def __init__(self, train: np.ndarray, mirrored: np.ndarray, validation: np.ndarray, seed: int):
         super().__init__()
-        self.train, self.seed = train, seed
-        self.validation = np.repeat(validation, -(-LEAST_JUDGED // max(1, len(validation))))
-        self.dataset = Rows(np.array(means, np.float32))
+        self.seed = seed
+        self.train = np.stack([train, mirrored], axis=1, dtype=np.float32)
+        times = -(-LEAST_JUDGED // max(1, len(validation)))
+        self.validation = np.repeat(np.asarray(validation, np.float32), times, axis=0)
 
     def train_dataloader(self) -> DataLoader:
         batches = ShuffledBatches(
-            self.train, BATCH, self.seed, first_batch=lambda: self.trainer.fit_loop.batch_idx + 1
+            np.arange(len(self.train)),
+            BATCH,
+            self.seed,
+            first_batch=lambda: self.trainer.fit_loop.batch_idx + 1,
         )
         batches.set_epoch(self.trainer.current_epoch)
-        return StripLoader(self.dataset, batch_size=None, sampler=batches)
+        return StripLoader(Rows(self.train), batch_size=None, sampler=batches)
 
     def val_dataloader(self) -> DataLoader:
-        batches = OrderedBatches(self.validation, 2 * BATCH)
-        return StripLoader(self.dataset, batch_size=None, sampler=batches)
+        batches = OrderedBatches(np.arange(len(self.validation)), 2 * BATCH)
+        return StripLoader(Rows(self.validation), batch_size=None, sampler=batches)

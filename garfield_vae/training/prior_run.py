@@ -20,7 +20,7 @@ from garfield_vae.checkpoints import LoadedModel, averaged_weights, load_run, re
 from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.panels import join_panels
 from garfield_vae.data.store import PanelStore
-from garfield_vae.latent.codec import decode
+from garfield_vae.latent.codec import decode, encode
 from garfield_vae.latent.files import encoded_strips, file_digest
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.prior import LatentPrior, worth_using
@@ -57,8 +57,8 @@ def train_prior(
     if begun.complete and (begun.minutes >= options.prior_minutes or begun.epochs >= MOST_EPOCHS):
         return False
     encoded = encoded_strips(loaded.model, loaded.checkpoint, folder, store)
-    train, validation = store.split("train"), store.split("validation")
-    data = LatentData(encoded.means, train, validation, options.seed)
+    train = store.split("train")
+    data = latent_data(loaded, store, encoded.means, train, options.seed)
     torch.manual_seed(options.seed)
     prior = begun.prior or make_prior(loaded, encoded.space)
     prior.bf16 = choose_precision(options) == "bf16-mixed"
@@ -101,6 +101,29 @@ def train_prior(
     fit(trainer, module, data, begun.path, signals)
     print(f"prior       {verdict(folder)}", flush=True)
     return True
+
+
+def latent_data(
+    loaded: LoadedModel, store: PanelStore, means: np.ndarray, train: np.ndarray, seed: int
+) -> LatentData:
+    """What a prior is trained on: the latents of the rows `train` of a store, of which `means`
+    [N, z_dim] has all, and of the same strips mirrored, which are encoded here."""
+    mirrored, _ = encode(loaded.model, Mirrored(store.panels, train), "encoding mirrored strips")
+    return LatentData(means[train], mirrored, means[store.split("validation")], seed)
+
+
+class Mirrored:
+    """Some rows of an array of strips [N, 3, 3, H, W], each panel mirrored in its place. They are
+    read when a slice of them is asked for."""
+
+    def __init__(self, panels: np.ndarray, rows: np.ndarray):
+        self.panels, self.rows = panels, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        return self.panels[self.rows[part]][..., ::-1]
 
 
 def make_prior(loaded: LoadedModel, space: LatentSpace, **sizes: int | float) -> LatentPrior:

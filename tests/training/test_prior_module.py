@@ -18,8 +18,10 @@ from small_model import SMALL_PRIOR
 import process_model
 import train_torch
 from benchmarks.levers import QUIET_TRAINER
-from garfield_vae.checkpoints import exported_space, load_model
-from garfield_vae.latent.files import read_space
+from garfield_vae.checkpoints import exported_space, load_model, load_run
+from garfield_vae.data.sources import present_strips
+from garfield_vae.latent.codec import encode
+from garfield_vae.latent.files import encoded_strips, read_space
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.prior import LatentPrior
 from garfield_vae.prior_checkpoints import (
@@ -259,12 +261,36 @@ def test_a_few_steps_learn_what_two_clusters_have_and_one_gaussian_has_not(monke
     prior.fit_gaussian(*(torch.from_numpy(a) for a in (space.mean, space.components, space.std)))
     module = PriorModule(prior, 0, 5.0, "vae", "strips")
     module.planned = 200
-    data = LatentData(means, np.arange(500), np.arange(500, 600), 0)
+    data = LatentData(means[:500], means[:500], means[500:], 0)
     trainer = prior_run.Trainer(accelerator="cpu", max_epochs=-1, **QUIET_TRAINER)
     trainer.fit(module, data)
     assert float(trainer.callback_metrics["validation/loss"]) < 0.85
     drawn = module.averaged.module.eval().sample(200, generator=torch.Generator().manual_seed(1))
     assert (drawn[:, 0].abs() > 3).float().mean() > 0.9  # of the Gaussian, 45 %
+
+
+def test_mirrored_strips_are_encoded_for_it_and_come_in_half_of_the_examples(run, monkeypatch):
+    loaded = load_run(run)
+    store = present_strips(loaded.options)
+    train = store.split("train")
+    encoded = encoded_strips(loaded.model, loaded.checkpoint, run, store)
+    data = prior_run.latent_data(loaded, store, encoded.means, train, 0)
+    strips, mirrored = torch.from_numpy(data.train).unbind(1)
+    torch.testing.assert_close(strips, torch.from_numpy(encoded.means[train]))
+    pixels = np.stack([[np.fliplr(p.transpose(1, 2, 0)) for p in s] for s in store.panels[train]])
+    expected, _ = encode(loaded.model, np.ascontiguousarray(pixels.transpose(0, 1, 4, 2, 3)))
+    torch.testing.assert_close(mirrored, torch.from_numpy(expected))
+
+    module = PriorModule(LatentPrior(**SMALL_PRIOR), 0, 5.0, "vae", "strips")
+    seen = []
+    monkeypatch.setattr(module, "log", lambda *_: None)
+    monkeypatch.setattr(module.prior, "loss", lambda *given: seen.append(given) or torch.zeros(()))
+    batch = torch.stack([torch.zeros(1000, 12), torch.ones(1000, 12)], dim=1)
+    torch.manual_seed(0)
+    module.training_step(batch, 0)
+    ((latents, which),) = seen
+    assert torch.equal(latents, which[:, None].expand(-1, 12))
+    assert 450 < which.sum() < 550
 
 
 def test_samples_walks_morphs_and_finished_strips_come_from_it(run, monkeypatch, strips, capsys):

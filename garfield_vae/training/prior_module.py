@@ -25,7 +25,7 @@ LEARNING_RATE, MUON_LEARNING_RATE = 0.003, 0.055
 WARMUP_STEPS = 50
 WEIGHT_DECAY = 0.01
 MIRRORED = 0.5  # of the examples
-MOST_EPOCHS = 160  # more overfit, however many strips there are (benchmarks/prior.md)
+MOST_EPOCHS = 240  # so that the learning rate falls before strips are overfitted
 PACE_FROM, PACE_TO = 10, 40  # the steps whose time says how many there is time for
 LEAST_JUDGED = 512  # latents of a validation: fewer are judged several times, at other times t
 

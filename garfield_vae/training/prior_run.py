@@ -65,8 +65,8 @@ def train_prior(
     module = PriorModule(prior, options.seed, options.prior_minutes, **of)
     print(
         f"prior       {sum(p.numel() for p in prior.parameters()):,} parameters, trained on "
-        f"{len(train):,} latents for {clock(60 * options.prior_minutes - begun.seconds)}, or until "
-        f"it has seen each {MOST_EPOCHS} times",
+        f"{len(train):,} latents for {clock(60 * options.prior_minutes - begun.seconds)}, or for "
+        f"{MOST_EPOCHS} epochs",
         flush=True,
     )
     stop_early: list[Callback] = []

@@ -75,12 +75,11 @@ class Given(NamedTuple):
 
     maps: Tensor  # [B, 3·C·h·w]
     known: Tensor  # [B, 3], 1 or 0
-    mirrored: Tensor  # [B], 1 or 0
+    mirrored: Tensor | None = None  # [B], 1 or 0; None where no strip is
 
 
 def nothing_given(batch: int, maps: Tensor) -> Given:
-    zeros = maps.new_zeros
-    return Given(zeros(batch, maps.shape[1]), zeros(batch, PANELS), zeros(batch))
+    return Given(maps.new_zeros(batch, maps.shape[1]), maps.new_zeros(batch, PANELS))
 
 
 class LatentPrior(nn.Module):
@@ -214,18 +213,11 @@ class LatentPrior(nn.Module):
         t = self.draw_times(batch, generator)
         noise = self.noise(batch, generator)
         known = random_panels(batch, generator).to(latents)
-        return self.errors(latents, t, noise, known, mirrored).mean()
+        return self.missed(latents, t, noise, known, mirrored).square().mean()
 
-    def errors(
-        self,
-        latents: Tensor,
-        t: Tensor,
-        noise: Tensor,
-        known: Tensor,
-        mirrored: Tensor | None = None,
-    ) -> Tensor:
+    def errors(self, latents: Tensor, t: Tensor, noise: Tensor, known: Tensor) -> Tensor:
         """The loss of each example [B], given its t [B], noise [B, k] and known panels [B, 3]."""
-        return self.missed(latents, t, noise, known, mirrored).square().mean(dim=1)
+        return self.missed(latents, t, noise, known).square().mean(dim=1)
 
     def patch_errors(self, latents: Tensor, t: Tensor, noise: Tensor, known: Tensor) -> Tensor:
         """`errors` of each patch of the code maps, [B, patches]."""
@@ -242,7 +234,6 @@ class LatentPrior(nn.Module):
     ) -> Tensor:
         """What the network's output is off by, [B, k]."""
         x, view, wanted = self.beyond_gaussian(latents, t, noise)
-        mirrored = torch.zeros_like(t) if mirrored is None else mirrored
         given = Given(self.code_maps(latents), known, mirrored)
         return self.correction(x, t, view, given) - wanted
 
@@ -359,7 +350,7 @@ class LatentPrior(nn.Module):
         panels. With a t above 0 they are redrawn from time t, as in `redraw`.
         """
         known = known.to(self.mean)
-        given = Given(self.code_maps(latents), known, torch.zeros_like(known[:, 0]))
+        given = Given(self.code_maps(latents), known)
         drawn = self.redraw(latents, noise, t, steps, guidance, given)
         return torch.where(known[:, self.panel_of] > 0, latents, drawn)
 

@@ -78,11 +78,11 @@ class PatchTransformer(nn.Module):
         t: Tensor,
         known_maps: Tensor,
         known: Tensor,
-        mirrored: Tensor,
+        mirrored: Tensor | None,
         apart: bool = False,
     ) -> Tensor:
         """maps, known_maps [B, 3·C·h·w]; t [B]; known [B, 3], 1 for a known panel; mirrored [B], 1
-        for a mirrored strip → like maps.
+        for a mirrored strip, or None where none is → like maps.
 
         `apart`: no panel sees another. It was not trained for that, and is worse then: what
         guidance needs.
@@ -92,7 +92,8 @@ class PatchTransformer(nn.Module):
         noisy = self.beside(self.to_patches(maps), apart)
         tokens = self.read(noisy) + self.read_known(self.beside(clean, apart))  # [B, T, width]
         tokens = tokens + (self.panel + self.place).flatten(0, 1)
-        tokens = tokens + mirrored[:, None, None] * self.mirrored
+        if mirrored is not None:
+            tokens = tokens + mirrored[:, None, None] * self.mirrored
         modulation = self.time(waves(t)).unflatten(1, (6, -1))  # [B, 6, width]
         for block in self.blocks:
             tokens = block(tokens, modulation, self.other_panels if apart else None)

@@ -24,9 +24,9 @@ def program(name: str, *arguments: str | Path) -> str:
     return line(name if known or not shutil.which(own) else own, *arguments)
 
 
-def install(requirements: str) -> str:
+def install(requirements: str, python: str | Path | None = None) -> str:
     """The line that installs what one of the project's files of requirements lists."""
-    return line(sys.executable, "-m", "pip", "install", "-r", from_here(requirements))
+    return line(python or sys.executable, "-m", "pip", "install", "-r", from_here(requirements))
 
 
 def how_to_install() -> str:
@@ -35,13 +35,13 @@ def how_to_install() -> str:
     if sys.prefix != sys.base_prefix:
         return install("requirements.txt")
     environment = from_here(".venv")
-    programs = environment / ("Scripts" if os.name == "nt" else "bin")
-    python = programs / "python"
+    python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
     if shutil.which(python):
         return f"run the same with {line(python)}"
     made = line(sys.executable, "-m", "venv", environment)
-    installed = line(python, "-m", "pip", "install", "-r", from_here("requirements.txt"))
-    return f"{made}, then {installed}, and run the same with {line(python)}"
+    return (
+        f"{made}, then {install('requirements.txt', python)}, and run the same with {line(python)}"
+    )
 
 
 def from_here(name: str) -> Path:

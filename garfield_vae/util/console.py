@@ -1,6 +1,7 @@
 """Output that cannot fail, whatever it quotes and whether or not anything reads it."""
 
 import io
+import os
 import sys
 from typing import TextIO
 
@@ -36,9 +37,8 @@ def tell(text: str) -> None:
     """Prints a line above any progress bar."""
     from tqdm import tqdm
 
-    if sys.stdout is not None:  # None where it is closed
-        tqdm.write(text)
-        sys.stdout.flush()
+    tqdm.write(text)
+    sys.stdout.flush()
 
 
 class Unfailing(io.RawIOBase):
@@ -49,11 +49,13 @@ class Unfailing(io.RawIOBase):
         self.raw = raw
 
     @classmethod
-    def around(cls, stream: TextIO | None) -> TextIO | None:
+    def around(cls, stream: TextIO | None) -> TextIO:
         """Such an output for standard output or error, with ? for what its encoding lacks (− on
-        Windows)."""
-        if stream is None:  # it is closed
-            return None
+        Windows). For one that is closed, None, it is one that drops everything: libraries write to
+        it without asking."""
+        if stream is None:
+            nowhere = cls(io.FileIO(os.devnull, "w"))
+            return io.TextIOWrapper(nowhere, encoding="utf-8", errors="replace")
         raw = getattr(stream.buffer, "raw", stream.buffer)  # the latter with python -u
         unfailing = cls(raw)
         return io.TextIOWrapper(

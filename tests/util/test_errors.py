@@ -93,6 +93,27 @@ def test_output_that_nobody_reads_ends_no_script(tmp_path, out, python):
     assert b"Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_libraries_may_write_to_an_output_that_is_closed(tmp_path, closed):
+    """A progress bar asks standard error whether it is a terminal, and writes to it if told to."""
+    done = tmp_path / "done"
+    (tmp_path / "script.py").write_text(
+        "from garfield_vae.util.errors import run_script; import sys, pathlib, tqdm\n"
+        "def main():\n"
+        "    for _ in tqdm.tqdm(range(3), disable=None): tqdm.tqdm.write('a line')\n"
+        "    for _ in tqdm.tqdm(range(3), disable=False): tqdm.tqdm.write('a', file=sys.stderr)\n"
+        f"    pathlib.Path({str(done)!r}).touch(); return sys.stderr.isatty()\n"
+        "run_script(main)"
+    )
+    ended = subprocess.run(
+        ["bash", "-c", f"{sys.executable} {tmp_path / 'script.py'} {closed}"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=False,
+    )
+    assert (ended.returncode, done.exists()) == (0, True), ended.stderr
+
+
 SCRIPTS = ["train_torch.py", "process_model.py"]
 
 

@@ -143,7 +143,7 @@ class DownloadOptions:
         if not days:
             raise UserError(
                 f"There is no daily from {start} to {end}: give another --start or --end"
-                + ("." if self.sundays else ", or --sundays.")
+                + ("." if self.sundays else ", or --sundays, which are not trained on.")
             )
         return days
 

@@ -52,10 +52,13 @@ def download(
             except KeyboardInterrupt:
                 report.interrupted = True
             report.count(days, manifest.entries)
+    except CannotWrite:
+        raise
     except OSError as error:
+        denied = error.errno in (errno.EACCES, errno.EPERM)
         raise UserError(
             f"{error.filename or folder} cannot be used ({error.strerror or error}): "
-            f"{remedy(error)}"
+            + ("make it readable and writable" if denied else remedy(error))
         ) from error
     report.seconds = clock.monotonic() - started
     if report.read_only and not report.enough:

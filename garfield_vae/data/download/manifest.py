@@ -74,8 +74,8 @@ class Manifest:
         self._untidy = False  # more than a line a day
 
     def __enter__(self) -> "Manifest":
-        self._find_files()
         self._tidy()
+        self._find_files()
         if self.writable:
             self._lines = self.path.open("a", encoding="utf-8")
         return self
@@ -234,12 +234,18 @@ class Manifest:
         self._untidy = False
 
     def _find_files(self) -> None:
-        """Lists the strips, and removes the temporary files of killed runs."""
+        """Lists the strips, and removes the temporary files of killed runs.
+
+        Raises OSError where a folder cannot be listed: its strips are not gone.
+        """
         if self.writable:
             remove_abandoned(self.folder, age=0)
         for part in ("strips", "sundays"):
-            for year in sorted((self.folder / part).glob("*")):
-                if not year.is_dir():
+            place = self.folder / part
+            if not os.path.lexists(place):
+                continue
+            for year in sorted(place.iterdir()):
+                if year.exists() and not year.is_dir():  # a link may lead out of reach
                     continue
                 if self.writable:
                     remove_abandoned(year, age=0)
@@ -256,10 +262,13 @@ class Manifest:
         if dot + suffix not in SUFFIXES or str(day) != stem:
             return
         place = self._place(day, dot + suffix)
-        if (part, year) == (place.parts[-3], place.parts[-2]) and entry.is_file():
-            self._suffixes[day] = dot + suffix
-        else:
+        if (part, year) != (place.parts[-3], place.parts[-2]) or not entry.is_file():
             self.strays.append(f"{part}/{year}/{entry.name}")
+        # Of two for a day, such as a copy in another format, the one on record.
+        elif day not in self._suffixes or (
+            self.has(day) and entry.stat().st_size == self.entries[day].bytes
+        ):
+            self._suffixes[day] = dot + suffix
 
     def _place(self, day: date, suffix: str) -> Path:
         part = "sundays" if day.weekday() == 6 else "strips"

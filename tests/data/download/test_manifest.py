@@ -8,6 +8,7 @@ from datetime import date
 
 import pytest
 from comic_site import cmyk_jpeg, picture, pixels
+from PIL import Image
 
 from garfield_vae.data.download.manifest import Manifest
 from garfield_vae.data.download.record import Entry
@@ -132,6 +133,27 @@ def test_a_deleted_strip_is_noticed(folder):
     assert [(line["status"], line["reason"]) for line in lines(folder)] == [
         ("error", "the strip's file is gone")
     ]
+
+
+@pytest.mark.parametrize("place", ["strips", "strips/1985"])
+def test_strips_out_of_reach_are_not_gone_and_the_record_stays(folder, place):
+    """Linked to a disk that is not there now."""
+    before = (folder / "manifest.jsonl").read_bytes()
+    (folder / place).rename(folder / "elsewhere")
+    (folder / place).symlink_to("nowhere")
+    with pytest.raises(OSError, match="strips"), Manifest(folder):
+        pass
+    assert (folder / "manifest.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("other", ["png", "bmp"])
+def test_of_two_pictures_of_a_day_the_one_on_record_counts(folder, other):
+    Image.open(folder / FILE).save((folder / FILE).with_suffix(f".{other}"))
+    with Manifest(folder) as manifest:
+        assert manifest.is_there(DAY, verify=True)
+        assert manifest.file(DAY) == folder / FILE
+    assert [line["status"] for line in lines(folder)] == ["ok"]
+    assert len(files(folder)) == 3
 
 
 def test_a_truncated_strip_is_noticed_and_set_aside(folder):

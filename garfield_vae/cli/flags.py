@@ -8,11 +8,13 @@ torch is loaded.
 import argparse
 import sys
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, Field, field, fields
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from garfield_vae.util.console import exact
+from garfield_vae.util.console import exact, printable
 from garfield_vae.util.errors import UserError
 
 LONGEST_VALUE = 4096  # characters of an option in a file: a folder's path
@@ -79,6 +81,35 @@ def path(text: str) -> str:
     return text
 
 
+def recorded_path(text: str) -> str:
+    """Reads the name of a file or folder that a run's own files, which are UTF-8, have in them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(
+            f"{printable(text, 100)} is not UTF-8, as what a run writes down has to be: rename it"
+        ) from None
+    return path(text)
+
+
+def reachable(read: Callable[[str], str]) -> Callable[[str], str]:
+    """Reads a path, and asks the system for it: there may be nothing, but it must be a name that
+    can be asked for."""
+
+    def reachable_path(text: str) -> str:
+        name = read(text)
+        try:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                Path(name).stat()
+        except OSError as error:
+            raise argparse.ArgumentTypeError(
+                f"{printable(name, 100)} cannot be reached ({error.strerror})"
+            ) from error
+        return name
+
+    return reachable_path
+
+
 def auto_or(read: Callable[[str], Any]) -> Callable[[str], Any]:
     """Reads the word auto, or what `read` reads."""
     return lambda text: text if text == "auto" else read(text)
@@ -120,6 +151,8 @@ def add_options(
             argument["action"] = "store_true"
         elif item.default not in (None, "", MISSING):
             text += f" (default: {item.default})"
+        if argument.get("type") in (path, recorded_path):
+            argument["type"] = reachable(argument["type"])
         groups[group].add_argument(
             f"--{item.name}", default=argparse.SUPPRESS, help=text.replace("%", "%%"), **argument
         )

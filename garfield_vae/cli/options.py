@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from garfield_vae.cli.flags import auto_or, decimal, fits, option, path, share, whole
+from garfield_vae.cli.flags import auto_or, decimal, fits, option, recorded_path, share, whole
 from garfield_vae.data.download.sites import SITES
 from garfield_vae.geometry import PANEL_HEIGHT, PANEL_WIDTH
 from garfield_vae.util.errors import UserError
@@ -70,7 +70,7 @@ class TrainOptions:
         DATA,
         "folder in which each comic has a folder of its own; with --source folder, the folder of "
         "the strips, or a .zip, .cbz or .tar of them",
-        type=path,
+        type=recorded_path,
         metavar="DIR",
     )
     count: int = option(
@@ -109,7 +109,7 @@ class TrainOptions:
         "initial weights: pretrained (those that come with the project, trained on drawn strips), "
         "scratch (random), or those of a run's folder or an exported model of the same sizes; auto "
         "is pretrained where the sizes fit and --source is not drawn, else scratch",
-        type=path,
+        type=recorded_path,
         metavar="NAME",
     )
 
@@ -203,12 +203,16 @@ class TrainOptions:
         "use torch.compile, on a GPU in place of CUDA graphs; compiling takes minutes",
     )
 
-    log_dir: str = option("logs", RUN, "folder of the runs", type=path, metavar="DIR")
+    log_dir: str = option("logs", RUN, "folder of the runs", type=recorded_path, metavar="DIR")
     run_name: str | None = option(
         None, RUN, "name of the run's folder (default: date and time)", metavar="NAME"
     )
     continue_from: str | None = option(
-        None, RUN, "a run's folder to go on with, or last for the newest", type=path, metavar="DIR"
+        None,
+        RUN,
+        "a run's folder to go on with, or last for the newest",
+        type=recorded_path,
+        metavar="DIR",
     )
     demo: bool = option(
         False, RUN, "a small model of a thousand drawn strips, in three minutes and offline"

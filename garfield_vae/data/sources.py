@@ -28,15 +28,16 @@ def strip_folders(options: TrainOptions) -> tuple[Path, Path]:
         folder = data / f"drawn-{options.count}"
     else:
         folder = data / Comic.parse(options.comic).slug
-    writable = os.access(folder, os.W_OK) or not folder.is_dir()
+    writable = os.access(folder, os.W_OK) or not os.access(folder, os.F_OK)
     # A store in a read-only folder is of no use: copying the folder changes the files' times.
     return folder / "strips", folder if writable else _store_folder(folder)
 
 
 def _store_folder(data: Path) -> Path:
     """A folder in data/ for the panel store of strips that are elsewhere."""
-    place = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:8]
-    name = printable(data.resolve().name).replace("\\", "-")
+    whole = os.path.realpath(data)  # Path.resolve raises where links go round in a circle
+    place = hashlib.sha256(os.fsencode(whole)).hexdigest()[:8]
+    name = printable(Path(whole).name).replace("\\", "-")
     return Path("data") / f"{name or 'folder'}-{place}"
 
 
@@ -44,12 +45,12 @@ def gather_strips(options: TrainOptions, wanted: DownloadOptions | None) -> Pane
     """Downloads or draws the strips that are missing, and builds the panel store."""
     strips, work = strip_folders(options)
     if options.source == "folder":
-        if options.data_dir == TrainOptions.data_dir:
+        if os.path.realpath(strips) == os.path.realpath(TrainOptions.data_dir):
             raise UserError(
                 f"--source folder trains on strips of your own: say where they are with --data_dir "
                 f"DIR ({options.data_dir}/ holds what the project downloads and draws)"
             )
-        if not strips.exists():
+        if not os.access(strips, os.F_OK):
             raise UserError(
                 f"there is no folder or archive {printable(str(strips))}: --data_dir names the "
                 f"folder of strips"
@@ -59,6 +60,11 @@ def gather_strips(options: TrainOptions, wanted: DownloadOptions | None) -> Pane
     else:
         _refuse_own_strips(Path(options.data_dir), strips.parent)
         download_strips(strips.parent, wanted)
+        if not os.access(strips, os.F_OK):
+            raise UserError(
+                f"{printable(str(strips.parent))} has no daily to train on: give a longer time by "
+                f"--start and --end"
+            )
     store = _build(strips, work, options)
     if not len(store.split("train")):
         raise UserError(
@@ -108,7 +114,7 @@ def download_strips(folder: Path, wanted: DownloadOptions) -> None:
 def present_strips(options: TrainOptions) -> PanelStore:
     """The panel store of the strips that are there: nothing is downloaded or drawn."""
     strips, work = strip_folders(options)
-    if not strips.exists():
+    if not os.access(strips, os.F_OK):
         raise UserError(
             f"the run's strips are not in {printable(str(strips))}: say where they are now with "
             f"--data_dir"

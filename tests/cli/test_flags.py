@@ -15,6 +15,8 @@ from garfield_vae.cli.flags import (
     decimal,
     option,
     path,
+    reachable,
+    recorded_path,
     refuse_idle_flags,
     share,
     typed,
@@ -78,7 +80,13 @@ def test_after_loading_ctrl_c_is_what_it_was():
         (decimal(0, 2, open_end=True), {"1e-9": 1e-9}, ["0", "-0.0", "nan"]),
         (decimal(0), {"1e300": 1e300}, ["inf", "1e309", "nan", "-1e-9"]),
         (share, {"0": 0.0, "1": 1.0}, ["1.01", "-0.1"]),
-        (path, {"a b": "a b"}, ["", " ", "\n"]),
+        (path, {"a b": "a b", "caf\udce9": "caf\udce9"}, ["", " ", "\n"]),
+        (recorded_path, {"a b": "a b", "Füße": "Füße"}, ["", "caf\udce9"]),
+        (
+            reachable(path),
+            {"/nowhere/at/all": "/nowhere/at/all", __file__ + "/x": __file__ + "/x"},
+            ["", "x" * 300, "x/" * 4096],
+        ),
         (
             strip_source,
             {"web": "web", "drawn": "drawn", "arcamax,uclick": "arcamax,uclick"},

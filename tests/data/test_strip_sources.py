@@ -14,8 +14,10 @@ from small_model import SMALL
 
 import train_torch
 from garfield_vae.checkpoints import load_run
+from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.build import build_store
 from garfield_vae.data.drawn import FIRST_DAY, draw_folder, draw_strip
+from garfield_vae.data.sources import present_strips
 from garfield_vae.util.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +107,32 @@ def test_another_comic_that_was_downloaded_there_does_not_stop_it(site, tmp_path
     monkeypatch.chdir(tmp_path)
     draw_folder(tmp_path / "mine" / "peanuts", 24)
     assert train_torch.main(from_web(site, "--data_dir", "mine")) == 0
+
+
+def test_a_sunday_alone_is_downloaded_and_is_nothing_to_train_on(site, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sunday = ["--start", "1985-03-17", "--end", "1985-03-17", "--sundays"]
+    with pytest.raises(UserError, match=r"^data/garfield has no daily to train on: give a longer"):
+        train_torch.main(from_web(site, *sunday))
+    assert (tmp_path / "data/garfield/sundays/1985/1985-03-17.gif").is_file()
+
+
+@pytest.mark.parametrize("name", ["data", "data/", "./data/.", "../here/data", "link"])
+def test_the_projects_own_data_folder_is_not_strips_of_your_own_however_it_is_named(
+    name, tmp_path, monkeypatch
+):
+    (tmp_path / "here/data").mkdir(parents=True)
+    (tmp_path / "here/link").symlink_to("data")
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(UserError, match="--source folder trains on strips of your own"):
+        train_torch.main([*SMALL, "--data_dir", name, "--epochs", "1"])
+
+
+def test_a_runs_strips_in_a_place_that_cannot_be_reached_any_more_are_a_sentence(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    options = TrainOptions(source="folder", data_dir=str(tmp_path / "loop/x"))
+    with pytest.raises(UserError, match="say where they are now with --data_dir"):
+        present_strips(options)
 
 
 def test_strips_that_all_show_one_picture_are_too_few_to_train_on(tmp_path, monkeypatch):

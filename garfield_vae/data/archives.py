@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from garfield_vae.data.images import MAX_BYTES, BrokenImage
+from garfield_vae.data.images import MAX_BYTES, BrokenImage, UnreadFile, is_refusal
 from garfield_vae.util.console import printable
 from garfield_vae.util.files import open_regular
 
@@ -50,7 +50,8 @@ class Archive:
 
     sizes: the declared bytes of each file in it, by path. passed_over: the number of other members
     by kind: paths that lead out of the archive, links and devices. Raises BrokenArchive where the
-    file is no archive, or a damaged one.
+    file is no archive, or a damaged one, and UnreadFile where the system refuses to read it, or to
+    keep it unpacked.
     """
 
     def __init__(self, path: Path):
@@ -76,7 +77,8 @@ class Archive:
         except BrokenArchive:
             raise
         except Exception as error:  # these readers raise a dozen types for a damaged file
-            raise BrokenArchive(path.name, _why(error)) from error
+            kind = UnreadFile if is_refusal(error) else BrokenArchive
+            raise kind(path.name, _why(error)) from error
         if len(found) > MAX_MEMBERS:
             raise BrokenArchive(path.name, f"it holds more than {MAX_MEMBERS:,} files")
         self._members = {}
@@ -91,7 +93,8 @@ class Archive:
         }
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file. Raises BrokenImage when it is damaged, encrypted or too large."""
+        """The bytes of a file. Raises BrokenImage when it is damaged, encrypted or too large, and
+        UnreadFile where the system refuses to read it."""
         content = b""
         try:
             member = self._members[name.replace("\\", "/")]  # stores of before have \\
@@ -104,7 +107,8 @@ class Archive:
                 if len(content) < size:
                     raise EOFError("the archive ends within it")
         except Exception as error:  # as above
-            raise BrokenImage(name, _why(error)) from error
+            kind = UnreadFile if is_refusal(error) else BrokenImage
+            raise kind(name, _why(error)) from error
         if len(content) > MAX_BYTES:
             raise BrokenImage(name, f"it is larger than {MAX_BYTES // 2**20} MiB")
         return content

@@ -16,7 +16,8 @@ import torch
 from garfield_vae.data.cutting import Cut, Cutter, stamp
 from garfield_vae.data.duplicates import same_pictures
 from garfield_vae.data.found import left_out, more_pages, passed_over, summary
-from garfield_vae.data.library import Library
+from garfield_vae.data.images import UnreadFile
+from garfield_vae.data.library import UNREAD, Library
 from garfield_vae.data.names import dates_of
 from garfield_vae.data.panels import OtherLayout
 from garfield_vae.data.splits import iso_week, linked
@@ -173,6 +174,8 @@ class _Build:
             file |= {"broken": True, "left_out": cut.broken.reason}
             if isinstance(cut.broken, OtherLayout):
                 file["layout"] = cut.broken.kind
+            if isinstance(cut.broken, UnreadFile):
+                file["mtime_ns"] = UNREAD
             return False
         file["sha256"] = cut.digest
         if cut.more_pages:

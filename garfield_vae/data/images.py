@@ -1,5 +1,6 @@
 """Opens a strip's picture: completely decoded, upright, within limits of size."""
 
+import errno
 import io
 import os
 import warnings
@@ -52,6 +53,16 @@ class BrokenImage(UserError):
         return type(self), (self.name, self.reason)
 
 
+class UnreadFile(BrokenImage):
+    """A file that the system refused to read. It may be whole: the next build tries it again."""
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether the system refused to read; readers that find damage raise OSError without a number,
+    or with that of an invalid argument, such as a place before the beginning of the file."""
+    return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
+
+
 def read_strip(path: Path) -> bytes:
     """The bytes of a picture file. Raises BrokenImage when it cannot be read or is too large."""
     try:
@@ -60,8 +71,7 @@ def read_strip(path: Path) -> bytes:
             # A buffer of MAX_BYTES for every strip would be slow.
             content = file.read(min(size, MAX_BYTES + 1))
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        reason = getattr(error, "strerror", None) or error
-        raise BrokenImage(path.name, f"it cannot be read ({reason})") from error
+        raise _unread(path, error) from error
     if len(content) > MAX_BYTES:
         raise BrokenImage(path.name, f"it is larger than {MAX_BYTES // 2**20} MiB")
     return content
@@ -73,7 +83,13 @@ def read_start(path: Path) -> bytes:
         with open_regular(path) as file:
             return file.read(32)
     except (OSError, ValueError) as error:
-        raise BrokenImage(path.name, f"it cannot be read ({error})") from error
+        raise _unread(path, error) from error
+
+
+def _unread(path: Path, error: Exception) -> BrokenImage:
+    kind = UnreadFile if is_refusal(error) else BrokenImage
+    reason = getattr(error, "strerror", None) or error
+    return kind(path.name, f"it cannot be read ({reason})")
 
 
 def seems_a_picture(start: bytes) -> bool:

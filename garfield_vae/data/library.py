@@ -9,8 +9,15 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from garfield_vae.data.archives import ZIP, Archive, BrokenArchive, is_archive
-from garfield_vae.data.images import SUFFIXES, BrokenImage, read_start, read_strip, seems_a_picture
+from garfield_vae.data.archives import ZIP, Archive, is_archive
+from garfield_vae.data.images import (
+    SUFFIXES,
+    BrokenImage,
+    UnreadFile,
+    read_start,
+    read_strip,
+    seems_a_picture,
+)
 from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
 
@@ -21,6 +28,8 @@ NESTED = " within an archive"
 
 # Files of operating systems, passed over in silence.
 UNSAID = {"thumbs.db", "desktop.ini", "__macosx"}
+# Instead of its time, so that a file that could not be read counts as changed once it can.
+UNREAD = None
 KIND = re.compile(r"\.(?=.*[a-z])[a-z0-9]{1,8}")  # an extension that says what a file is
 
 
@@ -98,8 +107,7 @@ class Library:
                 elif kind := _other_kind(name, partial(read_start, path)):
                     self.passed_over[kind] += 1
                 else:
-                    # 0 where it may not be read, so that it counts as changed once it may.
-                    time_ns = status.st_mtime_ns if os.access(path, os.R_OK) else 0
+                    time_ns = status.st_mtime_ns if os.access(path, os.R_OK) else UNREAD
                     self.files.append(
                         {"path": relative, "size": status.st_size, "mtime_ns": time_ns}
                     )
@@ -119,14 +127,16 @@ class Library:
             self.files.append(file | {"archive": relative})
         if reason := found.get("broken"):
             self.files.append(
-                {"path": relative or path.name, "broken": True, "left_out": reason} | stamp
+                {"path": relative or path.name, "broken": True, "left_out": reason}
+                | {key: found[key] for key in stamp}
             )
 
     def _list(self, path: Path, relative: str) -> dict:
         try:
             self._open[relative] = archive = Archive(path)
-        except BrokenArchive as error:
-            return {"members": {}, "passed_over": {}, "broken": error.reason}
+        except BrokenImage as error:
+            unread = {"mtime_ns": UNREAD} if isinstance(error, UnreadFile) else {}
+            return {"members": {}, "passed_over": {}, "broken": error.reason} | unread
         members, passed_over = {}, +archive.passed_over  # without kinds that it has none of
         for name, size in archive.sizes.items():
             *folders, last = PurePosixPath(name).parts
@@ -163,10 +173,12 @@ def _other_kind(name: str, start: Callable[[], bytes]) -> str | None:
         return None
     if KIND.fullmatch(suffix):
         return suffix
-    with suppress(BrokenImage):
-        if seems_a_picture(start()):
-            return None
-    return "without an extension"
+    try:
+        return None if seems_a_picture(start()) else "without an extension"
+    except UnreadFile:  # named with the pictures that cannot be read
+        return None
+    except BrokenImage:
+        return "without an extension"
 
 
 def counted(kinds: dict[str, int], most: int = 6) -> Iterator[str]:

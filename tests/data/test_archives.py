@@ -1,10 +1,12 @@
 """Strips in archives: as the folder itself or in one, with hostile ones among them."""
 
+import errno
 import gzip
 import io
 import json
 import os
 import tarfile
+import tempfile
 import zipfile
 from datetime import date, timedelta
 
@@ -159,6 +161,33 @@ def test_damaged_archives_are_named_and_the_rest_is_used(tmp_path, pictures, cap
         assert "3 left out: empty.tar.xz (it cannot be read" in printed
         assert "half.tar.gz (it cannot be read" in printed
         assert "page.zip (it cannot be read (File is not a zip file))" in printed
+
+
+def failing(*_):
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize(
+    ("mode", "place", "fault", "named"),
+    [
+        ("w", (archives, "open_regular"), failing, "b.tar"),
+        ("w", (os, "pread"), failing, "b.tar/one"),  # only the members are read by it
+        ("w:gz", (tempfile, "tempdir"), "/no/such/folder", "b.tar"),
+    ],
+)
+def test_what_the_system_did_not_let_be_read_is_tried_again_though_nothing_has_changed(
+    tmp_path, pictures, monkeypatch, capsys, mode, place, fault, named
+):
+    save_strips(tmp_path / "mine", 22)
+    unnamed = {"one": encoded(strip_picture(colours=((9, 99, 40),) * 3), "PNG")}
+    write_tar(tmp_path / "mine" / "b.tar", unnamed, mode)
+    with monkeypatch.context() as patch:
+        patch.setattr(*place, fault)
+        for _ in range(2):
+            assert len(build_store(tmp_path / "mine", tmp_path / "work", 16, 16)) == 22
+            assert f"1 left out: {named} (it cannot be read" in capsys.readouterr().out
+    assert "b.tar/one" in build_store(tmp_path / "mine", tmp_path / "work", 16, 16).names
+    assert "left out" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("write", [write_zip, write_tar])

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from strip_pictures import encoded, save_strips, strip_picture
 
-from garfield_vae.data import cutting
+from garfield_vae.data import cutting, images
 from garfield_vae.data.build import build_store
 from garfield_vae.data.drawn import draw_strip
 from garfield_vae.data.images import open_strip
@@ -281,6 +281,20 @@ def test_a_broken_picture_that_is_replaced_joins_the_store(strips, folder):
     (strips / "2002-01-02.gif").write_text("<html>blocked</html>")
     assert len(build_store(strips, folder)) == 22
     (strips / "2002-01-02.gif").write_bytes(encoded(strip_picture(), "GIF"))
+    assert len(build_store(strips, folder)) == 23
+
+
+def test_a_picture_that_the_system_did_not_let_be_read_is_tried_again(strips, folder, monkeypatch):
+    def failing(path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    with monkeypatch.context() as patch:
+        save_strips(strips, 23)
+        reading = images.open_regular
+        patch.setattr(
+            images, "open_regular", lambda p: failing(p) if "01-23" in p.name else reading(p)
+        )
+        assert len(build_store(strips, folder)) == 22
     assert len(build_store(strips, folder)) == 23
 
 

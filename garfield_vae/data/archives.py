@@ -21,6 +21,7 @@ from typing import IO
 
 from garfield_vae.data.images import MAX_BYTES, BrokenImage, UnreadFile, is_refusal
 from garfield_vae.util.console import printable
+from garfield_vae.util.errors import can_have
 from garfield_vae.util.files import open_regular
 
 ZIPS = (".zip", ".cbz")
@@ -77,8 +78,7 @@ class Archive:
         except BrokenArchive:
             raise
         except Exception as error:  # these readers raise a dozen types for a damaged file
-            kind = UnreadFile if is_refusal(error) else BrokenArchive
-            raise kind(path.name, _why(error)) from error
+            raise _fault(BrokenArchive, path.name, error) from error
         if len(found) > MAX_MEMBERS:
             raise BrokenArchive(path.name, f"it holds more than {MAX_MEMBERS:,} files")
         self._members = {}
@@ -107,8 +107,7 @@ class Archive:
                 if len(content) < size:
                     raise EOFError("the archive ends within it")
         except Exception as error:  # as above
-            kind = UnreadFile if is_refusal(error) else BrokenImage
-            raise kind(name, _why(error)) from error
+            raise _fault(BrokenImage, name, error) from error
         if len(content) > MAX_BYTES:
             raise BrokenImage(name, f"it is larger than {MAX_BYTES // 2**20} MiB")
         return content
@@ -178,6 +177,15 @@ def _unpacked(path: Path, file: IO[bytes], start: bytes) -> IO[bytes]:
                 raise BrokenArchive(path.name, "it unpacks to far more than pictures would")
     plain.seek(0)
     return plain
+
+
+def _fault(damage: type[BrokenImage], name: str, error: Exception) -> Exception:
+    """What to raise for a reader's error."""
+    # A damaged archive can ask for any memory: that is no reason to end.
+    if isinstance(error, MemoryError) and not can_have(4 * MAX_BYTES):
+        return MemoryError()
+    kind = UnreadFile if is_refusal(error) else damage
+    return kind(name, _why(error))
 
 
 def _why(error: Exception) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, ImageSequence
 
 from garfield_vae.util.console import printable
-from garfield_vae.util.errors import UserError
+from garfield_vae.util.errors import HARDLY_ANY, UserError, can_have
 from garfield_vae.util.files import open_regular
 
 # The formats that are opened, by Pillow's names, and their extensions.
@@ -119,7 +119,8 @@ def open_strip(source: Path | bytes, least_width: int = MIN_WIDTH) -> Image.Imag
     blank is taken. Sizes are checked in the header, before anything is decoded. CMYK is converted
     without its colour profile: the C library that parses profiles is not for untrusted files.
 
-    Raises BrokenImage for a file that is missing, no picture, truncated, too large or too small.
+    Raises BrokenImage for a file that is missing, no picture, truncated, too large or too small,
+    and MemoryError.
     """
     name = "the picture"
     if isinstance(source, Path):
@@ -153,6 +154,9 @@ def open_strip(source: Path | bytes, least_width: int = MIN_WIDTH) -> Image.Imag
             name, "it is not a GIF, JPEG, PNG, WebP, AVIF, BMP or TIFF picture"
         ) from error
     except Exception as error:  # Pillow's readers raise a dozen types for a damaged file
+        # Some of them where there is no memory for it, too.
+        if isinstance(error, MemoryError) or not can_have(HARDLY_ANY):
+            raise MemoryError from error
         reason = printable(str(error) or type(error).__name__, 100)
         raise BrokenImage(name, f"it is damaged ({reason})") from error
 

@@ -191,6 +191,25 @@ def test_what_the_system_did_not_let_be_read_is_tried_again_though_nothing_has_c
 
 
 @pytest.mark.parametrize("write", [write_zip, write_tar])
+def test_memory_that_an_archive_lacks_is_its_damage_only_where_there_is_enough(
+    tmp_path, pictures, monkeypatch, write
+):
+    def failing(*_, **__):
+        raise MemoryError
+
+    write(tmp_path / "a", pictures)
+    archive = Archive(tmp_path / "a")
+    monkeypatch.setattr(os, "pread", failing)
+    monkeypatch.setattr(tarfile, "open", failing)
+    for enough, error in ((False, MemoryError), (True, BrokenImage)):
+        monkeypatch.setattr(archives, "can_have", lambda _, enough=enough: enough)
+        with pytest.raises(error):
+            archive.read("2001/2001-01-01.gif")
+        with pytest.raises(error):
+            Archive(tmp_path / "a")
+
+
+@pytest.mark.parametrize("write", [write_zip, write_tar])
 def test_a_member_is_read_whole_where_the_system_reads_less_at_a_time_and_the_archive_has_moved(
     tmp_path, pictures, monkeypatch, write
 ):

@@ -298,6 +298,24 @@ def test_a_picture_that_the_system_did_not_let_be_read_is_tried_again(strips, fo
     assert len(build_store(strips, folder)) == 23
 
 
+@pytest.mark.parametrize("cores", [1, 2])
+def test_memory_that_runs_out_ends_the_build_and_leaves_the_store_as_it_was(
+    strips, folder, monkeypatch, processes, cores
+):
+    def failing(_):
+        raise MemoryError
+
+    monkeypatch.setattr(cutting, "_cores", lambda: cores)
+    first = build_store(strips, folder)
+    strip_picture(colours=((9, 99, 40),) * 3).save(strips / "new.png")
+    with monkeypatch.context() as patch:
+        patch.setattr("PIL.PngImagePlugin.PngImageFile.load", failing)
+        with pytest.raises(MemoryError):
+            build_store(strips, folder)
+    assert PanelStore.open(first.path).digest == first.digest
+    assert build_store(strips, folder).names[-1] == "new"
+
+
 def test_of_two_pictures_of_one_strip_in_a_folder_the_larger_file_that_works_is_used(
     strips, folder, capsys
 ):

@@ -1,6 +1,9 @@
 import os
 import pickle
+import subprocess
+import sys
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -171,6 +174,25 @@ def test_opening_leaves_pillows_limits_as_they_are():
         open_strip(png_header(40_000, 100))
     open_strip(encoded(strip_picture(), "GIF"))
     assert before == Image.MAX_IMAGE_PIXELS
+
+
+NO_MEMORY = """
+import io, re, resource, sys
+from pathlib import Path
+from garfield_vae.data.images import open_strip
+size = int(re.search(r"VmSize:[^0-9]*([0-9]+)", Path("/proc/self/status").read_text())[1]) * 1024
+resource.setrlimit(resource.RLIMIT_AS, (size + 30 * 2**20,) * 2)
+open_strip(sys.stdin.buffer.read())
+"""
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
+def test_a_picture_for_which_there_is_no_memory_is_not_called_damaged(format):
+    content = encoded(Image.new("RGB", (4000, 3500)), format)
+    command = [sys.executable, "-c", NO_MEMORY]
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(command, cwd=root, input=content, capture_output=True, check=False)
+    assert ended.stderr.splitlines()[-1] == b"MemoryError"
 
 
 def test_a_broken_image_can_cross_to_another_process():

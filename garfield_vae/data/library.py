@@ -28,6 +28,8 @@ NESTED = " within an archive"
 
 # Files of operating systems, passed over in silence.
 UNSAID = {"thumbs.db", "desktop.ini", "__macosx"}
+# Archives: systems allow 256 open files and more.
+MOST_OPEN = 64
 # Instead of its time, so that a file that could not be read counts as changed once it can.
 UNREAD = None
 KIND = re.compile(r"\.(?=.*[a-z])[a-z0-9]{1,8}")  # an extension that says what a file is
@@ -68,12 +70,18 @@ class Library:
         """A picture's bytes. Raises BrokenImage."""
         if (name := file.get("archive")) is None:
             return read_strip(self.place / file["path"])
-        if name not in self._open:
-            self._open[name] = Archive(self.place / name)
-        return self._open[name].read(file["path"].removeprefix(f"{name}/"))
+        return self._archive(name).read(file["path"].removeprefix(f"{name}/"))
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_open": {}}  # another process opens its archives itself
+
+    def _archive(self, name: str) -> Archive:
+        """An archive, open, and the last one to be closed when more are needed."""
+        archive = self._open.pop(name, None)
+        while len(self._open) >= MOST_OPEN:
+            self._open.pop(next(iter(self._open))).close()
+        self._open[name] = archive or Archive(self.place / name)
+        return self._open[name]
 
     def close(self) -> None:
         while self._open:
@@ -118,7 +126,7 @@ class Library:
         stamp = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
         found = self._known.get(relative, {})
         if {key: found.get(key) for key in stamp} != stamp:
-            found = stamp | self._list(path, relative)
+            found = stamp | self._list(relative)
         self.archives[relative] = found
         self.passed_over.update(found["passed_over"])
         inside = f"{relative}/" if relative else ""
@@ -131,9 +139,9 @@ class Library:
                 | {key: found[key] for key in stamp}
             )
 
-    def _list(self, path: Path, relative: str) -> dict:
+    def _list(self, relative: str) -> dict:
         try:
-            self._open[relative] = archive = Archive(path)
+            archive = self._archive(relative)
         except BrokenImage as error:
             unread = {"mtime_ns": UNREAD} if isinstance(error, UnreadFile) else {}
             return {"members": {}, "passed_over": {}, "broken": error.reason} | unread

@@ -38,6 +38,8 @@ def remedy(error: OSError) -> str:
         return "make room"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "make the folder writable, or choose another one"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "close other programs, or allow more open files (ulimit -n)"
     return "choose another folder"
 
 

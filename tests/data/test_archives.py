@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import resource
 import tarfile
 import tempfile
 import zipfile
@@ -161,6 +162,23 @@ def test_damaged_archives_are_named_and_the_rest_is_used(tmp_path, pictures, cap
         assert "3 left out: empty.tar.xz (it cannot be read" in printed
         assert "half.tar.gz (it cannot be read" in printed
         assert "page.zip (it cannot be read (File is not a zip file))" in printed
+
+
+def test_there_may_be_more_archives_than_open_files(tmp_path, pictures, capsys):
+    for number in range(120):
+        name = f"2001/{DATES[number % 24]}.gif"
+        write_zip(tmp_path / "mine" / f"{number}.cbz", {name: pictures[name]})
+        write_tar(tmp_path / "mine" / f"{number}.tgz", {name: pictures[name]}, "w:gz")
+        (tmp_path / "mine" / f"damaged {number}.tgz").write_bytes(b"\x1f\x8b, no more of it")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (110, hard))
+    try:
+        assert build_store(tmp_path / "mine", tmp_path / "work", 16, 16).names == DATES
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    said = capsys.readouterr().out
+    assert "120 left out: damaged" in said
+    assert "Too many" not in said
 
 
 def failing(*_):

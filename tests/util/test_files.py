@@ -36,6 +36,11 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert path.read_bytes() == b"old"
 
 
+def test_of_too_many_open_files_it_is_said_that_more_can_be_allowed():
+    with pytest.raises(CannotWrite, match="allow more open files"):
+        raise CannotWrite(errno.EMFILE, os.strerror(errno.EMFILE), "a")
+
+
 def test_a_failed_write_leaves_no_folder_that_was_made_for_it(tmp_path):
     with pytest.raises(ZeroDivisionError), replacing(tmp_path / "a" / "b" / "x.bin"):
         raise ZeroDivisionError

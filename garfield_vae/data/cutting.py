@@ -1,7 +1,6 @@
 """Cuts the pictures of a library into panels, many of them by several processes, but for those
 cut before."""
 
-import ctypes
 import hashlib
 import multiprocessing
 import os
@@ -14,8 +13,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, zip_longest
+from multiprocessing.heap import Arena
 from multiprocessing.process import BaseProcess
-from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from threading import Thread
 
@@ -78,7 +77,7 @@ class Cutter:
             self._places = {digest: store.offset(row) for row, digest in enumerate(store.digests)}
         files = library.files
         self._groups = [files[start : start + TOGETHER] for start in range(0, len(files), TOGETHER)]
-        self._memory: ctypes.Array | None = None  # that the processes share
+        self._memory: Arena | None = None  # that the processes share
 
     def cuts(self) -> Iterator[tuple[dict, Cut]]:
         """Every file in order with what it gave; its panels hold until the next one."""
@@ -131,7 +130,9 @@ class Cutter:
         self, workers: int, numbers: Iterator[int]
     ) -> tuple[ProcessPoolExecutor, deque[Future]]:
         """Starts processes, and gives them their first groups."""
-        self._memory = RawArray("B", AHEAD * workers * TOGETHER * self.strip_bytes)
+        self._memory = Arena(AHEAD * workers * TOGETHER * self.strip_bytes)
+        if hasattr(os, "posix_fallocate"):  # its file has no room yet, and a full disk would be
+            os.posix_fallocate(self._memory.fd, 0, self._memory.size)  # SIGBUS when it is used
         context = multiprocessing.get_context(START)
         pool = ProcessPoolExecutor(workers, context, _begin, (self,))
         return pool, deque(pool.submit(_work, number) for number in numbers)
@@ -146,7 +147,7 @@ class Cutter:
 
     def _room(self, number: int) -> np.ndarray:
         """The shared memory for the panels of a group: uint8 [TOGETHER, 3, 3, H, W]."""
-        rooms = np.frombuffer(self._memory, np.uint8)
+        rooms = np.frombuffer(self._memory.buffer, np.uint8)
         rooms = rooms.reshape(-1, TOGETHER, 3, 3, self.height, self.width)
         return rooms[number % len(rooms)]
 

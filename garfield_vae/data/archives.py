@@ -34,6 +34,7 @@ PACKED: dict[bytes, Callable[[IO[bytes]], IO[bytes]]] = {
     b"\xfd7zXZ": lzma.open,
 }
 MAX_MEMBERS = 1_000_000
+LONGEST_NAME, LONGEST_PATH = 255, 4096  # characters, in which file systems count, or fewer bytes
 # Of a compressed .tar: bitmaps grow perhaps a hundredfold.
 MAX_GROWTH, ALWAYS_ALLOWED = 200, 256 * 2**20
 
@@ -50,9 +51,10 @@ class Archive:
     """An archive that is open for reading, by processes forked from this one, too.
 
     sizes: the declared bytes of each file in it, by path. passed_over: the number of other members
-    by kind: paths that lead out of the archive, links and devices. Raises BrokenArchive where the
-    file is no archive, or a damaged one, and UnreadFile where the system refuses to read it, or to
-    keep it unpacked.
+    by kind: paths that lead out of the archive or are too long, links and devices.
+
+    Raises BrokenArchive where the file is no archive, or a damaged one, and UnreadFile where the
+    system refuses to read it, or to keep it unpacked.
     """
 
     def __init__(self, path: Path):
@@ -84,10 +86,12 @@ class Archive:
         self._members = {}
         for raw, info in found:
             name = raw.replace("\\", "/").lstrip("/").removeprefix("./")  # \\: from Windows
-            if _inside(name):
-                self._members[name] = info
-            else:
+            if not _inside(name):
                 self.passed_over["path out of its archive"] += 1
+            elif len(name) > LONGEST_PATH or max(map(len, name.split("/"))) > LONGEST_NAME:
+                self.passed_over["with a longer name than files have"] += 1
+            else:
+                self._members[name] = info
         self.sizes = {
             name: info.file_size if self._zip else info.size for name, info in self._members.items()
         }

@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import PurePosixPath
 from urllib.parse import unquote
@@ -113,6 +113,7 @@ HASH = re.compile(
     r"(?<![0-9a-z])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{15,})(?![0-9a-z])"
 )
 WORD_BEFORE = re.compile(r"([^\W\d_]*)[\W_]*$")
+LONGEST_WORD = 40  # letters and what follows them
 OWN_READING = 10  # names with one word before a date from which on they are read by themselves
 
 # A format, which of its matches from the left (0, 1 …; below 0 those in the names of folders), and
@@ -147,17 +148,19 @@ def dates_of(paths: Sequence[str]) -> dict[str, date | None]:
         while readings:
             best = max(readings, key=lambda reading: _score(readings[reading], rank, reading))
             matched = readings.pop(best)
-            if _score(matched, rank, best)[0]:
-                for path, day in matched.items():
-                    dates[path] = dates[path] or day
-                readings = {
-                    reading: remaining
-                    for reading, days in readings.items()
-                    if (remaining := {p: day for p, day in days.items() if dates[p] is None})
-                }
+            if not _score(matched, rank, best)[0]:
+                break
+            for path, day in matched.items():
+                dates[path] = dates[path] or day
+            readings = {
+                reading: remaining
+                for reading, days in readings.items()
+                if (remaining := {p: day for p, day in days.items() if dates[p] is None})
+            }
     return dates
 
 
+@lru_cache(1024)
 def _plain(path: str) -> str:
     """A path in lower case without accents or its extension, dashes hyphens, hashes cut out.
 
@@ -182,7 +185,7 @@ def _matches(text: str, rank: int) -> Iterator[tuple[Reading, str, date | None]]
         for place, match in enumerate(matches, -in_folders):
             parts = match.groupdict()
             month = int(parts["m"]) if parts.get("m") else MONTHS[parts["M"]]
-            word = WORD_BEFORE.search(text, 0, match.start())
+            word = WORD_BEFORE.search(text, max(0, match.start() - LONGEST_WORD), match.start())
             end = text.find("/", match.end())
             folder = text[:end] if end >= 0 else text.rpartition("/")[0]
             day = _day(int(parts["y"]), month, int(parts["d"]))

@@ -114,6 +114,18 @@ def test_paths_that_climb_and_links_are_counted_and_no_members(tmp_path, picture
 
 
 @pytest.mark.parametrize("write", [write_zip, write_tar])
+def test_members_with_longer_names_than_any_file_has_are_counted_and_not_read_for_dates(
+    tmp_path, pictures, capsys, write
+):
+    longest = {"/".join(["é" * 251 + ".gif"] * 16): encoded(strip_picture(), "GIF")}
+    too_long = {"1985 " * 12_000 + ".gif": b"", "é" * 252 + ".gif": b"", "a/" * 2048 + "b.gif": b""}
+    place = write(tmp_path / "a", pictures | longest | too_long)
+    place = place.rename(place.with_suffix(".zip" if write is write_zip else ".tar"))
+    assert len(build_store(place, tmp_path / "work", 16, 16)) == 25
+    assert "passed over: 3 with a longer name than files have" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("write", [write_zip, write_tar])
 def test_absolute_paths_are_read_as_if_they_began_in_the_archive(tmp_path, pictures, write):
     absolute = {f"/home/me/{name}": content for name, content in pictures.items()}
     place = write(tmp_path / "a.archive", absolute)

@@ -11,6 +11,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import tarfile
 import tempfile
 import zipfile
@@ -33,6 +34,7 @@ PACKED: dict[bytes, Callable[[IO[bytes]], IO[bytes]]] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ": lzma.open,
 }
+DRIVE = re.compile("[A-Za-z]:")
 MAX_MEMBERS = 1_000_000
 LONGEST_NAME, LONGEST_PATH = 255, 4096  # characters, in which file systems count, or fewer bytes
 # Of a compressed .tar: bitmaps grow perhaps a hundredfold.
@@ -164,7 +166,7 @@ class _OwnPlace(io.RawIOBase):
 def _inside(name: str) -> bool:
     """Whether a path stays in the archive, on any system."""
     parts = PurePosixPath(name).parts
-    return bool(parts) and ".." not in parts and ":" not in parts[0]
+    return bool(parts) and ".." not in parts and not DRIVE.match(name)
 
 
 def _unpacked(path: Path, file: IO[bytes], start: bytes) -> IO[bytes]:

@@ -126,6 +126,12 @@ def test_members_with_longer_names_than_any_file_has_are_counted_and_not_read_fo
 
 
 @pytest.mark.parametrize("write", [write_zip, write_tar])
+def test_a_colon_in_a_folders_name_makes_no_drive_of_it(tmp_path, pictures, write):
+    titled = {f"Garfield: {name}": content for name, content in pictures.items()}
+    assert Archive(write(tmp_path / "a", titled)).sizes.keys() == titled.keys()
+
+
+@pytest.mark.parametrize("write", [write_zip, write_tar])
 def test_absolute_paths_are_read_as_if_they_began_in_the_archive(tmp_path, pictures, write):
     absolute = {f"/home/me/{name}": content for name, content in pictures.items()}
     place = write(tmp_path / "a.archive", absolute)

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import warnings
 from pathlib import Path
 
@@ -34,6 +35,10 @@ MIN_WIDTH, MIN_HEIGHT = 240, 60
 MAX_FRAMES = 100  # of an animation, searched for one that is not blank
 # A progressive JPEG is decoded once for each of its scans, of which encoders write about ten.
 MAX_SCANS, MAX_SCANNED = 100, 20 * MAX_PIXELS
+# Markers that a length follows, and the one that ends the picture. Those of restarts stand in coded
+# pixels, where no other marker can.
+SEGMENT = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")
+START_OF_SCAN, END_OF_JPEG = b"\xff\xda", b"\xff\xd9"
 
 ORIENTATION = 0x0112  # the EXIF tag
 REDUCED = 254  # the TIFF tag whose lowest bit marks a page as a smaller copy of another
@@ -133,12 +138,13 @@ def open_strip(source: Path | bytes, least_width: int = MIN_WIDTH) -> Image.Imag
             if max(width, height) < least_width or min(width, height) < MIN_HEIGHT:
                 raise BrokenImage(name, f"{width}×{height} pixels are too few for a strip")
             if image.format in ("JPEG", "MPO"):
-                scans = source.count(b"\xff\xda")  # this marker cannot stand in coded pixels
+                scans = _scans(source)
                 if scans > MAX_SCANS or scans * width * height > MAX_SCANNED:
                     raise BrokenImage(name, f"it is coded in {scans} scans, more than any strip")
             image.load()
-            # is_animated walks through a whole GIF: it is asked last.
-            if _is_blank(image) and getattr(image, "is_animated", False):
+            # is_animated walks through a whole GIF: it is asked last. MPO is a JPEG with others of
+            # the same view behind it, whose scans are not counted.
+            if image.format != "MPO" and _is_blank(image) and getattr(image, "is_animated", False):
                 image = _first_frame(image)
             image = _upright(image)
             if image.width < least_width:
@@ -159,6 +165,15 @@ def open_strip(source: Path | bytes, least_width: int = MIN_WIDTH) -> Image.Imag
             raise MemoryError from error
         reason = printable(str(error) or type(error).__name__, 100)
         raise BrokenImage(name, f"it is damaged ({reason})") from error
+
+
+def _scans(jpeg: bytes) -> int:
+    """The number of scans, without what looks like the start of one in a comment or profile."""
+    scans = place = 0
+    while (marker := SEGMENT.search(jpeg, place)) and marker[0] != END_OF_JPEG:
+        scans += marker[0] == START_OF_SCAN
+        place = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
+    return scans
 
 
 def _is_blank(image: Image.Image) -> bool:

@@ -97,6 +97,16 @@ def test_a_jpeg_of_hundreds_of_scans_is_refused_before_it_is_decoded():
         open_strip(content[:place] + content[place:-2] * 60 + content[-2:])
 
 
+def test_what_looks_like_a_scan_in_a_comment_or_a_profile_is_none():
+    options = {"comment": b"\xff\xda" * 500, "icc_profile": b"\xff\xda" * 50_000}
+    content = encoded(strip_picture(), "JPEG", progressive=True, **options)
+    assert open_strip(content).size == (600, 175)
+    scan = content.index(b"\xff\xda", content.index(b"\xff\xc2"))
+    hidden = b"\xff\xfe\x00\x04\xff\xd9"  # no end of the picture either
+    with pytest.raises(BrokenImage, match="scans"):
+        open_strip(content[:scan] + hidden + content[scan:-2] * 60 + content[-2:])
+
+
 def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.gif")
     with pytest.raises(BrokenImage, match="not a regular file"):

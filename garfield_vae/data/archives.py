@@ -77,7 +77,7 @@ class Archive:
                 self._file = _unpacked(path, self._file, start)
                 with tarfile.open(fileobj=self._file, mode="r:") as tar:
                     members = [info for info in tar if not info.isdir()]
-                found = [(i.name, i) for i in members if i.isreg() and not i.issparse()]
+                found = _with_hard_links(members)
                 self.passed_over["as links or devices"] += len(members) - len(found)
         except BrokenArchive:
             raise
@@ -167,6 +167,17 @@ def _inside(name: str) -> bool:
     """Whether a path stays in the archive, on any system."""
     parts = PurePosixPath(name).parts
     return bool(parts) and ".." not in parts and not DRIVE.match(name)
+
+
+def _with_hard_links(members: list[tarfile.TarInfo]) -> list[tuple[str, tarfile.TarInfo]]:
+    """The regular files of a .tar by name, among them those that are hard links to one before."""
+    found, files = [], {}
+    for info in members:
+        file = files.get(info.linkname) if info.islnk() else info
+        if file and file.isreg() and not file.issparse():
+            files[info.name] = file
+            found.append((info.name, file))
+    return found
 
 
 def _unpacked(path: Path, file: IO[bytes], start: bytes) -> IO[bytes]:

@@ -125,6 +125,23 @@ def test_members_with_longer_names_than_any_file_has_are_counted_and_not_read_fo
     assert "passed over: 3 with a longer name than files have" in capsys.readouterr().out
 
 
+def test_a_hard_link_is_the_file_before_it_that_it_names(tmp_path, pictures, capsys):
+    place = tmp_path / "a.tar"
+    dated, linked = list(pictures.items())[:21], list(pictures.items())[21:]
+    write_tar(place, dict(dated) | {f"new {number}.gif": c for number, (_, c) in enumerate(linked)})
+    links = {name: f"new {number}.gif" for number, (name, _) in enumerate(linked)}
+    links |= {"again.gif": linked[0][0], "itself.gif": "itself.gif", "to a later one.gif": "x.gif"}
+    with tarfile.open(place, "a") as archive:
+        for name, target in links.items():
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.LNKTYPE, target
+            archive.addfile(link)
+        archive.addfile(tarfile.TarInfo("x.gif"))
+    assert Archive(place).read("again.gif") == linked[0][1]
+    assert build_store(place, tmp_path / "work", 16, 16).names == DATES
+    assert "passed over: 2 as links or devices" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("write", [write_zip, write_tar])
 def test_a_colon_in_a_folders_name_makes_no_drive_of_it(tmp_path, pictures, write):
     titled = {f"Garfield: {name}": content for name, content in pictures.items()}

@@ -53,7 +53,8 @@ class Archive:
     """An archive that is open for reading, by processes forked from this one, too.
 
     sizes: the declared bytes of each file in it, by path. passed_over: the number of other members
-    by kind: paths that lead out of the archive or are too long, links and devices.
+    by kind: paths that lead out of the archive or are too long, links, devices, and those of which
+    a later one has the name.
 
     Raises BrokenArchive where the file is no archive, or a damaged one, and UnreadFile where the
     system refuses to read it, or to keep it unpacked.
@@ -93,6 +94,7 @@ class Archive:
             elif len(name) > LONGEST_PATH or max(map(len, name.split("/"))) > LONGEST_NAME:
                 self.passed_over["with a longer name than files have"] += 1
             else:
+                self.passed_over["with the name of a later one"] += name in self._members
                 self._members[name] = info
         self.sizes = {
             name: info.file_size if self._zip else info.size for name, info in self._members.items()

@@ -142,6 +142,26 @@ def test_a_hard_link_is_the_file_before_it_that_it_names(tmp_path, pictures, cap
     assert "passed over: 2 as links or devices" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("form", ["zip", "tar"])
+def test_of_members_with_one_name_the_last_is_read_and_the_others_are_counted(
+    tmp_path, pictures, capsys, form
+):
+    place, name = tmp_path / f"a.{form}", "2001/2001-01-01.gif"
+    (write_zip if form == "zip" else write_tar)(place, pictures)
+    for content in (b"not read", pictures[name]):
+        if form == "zip":
+            with zipfile.ZipFile(place, "a") as archive:
+                archive.writestr(name, content)
+        else:
+            with tarfile.open(place, "a") as archive:
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    assert build_store(place, tmp_path / "work", 16, 16).names == DATES
+    assert "passed over: 2 with the name of a later one" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("write", [write_zip, write_tar])
 def test_a_colon_in_a_folders_name_makes_no_drive_of_it(tmp_path, pictures, write):
     titled = {f"Garfield: {name}": content for name, content in pictures.items()}

@@ -5,7 +5,9 @@ import io
 import os
 import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, ImageSequence
@@ -25,7 +27,8 @@ FORMATS = {
     "TIFF": (".tif", ".tiff"),
 }
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
-SIGNATURES = (b"GIF8", b"\xff\xd8\xff", b"\x89PNG\r\n", b"BM", b"II*\0", b"MM\0*")
+TIFF = (b"II*\0", b"MM\0*")
+SIGNATURES = (b"GIF8", b"\xff\xd8\xff", b"\x89PNG\r\n", b"BM", *TIFF)
 
 # The largest strips sold are 2,800 pixels wide.
 MAX_BYTES = 64 * 2**20
@@ -41,7 +44,9 @@ SEGMENT = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")
 START_OF_SCAN, END_OF_JPEG = b"\xff\xda", b"\xff\xd9"
 
 ORIENTATION = 0x0112  # the EXIF tag
-REDUCED = 254  # the TIFF tag whose lowest bit marks a page as a smaller copy of another
+# Tags of TIFF: the lowest bit of REDUCED marks a page as a smaller copy of another.
+REDUCED, PHOTOMETRIC, SAMPLE_FORMAT = 254, 262, 339
+WHITE_IS_ZERO, UNSIGNED = 0, (1,)
 
 # Large pictures are refused below, with a sentence.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -146,16 +151,20 @@ def open_strip(source: Path | bytes, least_width: int = MIN_WIDTH) -> Image.Imag
             # the same view behind it, whose scans are not counted.
             if image.format != "MPO" and _is_blank(image) and getattr(image, "is_animated", False):
                 image = _first_frame(image)
+            tags = _tags(image)
             image = _upright(image)
             if image.width < least_width:
                 size = f"{image.width}×{image.height}"
                 raise BrokenImage(name, f"{size} pixels are too few for a strip")
-            return _opaque(image)
+            return _opaque(image, tags)
     except BrokenImage:
         raise
     except Image.DecompressionBombError as error:
         raise BrokenImage(name, "it declares more pixels than a strip has") from error
     except Image.UnidentifiedImageError as error:
+        if source.startswith(TIFF):
+            reason = "it is a TIFF that is damaged or of a kind that cannot be read"
+            raise BrokenImage(name, reason) from error
         raise BrokenImage(
             name, "it is not a GIF, JPEG, PNG, WebP, AVIF, BMP or TIFF picture"
         ) from error
@@ -179,7 +188,7 @@ def _scans(jpeg: bytes) -> int:
 def _is_blank(image: Image.Image) -> bool:
     """Whether every eighth pixel, across and down, has about the same grey."""
     sample = image.resize((image.width // 8, image.height // 8), Image.Resampling.NEAREST)
-    low, high = _opaque(sample).convert("L").getextrema()
+    low, high = _opaque(sample, _tags(image)).convert("L").getextrema()
     return high - low < 32
 
 
@@ -202,15 +211,34 @@ def _upright(image: Image.Image) -> Image.Image:
     return ImageOps.exif_transpose(image) if turned else image
 
 
-def _opaque(image: Image.Image) -> Image.Image:
-    # Grey of 16 bits or floating point, which Pillow would clip instead of scaling.
+def _tags(image: Image.Image) -> Mapping[int, Any]:
+    """A TIFF's."""
+    return getattr(image, "tag_v2", {})
+
+
+def _opaque(image: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        deep = np.nan_to_num(np.asarray(image, dtype=np.float64))
-        scale = 257 if "16" in image.mode or deep.max() > 255 else 1 / 255 if deep.max() <= 1 else 1
-        grey = np.clip(deep / scale, 0, 255).astype(np.uint8)
-        return Image.fromarray(grey).convert("RGB")
+        return _grey(image, tags).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         paper = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(paper, rgba).convert("RGB")
     return image if image.mode in ("P", "RGB") else image.convert("RGB")
+
+
+def _grey(image: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
+    """Grey of 16 or 32 bits or floating point, scaled to 8 bits, where Pillow would clip it."""
+    deep = np.asarray(image)
+    if image.mode == "I" and tags.get(SAMPLE_FORMAT, UNSIGNED) == UNSIGNED:
+        deep = deep.view(np.uint32)  # which Pillow has no mode for
+    deep = np.nan_to_num(deep.astype(np.float64))
+    most = deep.max()
+    if "16" in image.mode or 255 < most <= 65535:
+        deep /= 257
+    elif most > 65535:
+        deep /= 2**24 + 2**16 + 257
+    elif most <= 1:
+        deep *= 255
+    grey = np.clip(deep, 0, 255).astype(np.uint8)
+    # Pillow turns only 8 bits and fewer around.
+    return Image.fromarray(255 - grey if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO else grey)

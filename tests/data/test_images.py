@@ -1,5 +1,6 @@
 import os
 import pickle
+import struct
 import subprocess
 import sys
 from contextlib import suppress
@@ -45,6 +46,30 @@ def test_sixteen_bit_grey_is_scaled_not_clipped():
     deep = np.full((175, 600), 32896, np.uint16)  # 128 · 257
     image = open_strip(encoded(Image.fromarray(deep), "PNG"))
     assert image.getpixel((10, 10)) == (128, 128, 128)
+
+
+def grey_tiff(dtype, value, tag, was, now):
+    """A flat TIFF in one of whose tags a number was replaced."""
+    content = encoded(Image.fromarray(np.full((175, 600), value, dtype)), "TIFF")
+    entry = struct.pack("<HHIH", tag, 3, 1, was)
+    assert content.count(entry) == 1
+    return content.replace(entry, struct.pack("<HHIH", tag, 3, 1, now))
+
+
+@pytest.mark.parametrize(("dtype", "value"), [(np.uint8, 50), (np.uint16, 50 * 257)])
+def test_a_tiff_whose_zero_is_white_is_no_negative(dtype, value):
+    image = open_strip(grey_tiff(dtype, value, 262, 1, 0))
+    assert image.getpixel((10, 10)) == (205, 205, 205)
+
+
+def test_a_tiff_of_32_bits_without_a_sign_is_scaled():
+    content = grey_tiff(np.int32, (200 * 16_843_009) - 2**32, 339, 2, 1)
+    assert open_strip(content).getpixel((10, 10)) == (200, 200, 200)
+
+
+def test_a_tiff_that_pillow_cannot_read_is_not_called_something_else():
+    with pytest.raises(BrokenImage, match="TIFF that is damaged or of a kind that cannot be read"):
+        open_strip(grey_tiff(np.int32, 7, 262, 1, 0))
 
 
 def test_transparent_parts_are_white_paper():

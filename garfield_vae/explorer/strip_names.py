@@ -49,10 +49,10 @@ def date_of(text: str) -> datetime.date | None:
 
 
 def day_or_none(year: str, month: str | int, day: str | int) -> datetime.date | None:
-    full_year = int(year)
-    if len(year) == 2:
-        full_year += 1900 if full_year > 68 else 2000
     try:
+        full_year = int(year)
+        if len(year) == 2:
+            full_year += 1900 if full_year > 68 else 2000
         return datetime.date(full_year, int(month), int(day))
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year of 20 digits
         return None

@@ -228,6 +228,13 @@ def test_what_is_no_date_is_none(text):
     assert date_of(text) is None
 
 
+@pytest.mark.parametrize("digits", [20, 5000])  # more than C's integers have, than Python reads
+def test_a_number_that_no_calendar_has_is_no_date(digits):
+    number = digits * "9"
+    for text in (f"1 March {number}", f"March {number} 12", f"{number} 12 March"):
+        assert date_of(text) is None
+
+
 def test_a_strip_is_found_by_its_name_however_it_is_written():
     names = {"1985-03-12": 0, "My Strip.png": 1}
     assert find_name("12 March 1985", names) == "1985-03-12"

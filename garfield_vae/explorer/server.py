@@ -145,7 +145,7 @@ def make_app(explorer: Explorer, port: int) -> Flask:
     @app.post("/api/draw")
     def draw() -> Response:
         asked = body()
-        temperature = round(number(asked, "temperature", 0, MAX_TEMPERATURE, 1.0), 3)
+        temperature = number(asked, "temperature", 0, MAX_TEMPERATURE, 1.0)
         state = positions.of_draw(whole(asked, "seed", 0, MAX_SEED), temperature)
         return jsonify(state=as_json(state))
 

@@ -46,6 +46,8 @@ MAX_TEMPERATURE = 3.0
 LONGEST_LABEL = 80  # letters
 SAMPLES_AT_ONCE = 5  # a third of a second, for which a page that drags has to wait
 OWN_STRIP, AVERAGE = "your own strip", "the average strip"  # in words
+SEED = re.compile(r"([0-9]{1,9}):([0-2](?:\.[0-9]{1,6})?|3)")  # and its temperature
+LARGEST_FLOAT16 = float(np.finfo("<f2").max)
 DIGITS = 3  # of a knob in a link; what rounding takes away stays in the base
 
 
@@ -173,7 +175,8 @@ class Positions:
         return self._state(self._strip(name), f"strip:{name}")
 
     def of_draw(self, seed: int, temperature: float) -> State:
-        """The sample of a seed."""
+        """The sample of a seed. The temperature is rounded to three digits."""
+        temperature = abs(round(temperature, 3))  # no -0, no exponent: `parse` takes neither
         return self._state(self._draw(seed, temperature), f"seed:{seed}:{temperature:g}")
 
     def of_latent(self, latent: np.ndarray, label: str = "") -> State:
@@ -220,7 +223,7 @@ class Positions:
         kind, _, rest = source.partition(":")
         if kind == "strip":
             return self._split(self._strip(rest))[1]
-        if kind == "seed" and (match := re.fullmatch(r"(\d{1,9}):([0-2](?:\.\d{1,6})?|3)", rest)):
+        if kind == "seed" and (match := SEED.fullmatch(rest)):
             return self._split(self._draw(int(match[1]), float(match[2])))[1]
         if kind == "given":
             values, _, label = rest.partition(":")
@@ -308,7 +311,9 @@ def indices(value: object, count: int, what: str) -> list[int]:
 
 
 def pack(values: np.ndarray) -> str:
-    """Numbers as URL-safe base64 of little-endian 16-bit floats."""
+    """Numbers as URL-safe base64 of little-endian 16-bit floats. Larger ones than these are
+    clamped, since `unpack` refuses infinity."""
+    values = np.clip(values, -LARGEST_FLOAT16, LARGEST_FLOAT16)
     return base64.urlsafe_b64encode(values.astype("<f2").tobytes()).decode().rstrip("=")
 
 

@@ -111,6 +111,14 @@ def test_the_same_seed_and_temperature_draw_the_same_strip(positions):
     np.testing.assert_allclose(positions.latents(first)[1], drawn, atol=1e-4)
 
 
+@pytest.mark.parametrize("temperature", [0, -0.0, 1e-9, 1e-5, 0.001, 0.1 + 0.2, 1 / 3, 2.9999, 3])
+@pytest.mark.parametrize("seed", [0, 999_999_999])
+def test_every_draw_that_is_given_is_one_that_is_taken(positions, seed, temperature):
+    state = positions.of_draw(seed, temperature)
+    again = positions.parse(as_json(state))
+    np.testing.assert_allclose(positions.latents(again), positions.latents(state), atol=1e-5)
+
+
 def test_halfway_between_two_strips_is_the_mean_of_their_latents(positions):
     a, b = positions.of_strip("strip-03"), positions.of_draw(5, 1.0)
     middle = positions.latents(positions.parse(as_json(between(a, b, 0.5))))
@@ -163,6 +171,11 @@ def test_what_is_no_state_beside_the_cases_that_hold_for_the_page_too_is_refused
 def test_numbers_survive_a_link_to_three_digits_of_a_float16():
     values = np.array([0.0, 1.0, -2.5, 0.1234], np.float32)
     np.testing.assert_allclose(unpack(pack(values), 4), values, rtol=1e-3)
+
+
+def test_numbers_that_a_float16_does_not_reach_are_clamped():
+    far = np.array([1e6, -np.inf, 3], np.float32)
+    assert unpack(pack(far), 3).tolist() == [65504, -65504, 3]
 
 
 def test_packed_numbers_that_are_not_finite_are_refused():

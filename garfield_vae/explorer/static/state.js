@@ -69,7 +69,7 @@ export function along(path, t) {
 const written = (value) => JSON.stringify(value, ["knobs", "panels", "base", "held"]);
 export const same = (a, b) => written(a) === written(b);
 
-const SOURCE = /^(strip:.+|seed:\d{1,9}:([0-2](\.\d{1,6})?|3)|given:[\w-]+(:.{0,80})?)$/u;
+const SOURCE = /^(strip:.+|seed:\d{1,9}:([0-2](\.\d{1,6})?|3)|given:[\w-]+(:.{0,80})?)$/su;
 
 // Checks what came from a link, a file or this browser's storage: numbers out of range are clamped,
 // anything else that is wrong throws an Error that says why. The same as Positions.parse in

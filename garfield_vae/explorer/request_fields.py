@@ -12,7 +12,7 @@ from garfield_vae.util.console import exact
 def body() -> dict:
     """The request's JSON object. Raises BadRequest when it is none."""
     try:
-        value = request.get_json()
+        value = request.get_json(silent=True)  # None where it is damaged
     except RecursionError:
         value = None
     if not isinstance(value, dict):

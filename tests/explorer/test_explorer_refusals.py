@@ -119,6 +119,17 @@ def test_a_request_that_makes_no_sense_is_a_json_error_and_the_server_stays_up(a
 
 
 @pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"\xff", b"[]", b"1", b"[" * 100_000, b'{"seed": ' + b"9" * 5000 + b"}"],
+    ids=["empty", "damaged", "not UTF-8", "a list", "a number", "nested deeply", "many digits"],
+)
+def test_a_body_that_is_no_json_object_is_told_so_whatever_else_it_is(address, body):
+    headers = {"Content-Type": "application/json"}
+    status, _, content = ask(address, "POST", "/api/draw", body, headers)
+    assert (status, json.loads(content)["error"]) == (400, "the request's body is a JSON object")
+
+
+@pytest.mark.parametrize(
     ("path", "body"),
     [
         ("/api/draw", {"temperature": 1}),

@@ -263,9 +263,10 @@ def make_server(explorer: Explorer, port: int):
     try:
         listening = socket.create_server((security.HOST, port))
     except OSError as error:
+        why = error.strerror.partition(" (while")[0]  # what follows repeats the address
         raise UserError(
-            f"the explorer cannot listen on {security.HOST} port {port} ({error.strerror}): give "
-            f"another --port"
+            f"the explorer cannot listen on {security.HOST} port {port} ({why}): give another "
+            f"--port"
         ) from error
     port = listening.getsockname()[1]
     server = waitress.create_server(

@@ -374,9 +374,11 @@ def test_eight_pages_at_once_each_get_their_own_pictures(address, explorer):
             assert_same_picture(shown, rendered(explorer, state))
 
 
-def test_a_port_that_is_taken_is_one_sentence(address, explorer):
-    with pytest.raises(UserError, match="give another --port"):
-        make_server(explorer, urllib.parse.urlsplit(address).port)
+def test_a_port_that_is_taken_is_one_sentence_that_names_it_once(address, explorer):
+    port = urllib.parse.urlsplit(address).port
+    said = f"listen on 127.0.0.1 port {port} (Address already in use): give another --port"
+    with pytest.raises(UserError, match=re.escape(said)):
+        make_server(explorer, port)
 
 
 def ask_in_vain(*asked) -> None:

@@ -59,6 +59,8 @@ MAX_PICTURE = 24 * 2**20
 MAX_FRAMES = 48
 MAX_SEED = 10**9 - 1
 THREADS = 12
+CONNECTIONS = 200  # a page has a few; macOS lets a program open 256 files
+SILENT = 30  # seconds after which one is closed that sends nothing and waits for nothing
 
 
 def make_app(explorer: Explorer, port: int) -> Flask:
@@ -273,6 +275,9 @@ def make_server(explorer: Explorer, port: int):
         make_app(explorer, port),
         sockets=[listening],
         threads=THREADS,
+        connection_limit=CONNECTIONS,
+        channel_timeout=SILENT,
+        cleanup_interval=SILENT // 3,
         ident=None,
         clear_untrusted_proxy_headers=True,
         max_request_body_size=2 * MAX_PICTURE,  # below it, Flask says "too large" in JSON
@@ -282,7 +287,8 @@ def make_server(explorer: Explorer, port: int):
 
 def explore(explorer: Explorer, port: int = 8176, open_browser: bool = False) -> None:
     """Serves the page until Ctrl-C."""
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # waiting requests are normal
+    # That requests or connections wait is no news for a terminal.
+    logging.getLogger("waitress").setLevel(logging.ERROR)
     server, address = make_server(explorer, port)
     # What is being painted ends before the threads that wait for it are told to.
     end_threads = server.task_dispatcher.shutdown

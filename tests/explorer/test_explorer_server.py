@@ -1,19 +1,23 @@
 """The explorer's server, asked over real HTTP: what it answers, and to how many at once."""
 
 import base64
-import http.client
 import io
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import partial
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -37,7 +41,7 @@ from garfield_vae.data.drawn import draw_strip
 from garfield_vae.data.panels import join_panels, to_uint8
 from garfield_vae.explorer.component_names import ComponentNames, suggested_names
 from garfield_vae.explorer.renderer import PAGES_REMEMBERED, Superseded
-from garfield_vae.explorer.server import make_server
+from garfield_vae.explorer.server import CONNECTIONS, SILENT, make_server
 from garfield_vae.explorer.service import CANDIDATES
 from garfield_vae.explorer.states import BadRequest, as_json
 from garfield_vae.util.errors import UserError
@@ -381,14 +385,45 @@ def test_a_port_that_is_taken_is_one_sentence_that_names_it_once(address, explor
         make_server(explorer, port)
 
 
+def half_a_request(address) -> socket.socket:
+    place = urllib.parse.urlsplit(address)
+    connection = socket.create_connection((place.hostname, place.port))
+    connection.sendall(b"POST /api/picture HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
+    return connection
+
+
+def test_a_hundred_connections_that_say_nothing_more_do_not_shut_the_page_out(address):
+    with ExitStack() as silent:
+        for _ in range(100):
+            silent.enter_context(half_a_request(address))
+        assert ask(address, "GET", "/")[0] == 200
+
+
+def test_a_connection_that_says_nothing_more_is_closed_in_the_end(explorer, monkeypatch):
+    server, address = make_server(explorer, 0)
+    turn = partial(server.asyncore.loop, timeout=0, map=server._map, count=1)
+    with half_a_request(address) as silent:
+        while not server.active_channels:
+            turn()
+        later = SimpleNamespace(time=lambda: time.time() + 1.5 * SILENT)
+        monkeypatch.setattr("waitress.server.time", later)
+        turn()  # finds it
+        turn()  # closes it
+        assert server.active_channels == {}
+        with suppress(ConnectionResetError):  # what it said was not read to its end
+            assert silent.recv(1) == b""
+    server.task_dispatcher.shutdown()
+    server.asyncore.close_all(server._map)
+
+
 def ask_in_vain(*asked) -> None:
     """Asks for what may never be answered."""
-    with suppress(OSError, http.client.HTTPException):
+    with suppress(OSError, HTTPException):
         ask(*asked)
 
 
-@pytest.mark.parametrize("busy", [False, True], ids=["idle", "while it paints"])
-def test_ctrl_c_ends_it_cleanly(tmp_path, busy):
+@pytest.mark.parametrize("at", ["rest", "work", "the limit of connections"])
+def test_ctrl_c_ends_it_cleanly(tmp_path, at):
     program = (
         "import sys; from pathlib import Path; from explorer_model import make_explorer;"
         "from garfield_vae.explorer import explore;"
@@ -406,7 +441,13 @@ def test_ctrl_c_ends_it_cleanly(tmp_path, busy):
     address = re.search(r"http://127\.0\.0\.1:\d+/", line).group()
     status, _, info = ask(address, "GET", "/api/info")
     assert status == 200
-    if busy:
+    if at == "the limit of connections":
+        place = urllib.parse.urlsplit(address)
+        many = [HTTPConnection(place.hostname, place.port) for _ in range(CONNECTIONS - 2)]
+        for connection in many:  # beside these it has its own two sockets
+            connection.request("HEAD", "/")
+            connection.getresponse().read()
+    if at == "work":
         # Requests that wait for the painter, which the signal finds in the midst of them.
         start = json.loads(info)["start"]
         asked = {"a": start, "b": start, "frames": 48, "job": "a walk"}

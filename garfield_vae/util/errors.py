@@ -75,7 +75,9 @@ def stop_signals() -> list[signal.Signals]:
 def run_script(main: Callable[[], int]) -> NoReturn:
     """Runs a script's `main` and ends the process with its status; a UserError is one line.
 
-    SIGTERM and SIGHUP unwind the program as Ctrl-C does, so that no temporary file is left.
+    SIGTERM and SIGHUP unwind the program as Ctrl-C does, so that no temporary file is left. Once
+    `main` has ended there is nothing to unwind, and an exception would be a traceback out of
+    whatever runs while Python ends: a further Ctrl-C is ignored, the others end it at once.
     """
     sys.stdout, sys.stderr = Unfailing.around(sys.stdout), Unfailing.around(sys.stderr)
     for number in stop_signals():
@@ -99,3 +101,7 @@ def run_script(main: Callable[[], int]) -> NoReturn:
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(FAULT)
+    finally:
+        for number in stop_signals():
+            ignored = number == signal.SIGINT
+            signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)

@@ -60,6 +60,28 @@ def test_what_asks_a_process_to_stop_unwinds_it(number, status):
     assert (ended.returncode, ended.stdout, ended.stderr) == (status, b"tidied\n", b"")
 
 
+AT_EXIT = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.{number}); "
+
+
+@pytest.mark.parametrize(
+    ("last", "status", "errors"),
+    [
+        ("return 0", 0, b""),
+        ("raise UserError('no')", 2, b"error: no\n"),
+        ("raise KeyboardInterrupt", 130, b""),
+    ],
+)
+def test_ctrl_c_is_quiet_while_python_ends(last, status, errors):
+    ended = script(AT_EXIT.format(number="SIGINT") + last, "utf-8")
+    assert (ended.returncode, ended.stderr) == (status, errors)
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
+def test_a_python_that_hangs_while_it_ends_can_be_stopped(number):
+    ended = script(AT_EXIT.format(number=number) + "return 0", "utf-8")
+    assert (ended.returncode, ended.stderr) == (-getattr(signal, number), b"")
+
+
 def test_under_nohup_a_closed_terminal_is_no_reason_to_stop():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which processes inherit
     try:

@@ -1,5 +1,6 @@
 """What a download says and returns, how it is stopped, and its command."""
 
+import signal
 import subprocess
 import sys
 from datetime import date
@@ -13,15 +14,19 @@ import train_torch
 from garfield_vae.cli.download_options import DownloadOptions
 from garfield_vae.data.download.__main__ import main
 from garfield_vae.data.download.sites import SITES
-from garfield_vae.util.errors import UserError, run_script
+from garfield_vae.util.errors import UserError, run_script, stop_signals
 
 MODULE = "garfield_vae.data.download"
 
 
 def ended(arguments: list[str]) -> int:
-    """The status with which the command's process would end."""
+    """The status with which the command's process would end. This one goes on, and so gets back
+    what it does on a signal."""
+    before = {number: signal.getsignal(number) for number in stop_signals()}
     with pytest.raises(SystemExit) as end:
         run_script(lambda: main(arguments))
+    for number, handler in before.items():
+        signal.signal(number, handler)
     return end.value.code
 
 

@@ -226,7 +226,7 @@ def test_there_may_be_more_archives_than_open_files(tmp_path, pictures, capsys):
         write_tar(tmp_path / "mine" / f"{number}.tgz", {name: pictures[name]}, "w:gz")
         (tmp_path / "mine" / f"damaged {number}.tgz").write_bytes(b"\x1f\x8b, no more of it")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (110, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
     try:
         assert build_store(tmp_path / "mine", tmp_path / "work", 16, 16).names == DATES
     finally:

@@ -25,7 +25,7 @@ from garfield_vae.data.store import VERSION, PanelStore, StaleStore, open_store,
 from garfield_vae.geometry import PANEL_HEIGHT, PANEL_WIDTH
 from garfield_vae.util.console import printable, tell
 from garfield_vae.util.errors import UserError
-from garfield_vae.util.files import remedy, replacing
+from garfield_vae.util.files import CannotWrite, replacing
 
 FEWEST_STRIPS = 20
 SAME_STRIP = 0.9  # correlation of fingerprints from which two files of a day are one strip
@@ -65,10 +65,8 @@ def build_store(
                 with _one_thread():
                     build.write()
             except OSError as error:
-                raise UserError(
-                    f"the panel store {npy_path} cannot be written ({error.strerror or error}): "
-                    f"{remedy(error)}"
-                ) from error
+                reason = error.strerror or str(error)
+                raise CannotWrite(error.errno, reason, str(npy_path)) from error
             store, index = open_store(npy_path)
     tell(summary(strips, store, index["files"], library.passed_over))
     return store

@@ -97,6 +97,10 @@ class Library:
 
         for parent, folders, names in os.walk(self.place, onerror=fail):
             folders[:] = [name for name in folders if not _unsaid(name)]
+            if _is_own_output(Path(parent), folders, names):
+                self.passed_over["folder of a run"] += 1
+                folders.clear()
+                continue
             self.passed_over["linked folder"] += sum(Path(parent, f).is_symlink() for f in folders)
             for name in names:
                 if _unsaid(name):
@@ -157,6 +161,13 @@ class Library:
             else:
                 members[name] = size
         return {"members": members, "passed_over": dict(passed_over)}
+
+
+def _is_own_output(folder: Path, folders: list[str], names: list[str]) -> bool:
+    """Whether it is the folder of a run, or that of a model's pictures: what a model has drawn is
+    nothing to train the next one on."""
+    is_run = "options.json" in names and "checkpoints" in folders
+    return is_run or (folder.name == "processed" and "model.json" in names)
 
 
 def _is_zip(path: Path) -> bool:

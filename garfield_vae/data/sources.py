@@ -1,5 +1,6 @@
 """From the options to a panel store: finds the strips, and gets those that are missing."""
 
+import errno
 import hashlib
 import os
 from itertools import chain
@@ -14,8 +15,10 @@ from garfield_vae.data.images import SUFFIXES
 from garfield_vae.data.store import PanelStore
 from garfield_vae.util.console import printable, tell
 from garfield_vae.util.errors import UserError
+from garfield_vae.util.files import CannotWrite
 
 ENOUGH_STRIPS = 300  # to train on, when a download came to less than was asked for
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR)
 DRAWN_SEED = 0  # --seed is the training's: another seed should not redraw the strips
 
 
@@ -124,7 +127,16 @@ def present_strips(options: TrainOptions) -> PanelStore:
 
 def _build(strips: Path, work: Path, options: TrainOptions) -> PanelStore:
     height, width = options.panel_height, options.panel_width
-    return build_store(strips, work, height, width, options.keep_all)
+    try:
+        return build_store(strips, work, height, width, options.keep_all)
+    except CannotWrite as error:
+        if work in strips.parents or error.errno not in REFUSED:
+            raise
+        raise UserError(
+            f"{printable(error.filename)} cannot be written ({error.strerror}): the panels of "
+            f"strips that are only read are kept in ./data, so start the command in a folder that "
+            f"you may write in"
+        ) from error
 
 
 def store_path(options: TrainOptions) -> Path:

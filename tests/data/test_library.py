@@ -110,3 +110,15 @@ def test_files_that_are_left_out_for_one_reason_are_named_together(strips, tmp_p
         "picture), huge.png (10001×100 pixels are more than a strip has)\n"
         "Also: 1 file is the same picture as another, used once" in capsys.readouterr().out
     )
+
+
+def test_what_a_model_has_drawn_is_nothing_to_train_on(tmp_path):
+    for name in ("mine.gif", "logs/run/pictures/samples.png", "logs/pretrained/processed/walk.gif"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "logs/run/checkpoints").mkdir()
+    (tmp_path / "logs/run/options.json").touch()
+    (tmp_path / "logs/pretrained/processed/model.json").touch()
+    library = Library(tmp_path)
+    assert [file["path"] for file in library.files] == ["mine.gif"]
+    assert +library.passed_over == {"folder of a run": 2}

@@ -20,6 +20,7 @@ import torch
 from small_model import SMALL
 
 import process_model
+import train_torch
 from garfield_vae.checkpoints import load_run
 from garfield_vae.data.build import build_store
 from garfield_vae.data.drawn import draw_folder
@@ -192,7 +193,18 @@ def test_a_data_folder_that_may_not_be_written_in_is_a_sentence(strips, tmp_path
     bound = may_not_write(tmp_path / "data")
     done = command(bound, "train_torch.py", *SMALL, "--data_dir", str(strips))
     assert done.returncode == 2
-    assert re.fullmatch(r"error: .*cannot be written \(Permission denied\).*\n", done.stderr)
+    assert re.fullmatch(
+        r"error: data/.*npy cannot be written \(Permission denied\): .* start the command in a "
+        r"folder that you may write in\n",
+        done.stderr,
+    )
+
+
+def test_a_file_in_the_place_of_the_data_folder_is_a_sentence(strips, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").touch()
+    with pytest.raises(UserError, match=r"cannot be written .*: the panels .* start the command"):
+        train_torch.main([*SMALL, "--data_dir", str(strips)])
 
 
 def test_a_run_that_may_not_be_written_in_is_a_sentence(run):

@@ -38,6 +38,7 @@ def split_rows(weeks: Sequence[str], pictures: Sequence[str]) -> tuple[dict[str,
     A group goes by the first eight bytes of its SHA-256, as a fraction: test below 0.05, validation
     below 0.10, train above. So strips that are added move no other. In a small set, where test or
     validation would have less than FEWEST_HELD_OUT strips, they take the next groups in order.
+    There, and where pictures replace weeks, strips that are added may move others.
     """
     splits = _split(weeks)
     if len(splits["train"]) >= LEAST_TRAINING * len(weeks):

@@ -4,7 +4,8 @@
     processed/measures.json    the figures for programs
     events.out.tfevents.*      the figures for TensorBoard, as a table under Text
 
-Nothing was trained on test strips or chosen by them (checkpoints are chosen by validation strips).
+Nothing was trained on test strips or chosen by them (checkpoints are chosen by validation strips),
+unless the strips have changed since the training, which is said then.
 Distances between sets depend on the sets' sizes, so each is given for a set of real strips of the
 same size as well.
 """
@@ -30,11 +31,12 @@ from garfield_vae.evaluation.report import write_report
 from garfield_vae.evaluation.report_pictures import choose_pictures
 from garfield_vae.evaluation.sample_measures import SampleMeasures, random_rows
 from garfield_vae.evaluation.sample_sets import compare_sets
+from garfield_vae.evaluation.summary import CHANGED_STRIPS
 from garfield_vae.latent import samplers as latent_samplers
 from garfield_vae.latent.codec import FIT_STEPS, decode, reconstruct
 from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace
-from garfield_vae.run_folder import write_json
+from garfield_vae.run_folder import trained_on, write_json
 from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.metrics_table import read_metrics
@@ -100,6 +102,9 @@ def evaluate_run(
         draw = latent_samplers.draw
         samplers = {name: partial(draw, space, sampler=name, prior=prior) for name in names}
     model = loaded.model
+    changed = trained_on(loaded.folder) not in (None, store.digest)
+    if changed:
+        print(f"strips      {CHANGED_STRIPS}", flush=True)
 
     with stages or Stages(STAGES) as stage:
         stage("encode and decode test strips")
@@ -174,6 +179,7 @@ def evaluate_run(
                 "training": len(train),
                 "samples": measures.count,
                 "PCA fitted on": len(pca_rows),
+                "changed": changed,
             },
             "samplers": list(samplers),
             "reconstruction": reconstruction,

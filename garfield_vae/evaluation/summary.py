@@ -6,6 +6,10 @@ from typing import Any
 from garfield_vae.evaluation.metrics.intervals import Estimate
 
 FEW_STRIPS = 300  # below so many test strips, distances between sets are mostly chance
+CHANGED_STRIPS = (
+    "The strips have changed since the training: some test strips may have been trained on, and "
+    "their figures be better than those of new strips."
+)
 COLLAPSED_RATE = 1.0  # nats a strip
 STORY_NAMES = {
     "together": "panels that do not belong together",
@@ -28,7 +32,8 @@ def summary(figures: dict[str, Any], metrics: list[dict[str, float]]) -> list[Se
     Reconstructions come first, because their errors are reliable also with few strips. Distances
     between sets are left out where test strips are few; the table has them with their intervals.
     """
-    found = [reconstruction(figures["reconstruction"]), compression(figures["compression"])]
+    found = [Sentence("warning", CHANGED_STRIPS)] if figures["strips"]["changed"] else []
+    found += [reconstruction(figures["reconstruction"]), compression(figures["compression"])]
     found += calibration(figures["compression"])
     found += overfitting(metrics)
     for name in figures["samplers"]:

@@ -22,7 +22,9 @@ from garfield_vae.evaluation.factors import factor_figures, measure_factors
 from garfield_vae.evaluation.reconstructions import reconstruction_figures, reconstruction_values
 from garfield_vae.evaluation.sample_measures import Rows, halves
 from garfield_vae.evaluation.sample_sets import Describer, compare_sets, plain_figures
+from garfield_vae.evaluation.summary import CHANGED_STRIPS
 from garfield_vae.latent.codec import decode, encode
+from garfield_vae.run_folder import write_json
 from garfield_vae.util.errors import UserError
 
 
@@ -112,6 +114,20 @@ def test_the_same_seed_gives_the_same_figures(evaluated):
     folder = run.folder / "again"
     evaluate(run, store, folder, num_samples=12)
     assert json.loads((folder / "measures.json").read_text(encoding="utf-8")) == figures
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_test_strips_are_not_called_unseen_where_the_strips_changed_since_the_training(
+    tmp_path, changed, capsys
+):
+    """Of strips that are added, the split may make test strips of strips that were trained on."""
+    run, store = small_run(tmp_path / "run"), small_store(tmp_path)
+    before = small_store(tmp_path, 100) if changed else store
+    write_json(run.folder / "environment.json", {"strips": before.digest})
+    page = evaluate(run, store, tmp_path, num_samples=4).read_text(encoding="utf-8")
+    assert ("on which nothing was trained or chosen" in page) != changed
+    assert (CHANGED_STRIPS in page) == changed
+    assert (CHANGED_STRIPS in capsys.readouterr().out) == changed
 
 
 def test_without_fit_steps_no_line_is_of_fitted_latents(evaluated, tmp_path):

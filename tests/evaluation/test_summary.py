@@ -19,7 +19,7 @@ def figures():
         }
 
     return {
-        "strips": {"test": 500},
+        "strips": {"test": 500, "changed": False},
         "samplers": ["prior"],
         "reconstruction": {
             "this model": line(0.2),

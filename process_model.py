@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from garfield_vae.data.sources import present_strips
         from garfield_vae.latent import samplers
         from garfield_vae.latent.files import encoded_strips
-        from garfield_vae.prior_checkpoints import load_prior_sampler
+        from garfield_vae.prior_checkpoints import load_prior_sampler, why_no_prior
         from garfield_vae.run_folder import choose_device, find_model_folder, output_folder
         from garfield_vae.util.pictures import save_png
 
@@ -99,16 +99,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         if prior is None and options.sampler is None:
             print(
-                "prior       none that generalises: new strips come from the kernel density, and "
-                "stay close to training strips",
+                f"prior       {why_no_prior(run)}; until then, new strips come from the kernel "
+                f"density, and stay close to training strips",
                 flush=True,
             )
         sampler = options.sampler or ("kernel" if prior is None else "prior")
         if prior is None and (options.complete or sampler == "prior"):
-            raise UserError(
-                f"{folder} has no latent prior, or one that learned too little that generalises: "
-                f"train its run for longer (train_torch.py --continue_from, --prior_minutes)"
-            )
+            raise UserError(why_no_prior(run))
         refuse_idle_prior_flags(options, prior is not None, sampler)
 
     # -------------------------------------------------------------- 4. what was asked for

@@ -2,6 +2,8 @@
 (prior.safetensors), and validates it as checkpoints.py does."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +34,37 @@ PRIOR_ENTRY = "garfield_vae_prior"  # of prior.ckpt
 PRIOR_FORMAT = 3  # of prior.ckpt and of an exported prior; before, it was another network
 
 
+@contextmanager
+def with_advice(path: Path) -> Iterator[None]:
+    """Says after an error in a latent prior's checkpoint how the run gets another prior."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(
+            f"{error}: delete checkpoints/prior*.ckpt of this run, and {train_again(path)}"
+        ) from error
+
+
+def train_again(path: Path) -> str:
+    """How to train the prior again whose checkpoint `path` is."""
+    return (
+        f"train its prior again with train_torch.py --continue_from {path.parent.parent} "
+        f"--minutes 0 --prior_minutes MINUTES"
+    )
+
+
 def read_prior_checkpoint(path: Path) -> dict[str, Any]:
     """A latent prior's checkpoint. Raises UserError where it cannot be used."""
-    checkpoint = read_archive(path, PRIOR_ENTRY)
-    record = checkpoint[PRIOR_ENTRY]
+    with with_advice(path):
+        checkpoint = read_archive(path, PRIOR_ENTRY)
+        check_record(checkpoint[PRIOR_ENTRY], path)
+    return checkpoint
+
+
+def check_record(record: dict[str, Any], path: Path) -> None:
     if record.get("format") != PRIOR_FORMAT:
         raise UserError(
-            f"{path} is of another version of this program, whose prior had another network: "
-            f"delete checkpoints/prior*.ckpt of this run, and train its prior again with "
-            f"train_torch.py --continue_from {path.parent.parent} --minutes 0 "
-            f"--prior_minutes MINUTES"
+            f"{path} is of another version of this program, whose prior had another network"
         )
     kinds = {"config": dict, "vae": str, "strips": str, "loss": float}
     kinds |= {"minutes": float, "planned": int, "complete": bool, "seconds": float}
@@ -50,8 +73,7 @@ def read_prior_checkpoint(path: Path) -> dict[str, Any]:
         and 0 <= record["seconds"] < math.inf
         and record["planned"] >= 0
     ):
-        raise UserError(f"{path} is damaged: it does not say which prior it holds")
-    return checkpoint
+        raise UserError(f"{path} is damaged, it does not say which prior it holds")
 
 
 def load_prior(run: LoadedModel) -> tuple[LatentPrior, float] | None:
@@ -68,8 +90,9 @@ def load_prior(run: LoadedModel) -> tuple[LatentPrior, float] | None:
     record = checkpoint[PRIOR_ENTRY]
     if record["vae"] != file_digest(run.checkpoint):
         return None
-    weights = averaged_weights(checkpoint, path)
-    return build_prior(record["config"], weights, path, run), record["loss"]
+    with with_advice(path):
+        weights = averaged_weights(checkpoint, path)
+        return build_prior(record["config"], weights, path, run), record["loss"]
 
 
 def load_prior_sampler(
@@ -87,11 +110,24 @@ def load_prior_sampler(
     return PriorSampler(found[0], space, steps, guidance, candidates)
 
 
+def why_no_prior(run: LoadedModel) -> str:
+    """Why `load_prior_sampler` gives none, and how to get one."""
+    path = run.folder / "checkpoints" / "prior.ckpt"
+    if path.is_file() and load_prior(run) is None:
+        return f"the latent prior of {run.folder} is of an earlier VAE: {train_again(path)}"
+    return (
+        f"{run.folder} has no latent prior, or one that learned too little that generalises: "
+        f"train its run for longer (train_torch.py --continue_from, --prior_minutes)"
+    )
+
+
 def load_exported_prior(run: LoadedModel) -> tuple[LatentPrior, float] | None:
     path = run.folder / PRIOR_WEIGHTS
-    if not path.exists():
-        return None
     described = read_config(run.folder / CONFIG).get("prior")
+    if not path.exists():
+        if isinstance(described, dict) and described.get("format") == PRIOR_FORMAT:
+            raise UserError(f"{path} is not there: give the folder as it was written")
+        return None
     if not (isinstance(described, dict) and isinstance(described.get("loss"), float)):
         raise UserError(f"{run.folder / CONFIG} does not describe the prior in {path.name}")
     if described.get("format") != PRIOR_FORMAT:

@@ -179,7 +179,7 @@ def test_sizes_that_no_prior_can_have_are_refused_where_it_would_go_on(run):
             with_prior(run, "--prior_minutes", "10")
 
 
-def test_a_prior_of_another_vae_is_trained_anew_and_not_drawn_from(run):
+def test_a_prior_of_another_vae_is_trained_anew_and_not_drawn_from(run, capsys):
     with_prior(run)
     before = weights(run)
     checkpoint = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
@@ -187,6 +187,11 @@ def test_a_prior_of_another_vae_is_trained_anew_and_not_drawn_from(run):
     checkpoint["state_dict"][name] = checkpoint["state_dict"][name] + 0.1
     torch.save(checkpoint, run / "checkpoints" / "best.ckpt")
     assert load_prior(load_model(run)) is None
+    with pytest.raises(UserError, match=r"is of an earlier VAE: train its prior again with .*run"):
+        process_model.main(["--experiment_dir", str(run), "--sampler", "prior"])
+    small = ["--num_samples", "1", "--components", "1"]
+    assert process_model.main(["--experiment_dir", str(run), *small]) == 0
+    assert "is of an earlier VAE: train its prior again" in capsys.readouterr().out
     assert with_prior(run) == 0
     assert load_prior(load_model(run)) is not None
     assert not torch.equal(weights(run)["prior.mean"], before["prior.mean"])
@@ -361,6 +366,10 @@ def test_an_exported_model_carries_its_prior(run, monkeypatch, tmp_path):
     one, other = (load_prior_sampler(loaded, space).sample(3, seed=5) for loaded in (shared, own))
     np.testing.assert_array_equal(one, other)
     described = json.loads(Path("shared/config.json").read_text())
+    (Path("shared") / "prior.safetensors").rename("prior.safetensors")
+    with pytest.raises(UserError, match=r"prior\.safetensors is not there: give the folder as it"):
+        load_prior(load_model(Path("shared")))
+    Path("prior.safetensors").rename(Path("shared") / "prior.safetensors")
     del described["prior"]["format"]  # as in exports of another network
     Path("shared/config.json").write_text(json.dumps(described))
     with pytest.raises(UserError, match=r"of another version.* export the model again"):
@@ -380,5 +389,5 @@ def test_a_damaged_prior_is_one_sentence(run, damage):
         else:
             checkpoint["state_dict"]["averaged.module.mean"].fill_(float("nan"))
         torch.save(checkpoint, path)
-    with pytest.raises(UserError, match=r"prior\.ckpt"):
+    with pytest.raises(UserError, match=r"prior\.ckpt .*: delete .* and train its prior again"):
         load_prior(load_model(run))

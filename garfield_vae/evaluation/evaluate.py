@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.summary.writer.record_writer import RecordWriter
+from torch.utils.tensorboard.summary import text
 
 from garfield_vae.checkpoints import LoadedModel
 from garfield_vae.data.store import PanelStore
@@ -26,6 +28,7 @@ from garfield_vae.evaluation.compression import compression_figures
 from garfield_vae.evaluation.factors import measure_factors
 from garfield_vae.evaluation.metrics.baselines import mean_image, mosaic, pca_reconstructions
 from garfield_vae.evaluation.metrics.intervals import Estimate
+from garfield_vae.evaluation.metrics.reconstruction import WINDOW
 from garfield_vae.evaluation.reconstructions import reconstruction_figures, reconstruction_values
 from garfield_vae.evaluation.report import write_report
 from garfield_vae.evaluation.report_pictures import choose_pictures
@@ -39,6 +42,7 @@ from garfield_vae.latent.space import LatentSpace
 from garfield_vae.run_folder import trained_on, write_json
 from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
+from garfield_vae.util.files import replacing
 from garfield_vae.util.metrics_table import read_metrics
 from garfield_vae.util.progress import Stages
 
@@ -87,7 +91,7 @@ def evaluate_run(
     `num_samples` is the size of each set of samples, at most half the number of training strips.
     `stages` records what each part costs. The same seed gives the same figures.
 
-    Raises UserError where there are too few strips to measure anything on.
+    Raises UserError where there are too few strips to measure anything on, or panels are too small.
     """
     began = time.monotonic()
     rng = np.random.default_rng(seed)
@@ -96,6 +100,12 @@ def evaluate_run(
         raise UserError(
             f"there are {len(test)} test strips and {len(train)} to train on, and an evaluation "
             f"needs {FEWEST_STRIPS} of each: add strips, a few hundred at least"
+        )
+    if min(store.height, store.width) < WINDOW:
+        raise UserError(
+            f"panels of {store.height}×{store.width} pixels are too small for an evaluation, whose "
+            f"SSIM needs {WINDOW} or more each way: train with larger panels (--panel_height, "
+            f"--panel_width)"
         )
     if samplers is None:
         names = ("kernel", "normal") if prior is None else ("prior", "kernel", "normal")
@@ -249,9 +259,14 @@ def log_table(folder: Path, figures: dict[str, Any], step: int) -> None:
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield names, float(value)
 
-    with SummaryWriter(str(folder), filename_suffix=".evaluation") as writer:
-        rows = [f"| {' / '.join(names)} | {value:.4g} |" for names, value in leaves([], figures)]
-        writer.add_text("evaluation", "\n".join(["| figure | value |", "|---|---|", *rows]), step)
+    rows = [f"| {' / '.join(names)} | {value:.4g} |" for names, value in leaves([], figures)]
+    table = text("evaluation", "\n".join(["| figure | value |", "|---|---|", *rows]))
+    now = time.time()
+    # Not by a SummaryWriter: its thread prints a traceback where the file cannot be written.
+    with replacing(folder / f"events.out.tfevents.{int(now)}.evaluation") as file:
+        records = RecordWriter(file)
+        records.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+        records.write(Event(wall_time=now, step=step, summary=table).SerializeToString())
 
 
 def for_json(value: Any) -> Any:

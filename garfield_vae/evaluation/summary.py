@@ -98,7 +98,7 @@ def calibration(figures: dict[str, Any]) -> list[Sentence]:
         text, drawback = f"{ratio:.0f} times", "reconstructions are blurred for a lower rate"
     else:
         text, drawback = (
-            f"1/{1 / ratio:.0f} of",
+            f"1/{1 / ratio:.0f} of" if ratio > 1e-3 else "less than a thousandth of",
             "reconstructions keep detail, but samples may lie where the decoder was not trained",
         )
     return [

@@ -214,6 +214,26 @@ def test_a_run_that_may_not_be_written_in_is_a_sentence(run):
     assert re.fullmatch(r"error: .*\(Permission denied\).*make .* writable.*\n", done.stderr)
 
 
+def test_figures_that_may_not_be_written_beside_the_curves_are_a_sentence(tmp_path):
+    logs = """
+from garfield_vae.evaluation.evaluate import log_table
+from garfield_vae.util.errors import run_script
+from pathlib import Path
+run_script(lambda: log_table(Path("run"), {"mse": 0.1}, 1))
+"""
+    (tmp_path / "run").mkdir()
+    bound = may_not_write(tmp_path / "run")
+    done = subprocess.run(
+        [*bound, sys.executable, "-c", logs],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: .* cannot be written \(Permission denied\).*\n", done.stderr)
+
+
 # ---------------------------------------------------------------------------------------------
 # Time, other programs, other disks
 

@@ -169,6 +169,15 @@ def test_too_few_test_strips_are_a_user_error_and_nothing_is_written(evaluated, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_panels_too_small_for_ssim_are_a_user_error_before_anything_is_measured(
+    evaluated, tmp_path
+):
+    run, store, _, _ = evaluated
+    small = PanelStore(tmp_path / "panels.npy", store.panels[..., :8, :8], store.names, [""] * 200)
+    with pytest.raises(UserError, match=r"panels of 8×8 pixels are too small .* train with larger"):
+        evaluate_run(run, fitted_space(run, store), small, None, tmp_path)
+
+
 @pytest.mark.parametrize("count", [60, 120])
 def test_few_strips_are_measured_without_a_warning_of_any_library(
     evaluated, tmp_path, recwarn, count

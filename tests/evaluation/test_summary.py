@@ -107,6 +107,8 @@ def test_a_collapse_is_a_warning_with_the_calibrated_beta_and_what_helps(figures
         (77.0, "is 77 times the calibrated", "warning"),
         (5.0, "is 5 times the calibrated", "plain"),
         (1 / 43, "is 1/43 of the calibrated", "warning"),
+        (0.0, "is less than a thousandth of the calibrated", "warning"),
+        (1e-294, "is less than a thousandth of the calibrated", "warning"),
     ],
 )
 def test_a_beta_far_from_the_calibrated_one_is_named(figures, ratio, words, tone):

@@ -26,4 +26,4 @@ def metadata(content: bytes) -> dict[str, str]:
     """The texts that a safetensors file has beside its tensors. `content` was loaded before, which
     checks the header."""
     length = int.from_bytes(content[:8], "little")
-    return json.loads(content[8 : 8 + length]).get("__metadata__", {})
+    return json.loads(content[8 : 8 + length]).get("__metadata__") or {}

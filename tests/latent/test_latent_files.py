@@ -36,6 +36,13 @@ def test_the_names_are_in_it_for_other_programs(tmp_path, space):
     assert json.loads(load_file(tmp_path / LATENT)["names"].tobytes()) == names
 
 
+def test_a_file_that_says_it_has_no_metadata_has_no_key(tmp_path, space):
+    write_space(tmp_path / LATENT, space)
+    content = (tmp_path / LATENT).read_bytes()
+    (tmp_path / LATENT).write_bytes(content.replace(b'{"key":""}', b"null      "))
+    assert read_space(tmp_path / LATENT, Z)[1] == ""
+
+
 def changed(**arrays: np.ndarray):
     def change(folder: Path) -> None:
         kept = load_file(folder / LATENT)

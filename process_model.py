@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         from garfield_vae import gallery
         from garfield_vae.checkpoints import exported_space, is_exported, load_model
+        from garfield_vae.cli.process_options import USUAL, WRITES_PICTURES
         from garfield_vae.data.sources import present_strips
         from garfield_vae.latent import samplers
         from garfield_vae.latent.files import encoded_strips
@@ -109,7 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         refuse_idle_prior_flags(options, prior is not None, sampler)
 
     # -------------------------------------------------------------- 4. what was asked for
-    gallery.begin(output, run)
+    if WRITES_PICTURES & set(asked or [USUAL]):
+        gallery.begin(output, run)
     seed, fit_steps = options.seed, options.fit_steps
     if options.interpolate:
         told(*gallery.write_morph(run, ends, output, prior))

@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from garfield_vae.data.panels import is_empty, join_panels
 from garfield_vae.data.store import PanelStore
 from garfield_vae.geometry import PANELS
 from garfield_vae.latent.codec import decode, encode, reconstruct
+from garfield_vae.latent.files import file_digest
 from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.samplers import traversal
 from garfield_vae.latent.space import LatentSpace, line
@@ -30,8 +30,8 @@ from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import read_text, replacing
 from garfield_vae.util.pictures import pairs, save_gif, save_png, sheet
 
-WRITTEN = (  # names of all that is ever written to processed/
-    *("samples.png", "walks.png", "walk_*.gif", "explained_variance.png", "reconstructions.png"),
+WRITTEN = (  # names of all that is ever written to processed/, beside `walks`
+    *("samples.png", "walks.png", "explained_variance.png", "reconstructions.png"),
     *("reconstruction_*.png", "morph_*.png", "morph_*.gif", "complete_*.png"),
     *("report.html", "measures.json"),
 )
@@ -50,15 +50,10 @@ def begin(output: Path, run: LoadedModel) -> None:
 
     Raises UserError where that fails.
     """
-    with run.checkpoint.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    record = {"file": run.checkpoint.name, "epoch": run.epoch + 1, "sha256": digest}
-    path = output / MODEL
-    text = json.dumps(record, indent=2) + "\n"
-    with suppress(OSError, ValueError):
-        if read_text(path) == text:
-            return
-    old = [file for name in WRITTEN for file in output.glob(name)]
+    if holds(output, run):
+        return
+    old = [file for name in WRITTEN for file in output.glob(name) if file.is_file()]
+    old += walks(output)
     try:
         for file in old:
             file.unlink()
@@ -66,8 +61,34 @@ def begin(output: Path, run: LoadedModel) -> None:
         raise UserError(f"{error.filename} cannot be removed ({error.strerror})") from error
     if old:
         print(f"removed {len(old)} files of another model from {output}")
-    with replacing(path, "w") as file:
-        file.write(text)
+    with replacing(output / MODEL, "w") as file:
+        file.write(record_of(run))
+
+
+def holds(output: Path, run: LoadedModel) -> bool:
+    """Whether the files in processed/ are of this model."""
+    try:
+        return read_text(output / MODEL) == record_of(run)
+    except (OSError, ValueError):
+        return False
+
+
+def record_of(run: LoadedModel) -> str:
+    record = {
+        "file": run.checkpoint.name,
+        "epoch": run.epoch + 1,
+        "sha256": file_digest(run.checkpoint),
+    }
+    return json.dumps(record, indent=2) + "\n"
+
+
+def walks(output: Path) -> set[Path]:
+    """The animations that `write_walks` wrote, and no other file that begins as they do."""
+    return {
+        path
+        for path in output.glob("walk_*.gif")
+        if re.fullmatch(r"walk_\d\d+\.gif", path.name, re.ASCII) and path.is_file()
+    }
 
 
 def find_strip(
@@ -149,7 +170,7 @@ def write_walks(
         signs = (f"{place:+.0f}".replace("+0", "0").replace("-", "−") for place in positions[::2])
         labels += [f"{share}: {place} sd" for place in signs]
     page = sheet(np.concatenate(rows), columns=len(rows[0]), width=240, labels=labels)
-    for old in set(output.glob("walk_*.gif")) - set(written):
+    for old in walks(output) - set(written):
         old.unlink()
     return [save_png(output / "walks.png", page), *written]
 

@@ -19,6 +19,7 @@ USUAL = "the usual pictures"  # what is drawn where no flag asks for something e
 # What the latent prior draws strips for.
 DRAWS_STRIPS = (USUAL, "--complete", "--explore", "--export_page", "--evaluate")
 USES_PRIOR = (*DRAWS_STRIPS, "--interpolate")
+WRITES_PICTURES = {USUAL, "--interpolate", "--complete", "--reconstruct", "--evaluate"}
 LAST, PRETRAINED = "--experiment_dir last", "--experiment_dir pretrained"
 
 

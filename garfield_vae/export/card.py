@@ -5,6 +5,7 @@ from typing import Any
 
 from garfield_vae.checkpoints import LoadedModel
 from garfield_vae.cli.options import SCRATCH
+from garfield_vae.gallery import holds
 from garfield_vae.latent.codec import FIT_STEPS
 from garfield_vae.run_folder import PRETRAINED_NAME
 from garfield_vae.util.files import read_json
@@ -110,7 +111,8 @@ def figures_table(run: LoadedModel) -> str:
     """A table of the figures of training and evaluation; empty where there are none."""
     rows = [row for row in read_metrics(run.folder) if row["epoch"] == run.epoch + 1]
     trained = rows[-1] if rows else {}
-    measured = read_measures(run.folder / "processed" / "measures.json")
+    processed = run.folder / "processed"
+    measured = read_measures(processed / "measures.json") if holds(processed, run) else {}
     lines = [
         ("MSE on training strips", trained.get("train/distortion")),
         ("MSE on validation strips", trained.get("validation/distortion")),
@@ -123,9 +125,13 @@ def figures_table(run: LoadedModel) -> str:
 
 
 def read_measures(path: Path) -> dict[str, float]:
-    """Figures of reconstructions from `process_model.py --evaluate`; empty where there are none."""
+    """Figures of reconstructions from `process_model.py --evaluate`; empty where there are none, or
+    only of strips that may have been trained on."""
     try:
-        found = read_json(path)["reconstruction"]["this model"]
+        figures = read_json(path)
+        if figures["strips"]["changed"]:
+            return {}
+        found = figures["reconstruction"]["this model"]
         return {name.upper(): float(estimate["value"]) for name, estimate in found.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError):
         return {}

@@ -19,7 +19,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     try:
         rows = list(csv.DictReader(read_text(path).splitlines(), strict=True))
         for row in rows:
-            if None in row or None in row.values() or int(row["epoch"]) < 1:
+            if None in row or None in row.values() or not 1 <= int(row["epoch"]) < 2**53:
                 raise ValueError(row)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})") from error

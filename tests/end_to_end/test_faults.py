@@ -24,6 +24,9 @@ import train_torch
 from garfield_vae.checkpoints import load_run
 from garfield_vae.data.build import build_store
 from garfield_vae.data.drawn import draw_folder
+from garfield_vae.data.sources import present_strips
+from garfield_vae.export.folder import export_model
+from garfield_vae.latent.files import encoded_strips
 from garfield_vae.training.module import StripModule
 from garfield_vae.util.errors import UserError
 
@@ -212,6 +215,19 @@ def test_a_run_that_may_not_be_written_in_is_a_sentence(run):
     done = command(bound, "process_model.py", "--experiment_dir", str(run))
     assert done.returncode == 2
     assert re.fullmatch(r"error: .*\(Permission denied\).*make .* writable.*\n", done.stderr)
+
+
+def test_a_model_that_may_not_be_written_in_can_be_exported_from(run):
+    loaded = load_run(run)
+    store = present_strips(loaded.options)
+    space = encoded_strips(loaded.model, loaded.checkpoint, run, store).space
+    export_model(loaded, space, Path("model"), compact=True)
+    bound = may_not_write(Path("model"))
+    flags = ["--experiment_dir", "model", "--accelerator", "cpu", "--components", "1"]
+    done = command(bound, "process_model.py", *flags, "--export_page", "page.html")
+    assert done.returncode == 0, done.stderr
+    assert Path("page.html").stat().st_size > 10_000
+    assert not Path("model/processed").exists()
 
 
 def test_figures_that_may_not_be_written_beside_the_curves_are_a_sentence(tmp_path):

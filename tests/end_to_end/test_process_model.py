@@ -227,6 +227,8 @@ def test_pictures_of_another_model_go_and_other_files_stay(run_folder, capsys):
     process(run_folder, "--num_samples", "1", "--components", "2")
     (output / "notes.txt").write_text("mine")
     (output / "report.html").write_text("of the model so far")
+    (output / "walk_backup.gif").write_text("mine")
+    (output / "walk_x.gif").mkdir()
     process(run_folder, "--num_samples", "1", "--components", "1")
     assert (output / "report.html").exists()
     assert not (output / "walk_02.gif").exists()  # of the same model, and not of this call
@@ -236,6 +238,8 @@ def test_pictures_of_another_model_go_and_other_files_stay(run_folder, capsys):
     assert not (output / "report.html").exists()
     assert not (output / "samples.png").exists()
     assert (output / "notes.txt").read_text() == "mine"
+    assert (output / "walk_backup.gif").read_text() == "mine"
+    assert (output / "walk_x.gif").is_dir()
     assert "files of another model" in capsys.readouterr().out
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ import garfield_vae
 import process_model
 from garfield_vae.checkpoints import exported_space, load_model, load_run
 from garfield_vae.data.sources import present_strips
+from garfield_vae.export.card import figures_table
 from garfield_vae.export.folder import export_model
+from garfield_vae.gallery import begin
 from garfield_vae.latent.codec import decode
 from garfield_vae.latent.files import encoded_strips
 from garfield_vae.util.compact import compacted, expanded
@@ -104,6 +107,28 @@ def test_the_card_has_the_figures_of_its_epoch_and_says_whose_the_strips_are(exp
     assert "![" in card
     with Image.open(exported / "samples.png") as picture:
         assert picture.size == (2 * (3 * 40 + 4 * 2) + 30, 4 * (32 + 4) + 50)
+
+
+def test_a_card_has_the_figures_of_an_evaluation_of_this_model_and_does_without_odd_ones(
+    trained_run, tmp_path
+):
+    run = load_run(shutil.copytree(trained_run, tmp_path / "run"))
+    begin(run.folder / "processed", run)
+    measures = run.folder / "processed" / "measures.json"
+    figures = {"reconstruction": {"this model": {"mse": {"value": 0.125}}}}
+    line = "| MSE on test strips, without fitting | 0.125 |"
+    measures.write_text(json.dumps(figures | {"strips": {"changed": False}}))
+    assert line in figures_table(run)
+    for odd in ("[" * 10**6, measures.read_text().replace("0.125", "1" + "0" * 400)):
+        measures.write_text(odd)
+        assert "test strips" not in figures_table(run)
+    measures.write_text(json.dumps(figures | {"strips": {"changed": True}}))
+    assert "test strips" not in figures_table(run)
+    measures.write_text(json.dumps(figures | {"strips": {"changed": False}}))
+    assert "test strips" not in figures_table(replace(run, epoch=run.epoch + 1))
+    table = run.folder / "metrics.csv"
+    table.write_text(table.read_text().replace("\n1,", f"\n{'9' * 400},"))
+    assert figures_table(run).count("\n") == 3  # a head, a rule, and the evaluation's line
 
 
 def test_an_exported_model_decodes_as_its_run(exported, trained_run):

@@ -16,7 +16,9 @@ def test_figures_are_numbers_without_empty_and_infinite_cells(tmp_path):
     assert read_rows(tmp_path / "metrics.csv")[0]["validation/rate"] == ""
 
 
-@pytest.mark.parametrize("text", ["epoch,a\n1\n", "a\n1\n", "epoch\n0\n", "epoch\nx\n", '"\n'])
+@pytest.mark.parametrize(
+    "text", ["epoch,a\n1\n", "a\n1\n", "epoch\n0\n", "epoch\nx\n", f"epoch\n{'9' * 400}\n", '"\n']
+)
 def test_a_table_without_a_row_an_epoch_is_told_or_passed_over(tmp_path, text):
     path = tmp_path / "metrics.csv"
     path.write_text(text, encoding="utf-8")

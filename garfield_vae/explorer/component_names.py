@@ -39,7 +39,7 @@ class ComponentNames:
         except RecursionError as error:  # its own text speaks of Python
             raise self._damaged("it is nested too deeply") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError, BadRequest) as error:
-            raise self._damaged(ascii(str(error))[1:150]) from error
+            raise self._damaged(ascii(str(error))[1:-1][:150]) from error
 
     def _damaged(self, why: str) -> BadRequest:
         return BadRequest(

@@ -77,7 +77,7 @@ def read_space(path: Path, z_dim: int) -> tuple[LatentSpace, str]:
             ) from error
         why = "it is not there"
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        why = ascii(str(error))[1:150]
+        why = ascii(str(error))[1:-1][:150]
     raise DamagedLatents(f"{path} cannot be used ({why}): give the folder as it was written")
 
 

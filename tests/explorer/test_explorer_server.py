@@ -305,6 +305,12 @@ def test_a_damaged_file_of_names_is_named_in_one_sentence(tmp_path, content):
     assert "recursion" not in str(caught.value)
 
 
+def test_why_a_file_of_names_is_damaged_stands_in_it_without_a_stray_quote(tmp_path):
+    (tmp_path / "component_names.json").write_bytes(b'{"names": {"0": 1}}')
+    with pytest.raises(UserError, match=r"is damaged \(a name is a text\): repair it"):
+        ComponentNames(tmp_path)
+
+
 def test_a_pipe_in_place_of_the_file_of_names_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "component_names.json")
     with pytest.raises(UserError, match="it is no file"):

@@ -39,6 +39,7 @@ def test_the_names_are_in_it_for_other_programs(tmp_path, space):
 def test_a_file_that_says_it_has_no_metadata_has_no_key(tmp_path, space):
     write_space(tmp_path / LATENT, space)
     content = (tmp_path / LATENT).read_bytes()
+    assert b'{"key":""}' in content
     (tmp_path / LATENT).write_bytes(content.replace(b'{"key":""}', b"null      "))
     assert read_space(tmp_path / LATENT, Z)[1] == ""
 

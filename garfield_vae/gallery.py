@@ -260,7 +260,8 @@ def write_completion(
     strips = np.concatenate([shown, proposals])
     labels = ["kept", *(f"proposal {i + 1}" for i in range(PROPOSALS))]
     page = sheet(join_panels(strips), columns=1, labels=labels)
-    return save_png(output / f"complete_{name}.png", page)
+    kept = "".join(str(panel + 1) for panel in known)
+    return save_png(output / f"complete_{name}_panels_{kept}_seed_{seed}.png", page)
 
 
 def write_reconstruction(

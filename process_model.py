@@ -93,8 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             space, means, strips = encoded.space, encoded.means, f"{len(store):,} strips"
         prior = load_prior_sampler(run, space, options.steps, options.guidance, options.candidates)
         shown = min(options.components, len(space.std))
+        explain = "component explains" if shown == 1 else "components explain"
         print(
-            f"latents     {strips}; {shown} principal components explain "
+            f"latents     {strips}; {shown} principal {explain} "
             f"{100 * space.explained[:shown].sum():.0f} % of the variance",
             flush=True,
         )
@@ -160,8 +161,8 @@ def read_command_line(arguments: Sequence[str] | None) -> ProcessOptions:
         from pathlib import Path
 
         from garfield_vae.cli.flags import add_options, new_parser, refuse_idle_flags, typed
-        from garfield_vae.cli.outputs import check_new_folder, check_page
-        from garfield_vae.cli.process_options import LAST, PRETRAINED, USUAL, ProcessOptions
+        from garfield_vae.cli.outputs import check_apart, check_new_folder, check_page
+        from garfield_vae.cli.process_options import USUAL, ProcessOptions, named_model
 
     parser = new_parser("process_model.py", __doc__)
     add_options(parser, ProcessOptions)
@@ -169,12 +170,13 @@ def read_command_line(arguments: Sequence[str] | None) -> ProcessOptions:
     if "experiment_dir" not in given:
         parser.error("--experiment_dir is needed: a run's folder in logs/, last, or pretrained")
     options = ProcessOptions(**given)
-    named = {f"--experiment_dir {options.experiment_dir}"} & {LAST, PRETRAINED}
-    refuse_idle_flags(given, ProcessOptions, options.asked or [USUAL], besides=named)
+    named = named_model(options.experiment_dir)
+    refuse_idle_flags(given, ProcessOptions, options.asked or [USUAL], besides=[named])
     if options.export:
         check_new_folder(Path(options.export))
     if options.export_page:
         check_page(Path(options.export_page))
+    check_apart(options)
     return options
 
 
@@ -195,8 +197,10 @@ def check_model(options: ProcessOptions, run: LoadedModel, exported: bool, outpu
                 f"{run.folder} is an exported model, which has no strips: --{flag} needs the "
                 f"folder of the run that it came from"
             )
-    if options.export and Path(options.export).resolve() == output.resolve():
-        raise UserError(f"{options.export} is where this model's pictures go: export elsewhere")
+    for place in filter(None, (options.export, options.export_page)):
+        asked, pictures = Path(place).resolve(), output.resolve()
+        if asked.is_relative_to(pictures) or pictures.is_relative_to(asked):
+            raise UserError(f"{place} is where this model's pictures go: export elsewhere")
     if options.reconstruct and not Path(options.reconstruct).is_file():
         raise UserError(f"--reconstruct needs a picture file, and {options.reconstruct} is none")
 

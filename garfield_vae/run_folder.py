@@ -19,13 +19,14 @@ import torch
 
 from garfield_vae import __version__
 from garfield_vae.cli.options import TrainOptions, train_options
+from garfield_vae.cli.process_options import PRETRAINED_FOLDER
 from garfield_vae.util.commands import command
 from garfield_vae.util.console import tell
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import locked, read_json, replacing
 
 # The exported model that comes with the project, and its name on the command line.
-PRETRAINED = Path(__file__).parent / "pretrained"
+PRETRAINED = PRETRAINED_FOLDER
 PRETRAINED_NAME = "pretrained"
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "Pillow", "scikit-learn")
 
@@ -83,7 +84,7 @@ def is_run(folder: Path, *names: str) -> bool:
 def find_run_folder(name: str, log_dir: Path, *checkpoints: str) -> Path:
     """The folder of a run that a flag names; `last` is the newest run that has one of
     `checkpoints`, by default best or last."""
-    if name == "last":
+    if name.rstrip("/\\") == "last":
         names = checkpoints or ("best", "last")
         runs = [path.parent for path in log_dir.glob("*/options.json")]
         whole = [run for run in runs if is_run(run, *names)]
@@ -91,7 +92,10 @@ def find_run_folder(name: str, log_dir: Path, *checkpoints: str) -> Path:
             kind = "run" if not runs else "run that has written a checkpoint"
             raise UserError(f"there is no {kind} in {log_dir}: train one, or give its --log_dir")
         return max(whole, key=lambda run: ((run / "options.json").stat().st_mtime, run.name))
-    folder = Path(name)
+    return existing(Path(name))
+
+
+def existing(folder: Path) -> Path:
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}: give a run's folder, such as one in logs/")
     return folder
@@ -100,7 +104,7 @@ def find_run_folder(name: str, log_dir: Path, *checkpoints: str) -> Path:
 def find_model_folder(name: str, log_dir: Path) -> Path:
     """The folder of a run or of an exported model that a flag names; `pretrained` is the model that
     comes with the project, also where there is a folder ./pretrained."""
-    if name != PRETRAINED_NAME:
+    if name.rstrip("/\\") != PRETRAINED_NAME:
         return find_run_folder(name, log_dir)
     folder = pretrained_folder()
     if Path(name).is_dir():
@@ -161,7 +165,7 @@ def multiplies_bf16(device: torch.device) -> bool:
 def find_checkpoint(folder: Path, *names: str) -> Path:
     """The first of `checkpoints/<name>.ckpt` that is there."""
     for name in names:
-        if (path := folder / "checkpoints" / f"{name}.ckpt").is_file():
+        if (path := existing(folder) / "checkpoints" / f"{name}.ckpt").is_file():
             return path
     raise UserError(
         f"{folder} has no checkpoint ({' or '.join(f'checkpoints/{n}.ckpt' for n in names)}): "

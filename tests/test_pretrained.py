@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,9 @@ def test_it_finishes_and_reconstructs_strips(elsewhere, strips):
     assert process("--complete", strip, "--panels", "1", "--reconstruct", strip) == 0
     written = {path.name.partition("_")[0] for path in Path("logs/pretrained/processed").iterdir()}
     assert {"complete", "reconstruction"} <= written
+    for flags in (["--panels", "2"], ["--panels", "1", "--seed", "1"]):
+        assert process("--complete", strip, *flags) == 0
+    assert len(list(Path("logs/pretrained/processed").glob("complete_*.png"))) == 3
 
 
 def finished(picture: str, *flags: str) -> np.ndarray:
@@ -196,6 +200,12 @@ def test_pictures_of_it_never_replace_those_of_a_run_of_the_same_name(elsewhere,
     (elsewhere / "logs/pretrained/options.json").write_text("{}")
     with pytest.raises(UserError, match=r"logs/pretrained is a run.*give another --log_dir"):
         process("--num_samples", "1", "--components", "1")
+    with pytest.raises(UserError, match="where this model's pictures go"):
+        process("--log_dir", "other", "--export", "other/pretrained")
+    for name in (str(PRETRAINED), "pretrained/"):
+        flags = ["--experiment_dir", name, "--log_dir", "other", "--num_samples", "0"]
+        assert process_model.main([*flags, "--components", "1", "--accelerator", "cpu"]) == 0
+        shutil.rmtree("other")
     assert process("--log_dir", "other", "--num_samples", "0", "--components", "1") == 0
     assert (elsewhere / "other/pretrained/processed/walks.png").is_file()
 

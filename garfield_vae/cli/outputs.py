@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from garfield_vae.cli.process_options import ProcessOptions
+from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
 
 PAGE_MARK = b'<meta name="generator" content="garfield_vae">'  # in the head of every page of ours
@@ -10,16 +12,32 @@ HEAD = 4096  # bytes of a page that have it
 
 
 def check_new_folder(directory: Path) -> None:
-    """Raises UserError unless a folder can be made here, or an empty one filled."""
+    """Raises UserError unless a folder can be made here, or an empty one replaced."""
     try:
         taken = any(directory.iterdir())
     except FileNotFoundError:
-        check_parent(directory, "--export")
-        return
+        taken = False
     except OSError as error:
         raise UserError(f"{directory} cannot be a folder ({error.strerror})") from error
     if taken:
         raise UserError(f"{directory} is not empty: give --export a new folder")
+    if directory.exists() and directory.samefile("."):
+        raise UserError(f"{directory} is the folder you are in: give --export a new folder")
+    if not is_utf8(str(directory.resolve())):
+        raise UserError(
+            f"{printable(str(directory))} is not UTF-8, as names of ONNX files must be: give "
+            f"--export another folder"
+        )
+    check_parent(directory, "--export")
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a file's name is text: other bytes stand in it as lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_page(file: Path) -> None:
@@ -41,9 +59,20 @@ def check_page(file: Path) -> None:
         )
 
 
+def check_apart(options: ProcessOptions) -> None:
+    """Raises UserError where the exported folder and the exported page are to have one place."""
+    if options.export and options.export_page:
+        folder, page = Path(options.export).resolve(), Path(options.export_page).resolve()
+        if folder.is_relative_to(page):
+            raise UserError(
+                f"--export and --export_page cannot both be {options.export_page}: give one of "
+                f"them another name"
+            )
+
+
 def check_parent(path: Path, flag: str) -> None:
     """Raises UserError unless the nearest folder above `path` that is there can be written in."""
-    parent = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
+    parent = next(folder for folder in path.resolve().parents if os.path.lexists(folder))
     if not (parent.is_dir() and os.access(parent, os.W_OK)):
         raise UserError(
             f"{path} cannot be written, since {parent} is no folder that can be written in: give "

@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import dataclass
+from pathlib import Path
 
 from garfield_vae.cli.flags import decimal, option, path, whole
 from garfield_vae.cli.options import MOST_BLOCKS, MOST_CHANNELS, MOST_SEED, MOST_Z
@@ -19,8 +20,10 @@ USUAL = "the usual pictures"  # what is drawn where no flag asks for something e
 # What the latent prior draws strips for.
 DRAWS_STRIPS = (USUAL, "--complete", "--explore", "--export_page", "--evaluate")
 USES_PRIOR = (*DRAWS_STRIPS, "--interpolate")
+USES_LATENTS = (*USES_PRIOR, "--export")  # those of the run's strips
 WRITES_PICTURES = {USUAL, "--interpolate", "--complete", "--reconstruct", "--evaluate"}
 LAST, PRETRAINED = "--experiment_dir last", "--experiment_dir pretrained"
+PRETRAINED_FOLDER = Path(__file__).parents[1] / "pretrained"  # the model of the project
 
 
 def kept_panels(text: str) -> str:
@@ -31,6 +34,14 @@ def kept_panels(text: str) -> str:
             f"{text[:40]!r} does not name one or two of the panels 1, 2 and 3, such as 1,2"
         )
     return ",".join(panels)
+
+
+def named_model(experiment_dir: str) -> str:
+    """--experiment_dir as it is meant: a shell may put a slash after last or pretrained, and the
+    latter may be given as its folder."""
+    if Path(experiment_dir).resolve() == PRETRAINED_FOLDER.resolve():
+        return PRETRAINED
+    return "--experiment_dir " + experiment_dir.rstrip("/\\")
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,12 @@ class ProcessOptions:
         metavar="N",
     )
     data_dir: str | None = option(
-        None, MODEL_FLAGS, "where the run's strips are now, if they moved", type=path, metavar="DIR"
+        None,
+        MODEL_FLAGS,
+        "where the run's strips are now, if they moved",
+        needs=USES_LATENTS,
+        type=path,
+        metavar="DIR",
     )
     accelerator: str = option(
         "auto", MODEL_FLAGS, "kind of device to compute on", choices=("auto", "cpu", "gpu", "mps")
@@ -141,6 +157,7 @@ class ProcessOptions:
         20,
         PICTURES,
         "principal components that become latent traversals and sliders",
+        needs=USES_LATENTS,
         type=whole(1, 1000),
         metavar="K",
     )

@@ -230,6 +230,15 @@ def test_a_model_that_may_not_be_written_in_can_be_exported_from(run):
     assert not Path("model/processed").exists()
 
 
+def test_an_empty_folder_that_may_not_be_replaced_is_refused_before_the_work(tmp_path):
+    (tmp_path / "place" / "model").mkdir(parents=True)
+    bound = may_not_write(tmp_path / "place")
+    export = ["--export", str(tmp_path / "place" / "model")]
+    done = command(bound, "process_model.py", "--experiment_dir", "no_such_run", *export)
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: .*place is no folder that can be written in.*\n", done.stderr)
+
+
 def test_figures_that_may_not_be_written_beside_the_curves_are_a_sentence(tmp_path):
     logs = """
 from garfield_vae.evaluation.evaluate import log_table

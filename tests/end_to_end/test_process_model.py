@@ -11,6 +11,7 @@ import torch
 from hostile import Bomb
 from PIL import Image
 
+import garfield_vae
 import process_model
 from garfield_vae.checkpoints import load_run
 from garfield_vae.data.images import open_strip
@@ -46,6 +47,7 @@ def test_the_folder_alone_is_enough_and_every_picture_is_named(run_folder, capsy
     for name in ("samples", "reconstructions", "explained_variance", "walks"):
         assert f"wrote {run_folder / 'processed' / name}.png" in printed
         assert min(size(run_folder / "processed" / f"{name}.png")) > 50
+    assert "; 2 principal components explain " in printed
     with Image.open(run_folder / "processed" / "walk_02.gif") as walk:
         assert walk.n_frames == 24  # 13 there, 11 back without the two ends
 
@@ -135,9 +137,10 @@ def test_a_damaged_latent_file_is_made_anew(run_folder):
     assert (run_folder / "latent.safetensors").read_bytes() == good
 
 
-def test_what_an_earlier_version_kept_is_replaced(run_folder):
+def test_what_an_earlier_version_kept_is_replaced(run_folder, capsys):
     (run_folder / "latent.npz").write_bytes(b"PK")
     assert process(run_folder, "--num_samples", "1", "--components", "1") == 0
+    assert "; 1 principal component explains " in capsys.readouterr().out
     assert (run_folder / "latent.safetensors").is_file()
     assert not (run_folder / "latent.npz").exists()
 
@@ -271,6 +274,8 @@ def test_a_page_replaces_pages_and_nothing_else(run_folder, tmp_path):
         (["--explore", "--num_samples", "3"], "--num_samples has no effect on --explore, only on"),
         (["--port", "80"], "--port has no effect on the usual pictures, only on --explore"),
         (["--open"], "--open has no effect"),
+        (["--reconstruct", "x.png", "--components", "5"], "--components has no effect on --recon"),
+        (["--reconstruct", "x.png", "--data_dir", "x"], "--data_dir has no effect on --recon"),
         (["--reconstruct", "x.png", "--sampler", "normal"], "--sampler has no effect on --recon"),
         (["--reconstruct", "x.png", "--seed", "3"], "--seed has no effect"),
         (
@@ -284,6 +289,9 @@ def test_a_page_replaces_pages_and_nothing_else(run_folder, tmp_path):
         (["--evaluate", "--export", "full/x/y"], "full/x/y cannot be a folder"),
         (["--evaluate", "--export_page", "full/x"], "full/x is there already and is not a page"),
         (["--evaluate", "--export_page", "full/x/y"], "full/x is no folder that can be written"),
+        (["--export", "new", "--export_page", "./new"], r"cannot both be \./new: give one of them"),
+        (["--export", "new/x", "--export_page", "new"], "cannot both be new: give one of them"),
+        (["--export", "bad\udcff"], "is not UTF-8, as names of ONNX files must be: give --export"),
     ],
 )
 def test_flags_that_cannot_work_together_are_refused_before_anything_is_read(
@@ -325,16 +333,25 @@ def test_absurd_values_are_refused_at_once(capsys, flags):
     assert last.startswith("process_model.py: error: argument --")
 
 
-def test_an_export_is_not_written_where_the_pictures_go(run_folder):
-    with pytest.raises(UserError, match="where this model's pictures go"):
-        process(run_folder, "--export", str(run_folder / "processed"))
+def test_the_folder_one_is_in_is_not_replaced_by_an_export(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"^\. is the folder you are in: give --export a new"):
+        process(Path("no_such_run"), "--export", ".")
+
+
+@pytest.mark.parametrize("flag", ["--export", "--export_page"])
+@pytest.mark.parametrize("place", ["processed", "processed/report.html"])
+def test_nothing_is_exported_to_where_the_pictures_go(run_folder, flag, place):
+    with pytest.raises(UserError, match="where this model's pictures go: export elsewhere"):
+        process(run_folder, "--evaluate", flag, str(run_folder / place))
+    assert not (run_folder / "processed").exists()
 
 
 def test_last_is_looked_for_where_the_runs_are(run_folder, tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     flags = ["--log_dir", str(run_folder.parent), "--num_samples", "0", "--components", "1"]
-    assert process(Path("last"), *flags) == 0
+    assert process_model.main(["--experiment_dir", "last/", *flags]) == 0
     assert (run_folder / "processed" / "walks.png").is_file()
 
 
@@ -358,7 +375,9 @@ def test_without_a_folder_the_flag_is_asked_for(capsys):
     assert "--experiment_dir is needed" in capsys.readouterr().err
 
 
-def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
+def test_a_folder_that_is_not_there_or_has_no_checkpoint_is_refused(tmp_path):
+    with pytest.raises(UserError, match="there is no folder nowhere"):
+        garfield_vae.load("nowhere")
     with pytest.raises(UserError, match="has no checkpoint"):
         process(tmp_path)
 

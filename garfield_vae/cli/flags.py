@@ -83,13 +83,20 @@ def path(text: str) -> str:
 
 def recorded_path(text: str) -> str:
     """Reads the name of a file or folder that a run's own files, which are UTF-8, have in them."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
+    if not is_utf8(text):
         raise argparse.ArgumentTypeError(
             f"{printable(text, 100)} is not UTF-8, as what a run writes down has to be: rename it"
-        ) from None
+        )
     return path(text)
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a file's name is text: bytes that are none stand in it as lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def reachable(read: Callable[[str], str]) -> Callable[[str], str]:

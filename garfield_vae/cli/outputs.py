@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from garfield_vae.cli.flags import is_utf8
 from garfield_vae.cli.process_options import ProcessOptions
 from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
@@ -29,15 +30,6 @@ def check_new_folder(directory: Path) -> None:
             f"--export another folder"
         )
     check_parent(directory, "--export")
-
-
-def is_utf8(name: str) -> bool:
-    """Whether a file's name is text: other bytes stand in it as lone surrogates."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def check_page(file: Path) -> None:

@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from garfield_vae.export.folder import export_model
             from garfield_vae.util.commands import install
         if options.export_page or options.explore:
-            from garfield_vae.explorer import Explorer, explore
+            from garfield_vae.explorer import Explorer, explore, listen
             from garfield_vae.explorer.export_page import export_page
 
     # -------------------------------------------------------------- 2. the model
@@ -73,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = load_model(folder, choose_device(options.accelerator))
     exported, output = is_exported(folder), kept / "processed"
     check_model(options, run, exported, output)
+    listening = listen(options.port) if options.explore else None
     if options.data_dir is not None:
         run = replace(run, options=replace(run.options, data_dir=options.data_dir))
     print(f"model       {run.checkpoint}, epoch {run.epoch + 1}", flush=True)
@@ -135,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         size = export_page(explorer, Path(options.export_page))
         print(f"wrote {options.export_page}, {size / 1e6:.1f} MB: open it in any browser")
     if options.explore:
-        explore(explorer, options.port, options.open)
+        explore(explorer, listening, options.open)
     if asked:
         return 0
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from garfield_vae.data.drawn import draw_strip
 from garfield_vae.data.panels import cut_panels, join_panels, to_uint8, to_unit
-from garfield_vae.explorer.server import make_server
+from garfield_vae.explorer.server import listen, make_server
 from garfield_vae.explorer.service import Explorer
 from garfield_vae.explorer.states import as_json
 from garfield_vae.latent import samplers
@@ -97,7 +97,7 @@ class SmallPrior:
 @contextmanager
 def served(explorer: Explorer, port: int = 0) -> Iterator[str]:
     """The explorer's address, while its real server runs in a thread."""
-    server, address = make_server(explorer, port)
+    server, address = make_server(explorer, listen(port))
     stopping = threading.Event()
 
     def serve() -> None:  # what server.run does, but can be ended without a signal

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -220,4 +221,12 @@ def test_candidates_of_a_sampler_that_draws_one_are_refused(elsewhere):
 def test_what_needs_its_strips_says_that_it_has_none(elsewhere, flags):
     with pytest.raises(UserError, match="is an exported model, which has no strips"):
         process(*flags)
+    assert not list(elsewhere.iterdir())
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_written(elsewhere):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with pytest.raises(UserError, match=f"port {port} .*: give another --port"):
+            process("--export", "model", "--explore", "--port", port)
     assert not list(elsewhere.iterdir())

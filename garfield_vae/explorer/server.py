@@ -257,19 +257,20 @@ def make_app(explorer: Explorer, port: int) -> Flask:
 # Serving
 
 
-def make_server(explorer: Explorer, port: int):
-    """A waitress server that listens already, and its address. `port` 0 picks a free one.
-
-    Raises UserError when the port cannot be had.
-    """
+def listen(port: int) -> socket.socket:
+    """Takes a port of this machine, 0 for a free one. Raises UserError where it cannot be had."""
     try:
-        listening = socket.create_server((security.HOST, port))
+        return socket.create_server((security.HOST, port))
     except OSError as error:
         why = error.strerror.partition(" (while")[0]  # what follows repeats the address
         raise UserError(
             f"the explorer cannot listen on {security.HOST} port {port} ({why}): give another "
             f"--port"
         ) from error
+
+
+def make_server(explorer: Explorer, listening: socket.socket):
+    """A waitress server at a port that `listen` took, and its address."""
     port = listening.getsockname()[1]
     server = waitress.create_server(
         make_app(explorer, port),
@@ -285,11 +286,11 @@ def make_server(explorer: Explorer, port: int):
     return server, f"http://{security.HOST}:{port}/"
 
 
-def explore(explorer: Explorer, port: int = 8176, open_browser: bool = False) -> None:
+def explore(explorer: Explorer, listening: socket.socket, open_browser: bool = False) -> None:
     """Serves the page until Ctrl-C."""
     # That requests or connections wait is no news for a terminal.
     logging.getLogger("waitress").setLevel(logging.ERROR)
-    server, address = make_server(explorer, port)
+    server, address = make_server(explorer, listening)
     # What is being painted ends before the threads that wait for it are told to.
     end_threads = server.task_dispatcher.shutdown
 

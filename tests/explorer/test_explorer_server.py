@@ -41,7 +41,7 @@ from garfield_vae.data.drawn import draw_strip
 from garfield_vae.data.panels import join_panels, to_uint8
 from garfield_vae.explorer.component_names import ComponentNames, suggested_names
 from garfield_vae.explorer.renderer import PAGES_REMEMBERED, Superseded
-from garfield_vae.explorer.server import CONNECTIONS, SILENT, make_server
+from garfield_vae.explorer.server import CONNECTIONS, SILENT, listen, make_server
 from garfield_vae.explorer.service import CANDIDATES
 from garfield_vae.explorer.states import BadRequest, as_json
 from garfield_vae.util.errors import UserError
@@ -384,11 +384,11 @@ def test_eight_pages_at_once_each_get_their_own_pictures(address, explorer):
             assert_same_picture(shown, rendered(explorer, state))
 
 
-def test_a_port_that_is_taken_is_one_sentence_that_names_it_once(address, explorer):
+def test_a_port_that_is_taken_is_one_sentence_that_names_it_once(address):
     port = urllib.parse.urlsplit(address).port
     said = f"listen on 127.0.0.1 port {port} (Address already in use): give another --port"
     with pytest.raises(UserError, match=re.escape(said)):
-        make_server(explorer, port)
+        listen(port)
 
 
 def half_a_request(address) -> socket.socket:
@@ -406,7 +406,7 @@ def test_a_hundred_connections_that_say_nothing_more_do_not_shut_the_page_out(ad
 
 
 def test_a_connection_that_says_nothing_more_is_closed_in_the_end(explorer, monkeypatch):
-    server, address = make_server(explorer, 0)
+    server, address = make_server(explorer, listen(0))
     turn = partial(server.asyncore.loop, timeout=0, map=server._map, count=1)
     with half_a_request(address) as silent:
         while not server.active_channels:
@@ -432,8 +432,8 @@ def ask_in_vain(*asked) -> None:
 def test_ctrl_c_ends_it_cleanly(tmp_path, at):
     program = (
         "import sys; from pathlib import Path; from explorer_model import make_explorer;"
-        "from garfield_vae.explorer import explore;"
-        "explore(make_explorer(Path(sys.argv[1]), with_strips=False), port=0)"
+        "from garfield_vae.explorer import explore, listen;"
+        "explore(make_explorer(Path(sys.argv[1]), with_strips=False), listen(0))"
     )
     here = Path(__file__).parents[1]
     process = subprocess.Popen(

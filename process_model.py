@@ -100,15 +100,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{100 * space.explained[:shown].sum():.0f} % of the variance",
             flush=True,
         )
-        if prior is None and options.sampler is None:
-            print(
-                f"prior       {why_no_prior(run)}; until then, new strips come from the kernel "
-                f"density, and stay close to training strips",
-                flush=True,
-            )
         sampler = options.sampler or ("kernel" if prior is None else "prior")
-        if prior is None and (options.complete or sampler == "prior"):
-            raise UserError(why_no_prior(run))
+        if prior is None:
+            why, sentence = why_no_prior(run)
+            if options.complete or sampler == "prior":
+                raise UserError(sentence)
+            if options.sampler is None:
+                print(
+                    f"prior       {why}: new strips come from the kernel density, and stay close "
+                    f"to training strips",
+                    flush=True,
+                )
         refuse_idle_prior_flags(options, prior is not None, sampler)
 
     # -------------------------------------------------------------- 4. what was asked for

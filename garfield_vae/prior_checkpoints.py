@@ -110,12 +110,14 @@ def load_prior_sampler(
     return PriorSampler(found[0], space, steps, guidance, candidates)
 
 
-def why_no_prior(run: LoadedModel) -> str:
-    """Why `load_prior_sampler` gives none, and how to get one."""
+def why_no_prior(run: LoadedModel) -> tuple[str, str]:
+    """Why `load_prior_sampler` gives none: in a few words, and as a sentence that says how to get
+    one."""
     path = run.folder / "checkpoints" / "prior.ckpt"
     if path.is_file() and load_prior(run) is None:
-        return f"the latent prior of {run.folder} is of an earlier VAE: {train_again(path)}"
-    return (
+        said = f"the latent prior of {run.folder} is of an earlier VAE: {train_again(path)}"
+        return "none of this VAE, only of an earlier one", said
+    return "none that generalises", (
         f"{run.folder} has no latent prior, or one that learned too little that generalises: "
         f"train its run for longer (train_torch.py --continue_from, --prior_minutes)"
     )

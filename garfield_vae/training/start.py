@@ -31,6 +31,11 @@ def with_start(options: TrainOptions) -> TrainOptions:
     ones: those the weights have seen, and figures of held-out strips would be too good.
     """
     start = options.start_from
+    if (word := start.rstrip("/\\")) in (
+        "last",
+        PRETRAINED_NAME,
+    ):  # completed by a shell
+        start = word
     if start == "auto":
         fits = (
             options.source != "drawn"

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from garfield_vae.data.sources import present_strips
         from garfield_vae.latent import samplers
         from garfield_vae.latent.files import encoded_strips
-        from garfield_vae.prior_checkpoints import load_prior_sampler, why_no_prior
+        from garfield_vae.prior_checkpoints import load_prior, prior_sampler, why_no_prior
         from garfield_vae.run_folder import choose_device, find_model_folder, output_folder
         from garfield_vae.util.pictures import save_png
 
@@ -92,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             encoded = encoded_strips(run.model, run.checkpoint, folder, store)
             space, means, strips = encoded.space, encoded.means, f"{len(store):,} strips"
-        prior = load_prior_sampler(run, space, options.steps, options.guidance, options.candidates)
+        found = load_prior(run)
+        prior = prior_sampler(found, space, options.steps, options.guidance, options.candidates)
         shown = min(options.components, len(space.std))
         explain = "component explains" if shown == 1 else "components explain"
         print(
@@ -102,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         sampler = options.sampler or ("kernel" if prior is None else "prior")
         if prior is None:
-            why, sentence = why_no_prior(run)
+            why, sentence = why_no_prior(run, found)
             if options.complete or sampler == "prior":
                 raise UserError(sentence)
             if options.sampler is None:

@@ -38,7 +38,7 @@ from garfield_vae.explorer.server import make_server
 from garfield_vae.explorer.service import Explorer
 from garfield_vae.latent.files import LATENT, read_space
 from garfield_vae.latent.samplers import gaussian
-from garfield_vae.prior_checkpoints import load_prior_sampler
+from garfield_vae.prior_checkpoints import load_prior, prior_sampler
 from garfield_vae.run_folder import find_model_folder
 from garfield_vae.util.pictures import save_png
 
@@ -106,7 +106,7 @@ def parts(experiment_dir: str) -> tuple:
     height, width = loaded.model.config["panel_height"], loaded.model.config["panel_width"]
     panels = np.broadcast_to(np.uint8(255), (STRIPS, 3, 3, height, width))
     store = SimpleNamespace(names=[f"strip {i}" for i in range(STRIPS)], panels=panels)
-    return loaded, space, load_prior_sampler(loaded, space), store, means
+    return loaded, space, prior_sampler(load_prior(loaded), space), store, means
 
 
 def memory(process: int) -> float:

@@ -28,7 +28,7 @@ from garfield_vae.latent.codec import decode, encode_fitted
 from garfield_vae.latent.files import encoded_strips
 from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.model.inference import FIT_STEPS
-from garfield_vae.prior_checkpoints import load_prior_sampler
+from garfield_vae.prior_checkpoints import load_prior, prior_sampler
 from garfield_vae.run_folder import find_run_folder
 
 STEPS = (0, 1, 2, 3, 4, 6, 8)
@@ -49,7 +49,7 @@ def main() -> None:
     if (run.folder / "checkpoints" / "prior.ckpt").exists():
         store = present_strips(run.options)
         space = encoded_strips(run.model, run.checkpoint, run.folder, store).space
-        prior = load_prior_sampler(run, space)
+        prior = prior_sampler(load_prior(run), space)
         if prior is not None:
             print_completions(run, prior, strips[:: -(-len(strips) // MOST)])
 

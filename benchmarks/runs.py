@@ -7,7 +7,7 @@ from garfield_vae.data.sources import present_strips
 from garfield_vae.data.store import PanelStore
 from garfield_vae.latent.files import EncodedStrips, encoded_strips
 from garfield_vae.latent.prior_sampler import PriorSampler
-from garfield_vae.prior_checkpoints import load_prior_sampler
+from garfield_vae.prior_checkpoints import load_prior, prior_sampler
 from garfield_vae.run_folder import find_run_folder
 
 
@@ -16,4 +16,4 @@ def load_trained(name: str) -> tuple[LoadedModel, PanelStore, EncodedStrips, Pri
     run = load_run(find_run_folder(name, Path("logs")))
     store = present_strips(run.options)
     encoded = encoded_strips(run.model, run.checkpoint, run.folder, store)
-    return run, store, encoded, load_prior_sampler(run, encoded.space)
+    return run, store, encoded, prior_sampler(load_prior(run), encoded.space)

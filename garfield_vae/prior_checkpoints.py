@@ -95,26 +95,25 @@ def load_prior(run: LoadedModel) -> tuple[LatentPrior, float] | None:
         return build_prior(record["config"], weights, path, run), record["loss"]
 
 
-def load_prior_sampler(
-    run: LoadedModel,
+def prior_sampler(
+    found: tuple[LatentPrior, float] | None,
     space: LatentSpace,
     steps: int = STEPS,
     guidance: float = GUIDANCE,
     candidates: int = CANDIDATES,
 ) -> PriorSampler | None:
-    """The sampler of a model's latent prior; None where there is none whose validation loss is well
-    below the fitted Gaussian's."""
-    found = load_prior(run)
+    """The sampler of what `load_prior` found; None where that is nothing, or a prior whose
+    validation loss is not well below the fitted Gaussian's."""
     if found is None or not worth_using(found[1]):
         return None
     return PriorSampler(found[0], space, steps, guidance, candidates)
 
 
-def why_no_prior(run: LoadedModel) -> tuple[str, str]:
-    """Why `load_prior_sampler` gives none: in a few words, and as a sentence that says how to get
-    one."""
+def why_no_prior(run: LoadedModel, found: tuple[LatentPrior, float] | None) -> tuple[str, str]:
+    """Why `prior_sampler` gives none for what `load_prior` found: in a few words, and as a sentence
+    that says how to get one."""
     path = run.folder / "checkpoints" / "prior.ckpt"
-    if path.is_file() and load_prior(run) is None:
+    if path.is_file() and found is None:
         said = f"the latent prior of {run.folder} is of an earlier VAE: {train_again(path)}"
         return "none of this VAE, only of an earlier one", said
     return "none that generalises", (

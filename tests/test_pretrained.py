@@ -19,7 +19,7 @@ from garfield_vae.cli.options import TrainOptions
 from garfield_vae.explorer import Explorer
 from garfield_vae.latent.codec import decode
 from garfield_vae.latent.space import line
-from garfield_vae.prior_checkpoints import load_prior, load_prior_sampler
+from garfield_vae.prior_checkpoints import load_prior, prior_sampler
 from garfield_vae.run_folder import PRETRAINED, multiplies_bf16
 from garfield_vae.util.errors import UserError
 
@@ -66,7 +66,7 @@ def test_it_has_the_sizes_of_the_defaults_so_that_a_run_starts_from_it():
 def test_what_it_draws_are_strips_in_colour_with_ink_and_paper():
     """A trained decoder's samples: white balloons, black lines, and no two alike."""
     loaded = garfield_vae.load("pretrained")
-    prior = load_prior_sampler(loaded, exported_space(loaded))
+    prior = prior_sampler(load_prior(loaded), exported_space(loaded))
     strips = decode(loaded.model, prior.sample(4, seed=3))  # uint8 [4, 3, 3, H, W]
     assert (strips.min(axis=2) > 240).mean() > 0.02  # paper
     assert (strips.max(axis=2) < 60).mean() > 0.02  # ink
@@ -77,7 +77,7 @@ def test_what_it_draws_are_strips_in_colour_with_ink_and_paper():
 
 def test_more_steps_of_the_prior_are_nearer_to_the_flow_itself():
     loaded = garfield_vae.load("pretrained")
-    prior = load_prior_sampler(loaded, exported_space(loaded)).prior
+    prior = prior_sampler(load_prior(loaded), exported_space(loaded)).prior
     noise = prior.noise(16, torch.Generator().manual_seed(0))
     flow = prior.from_noise(noise, 64)
     # The median, since here and there a step decides between two strips.
@@ -102,7 +102,7 @@ def test_samples_in_bfloat16_are_those_of_float32_but_for_less_than_the_errors_o
 def test_a_seed_gives_the_same_strip_alone_and_among_others():
     """Rounding differs with the number of rows, and could decide what is drawn again."""
     loaded = garfield_vae.load("pretrained")
-    prior = load_prior_sampler(loaded, exported_space(loaded))
+    prior = prior_sampler(load_prior(loaded), exported_space(loaded))
     seeds = range(8)
     together = decode(loaded.model, prior.of_seeds(seeds)).astype(float)
     alone = decode(loaded.model, np.concatenate([prior.of_seeds([seed]) for seed in seeds]))
@@ -113,7 +113,7 @@ def test_between_two_strips_it_finds_strips_where_a_straight_line_has_ghosts(tmp
     """Ghosts are faults: their misfit is above 1, as that of few training strips is."""
     loaded = garfield_vae.load("pretrained")
     space = exported_space(loaded)
-    prior = load_prior_sampler(loaded, space)
+    prior = prior_sampler(load_prior(loaded), space)
     prior.prior.bf16 = False  # rounding may decide what a strip halfway is
     shares = np.linspace(0, 1, 5)
     misfits = []

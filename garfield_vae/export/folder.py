@@ -38,7 +38,7 @@ from garfield_vae.prior_checkpoints import (
     PRIOR_WEIGHTS,
     gaussian_of,
     load_prior,
-    load_prior_sampler,
+    prior_sampler,
 )
 from garfield_vae.run_folder import write_json
 from garfield_vae.util.compact import compacted
@@ -110,7 +110,7 @@ def fill(run: LoadedModel, space: LatentSpace, folder: Path, name: str, compact:
     write_space(folder / LATENT, space, compact=compact)
     written = load_exported(folder)
     written_space = exported_space(written)
-    written_prior = load_prior_sampler(written, written_space)
+    written_prior = prior_sampler(load_prior(written), written_space)
     sampler = "kernel" if written_prior is None else "prior"
     rng = np.random.default_rng(0)
     latents = samplers.draw(written_space, SAMPLES, rng, sampler, prior=written_prior)

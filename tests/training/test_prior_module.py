@@ -27,7 +27,7 @@ from garfield_vae.model.prior import LatentPrior
 from garfield_vae.prior_checkpoints import (
     PRIOR_ENTRY,
     load_prior,
-    load_prior_sampler,
+    prior_sampler,
 )
 from garfield_vae.training import interruption, prior_module, prior_run
 from garfield_vae.training.interruption import StopSignals
@@ -335,7 +335,7 @@ def test_guidance_is_a_flag_and_without_it_samples_are_the_gaussians(run, monkey
     monkeypatch.setattr("garfield_vae.prior_checkpoints.worth_using", lambda loss: True)
     loaded = load_model(run)
     space = read_space(run / "latent.safetensors", 16)[0]
-    sampler = load_prior_sampler(loaded, space, 200, guidance=0.0, candidates=1)
+    sampler = prior_sampler(load_prior(loaded), space, 200, guidance=0.0, candidates=1)
     unguided = sampler.sample(4, seed=1)
     prior = load_prior(loaded)[0]
     noise = prior.noise(4, torch.Generator().manual_seed(1))
@@ -360,10 +360,12 @@ def test_an_exported_model_carries_its_prior(run, monkeypatch, tmp_path):
     space = exported_space(shared)
     # Its Gaussian is the latent space's, which is there already.
     assert not {"mean", "directions", "std"} & set(load_file(Path("shared") / "prior.safetensors"))
-    drawn = load_prior_sampler(shared, space)
+    drawn = prior_sampler(load_prior(shared), space)
     singly = np.concatenate([drawn.sample(1, seed) for seed in (3, 8)])
     np.testing.assert_allclose(drawn.of_seeds([3, 8]), singly, atol=1e-4)
-    one, other = (load_prior_sampler(loaded, space).sample(3, seed=5) for loaded in (shared, own))
+    one, other = (
+        prior_sampler(load_prior(loaded), space).sample(3, seed=5) for loaded in (shared, own)
+    )
     np.testing.assert_array_equal(one, other)
     described = json.loads(Path("shared/config.json").read_text())
     (Path("shared") / "prior.safetensors").rename("prior.safetensors")

@@ -18,16 +18,14 @@ from typing import Any
 import torch
 
 from garfield_vae import __version__
+from garfield_vae.cli.flags import LAST_NAME, PRETRAINED_NAME
 from garfield_vae.cli.options import TrainOptions, train_options
-from garfield_vae.cli.process_options import PRETRAINED_FOLDER
+from garfield_vae.cli.process_options import PRETRAINED_FOLDER as PRETRAINED
 from garfield_vae.util.commands import command
 from garfield_vae.util.console import tell
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import locked, read_json, replacing
 
-# The exported model that comes with the project, and its name on the command line.
-PRETRAINED = PRETRAINED_FOLDER
-PRETRAINED_NAME = "pretrained"
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "Pillow", "scikit-learn")
 
 
@@ -84,7 +82,7 @@ def is_run(folder: Path, *names: str) -> bool:
 def find_run_folder(name: str, log_dir: Path, *checkpoints: str) -> Path:
     """The folder of a run that a flag names; `last` is the newest run that has one of
     `checkpoints`, by default best or last."""
-    if name.rstrip("/\\") == "last":
+    if name == LAST_NAME:
         names = checkpoints or ("best", "last")
         runs = [path.parent for path in log_dir.glob("*/options.json")]
         whole = [run for run in runs if is_run(run, *names)]
@@ -104,7 +102,7 @@ def existing(folder: Path) -> Path:
 def find_model_folder(name: str, log_dir: Path) -> Path:
     """The folder of a run or of an exported model that a flag names; `pretrained` is the model that
     comes with the project, also where there is a folder ./pretrained."""
-    if name.rstrip("/\\") != PRETRAINED_NAME:
+    if name != PRETRAINED_NAME:
         return find_run_folder(name, log_dir)
     folder = pretrained_folder()
     if Path(name).is_dir():
@@ -164,8 +162,9 @@ def multiplies_bf16(device: torch.device) -> bool:
 
 def find_checkpoint(folder: Path, *names: str) -> Path:
     """The first of `checkpoints/<name>.ckpt` that is there."""
+    checkpoints = existing(folder) / "checkpoints"
     for name in names:
-        if (path := existing(folder) / "checkpoints" / f"{name}.ckpt").is_file():
+        if (path := checkpoints / f"{name}.ckpt").is_file():
             return path
     raise UserError(
         f"{folder} has no checkpoint ({' or '.join(f'checkpoints/{n}.ckpt' for n in names)}): "

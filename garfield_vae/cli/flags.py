@@ -17,6 +17,7 @@ from typing import Any
 from garfield_vae.util.console import exact, printable
 from garfield_vae.util.errors import UserError
 
+LAST_NAME, PRETRAINED_NAME = "last", "pretrained"  # words that stand for a model's folder
 LONGEST_VALUE = 4096  # characters of an option in a file: a folder's path
 
 
@@ -101,7 +102,7 @@ def is_utf8(name: str) -> bool:
 
 def reachable(read: Callable[[str], str]) -> Callable[[str], str]:
     """Reads a path, and asks the system for it: there may be nothing, but it must be a name that
-    can be asked for."""
+    can be asked for. A word that a shell completed as a folder of that name is still the word."""
 
     def reachable_path(text: str) -> str:
         name = read(text)
@@ -112,7 +113,8 @@ def reachable(read: Callable[[str], str]) -> Callable[[str], str]:
             raise argparse.ArgumentTypeError(
                 f"{printable(name, 100)} cannot be reached ({error.strerror})"
             ) from error
-        return name
+        word = name.rstrip("/\\")
+        return word if word in (LAST_NAME, PRETRAINED_NAME) else name
 
     return reachable_path
 

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from garfield_vae.cli.flags import decimal, option, path, whole
+from garfield_vae.cli.flags import LAST_NAME, PRETRAINED_NAME, decimal, option, path, whole
 from garfield_vae.cli.options import MOST_BLOCKS, MOST_CHANNELS, MOST_SEED, MOST_Z
 
 SAMPLERS = ("prior", "kernel", "gaussian", "normal")  # of latent/samplers.py
@@ -22,7 +22,7 @@ DRAWS_STRIPS = (USUAL, "--complete", "--explore", "--export_page", "--evaluate")
 USES_PRIOR = (*DRAWS_STRIPS, "--interpolate")
 USES_LATENTS = (*USES_PRIOR, "--export")  # those of the run's strips
 WRITES_PICTURES = {USUAL, "--interpolate", "--complete", "--reconstruct", "--evaluate"}
-LAST, PRETRAINED = "--experiment_dir last", "--experiment_dir pretrained"
+LAST, PRETRAINED = f"--experiment_dir {LAST_NAME}", f"--experiment_dir {PRETRAINED_NAME}"
 PRETRAINED_FOLDER = Path(__file__).parents[1] / "pretrained"  # the model of the project
 
 
@@ -37,11 +37,10 @@ def kept_panels(text: str) -> str:
 
 
 def named_model(experiment_dir: str) -> str:
-    """--experiment_dir as it is meant: a shell may put a slash after last or pretrained, and the
-    latter may be given as its folder."""
+    """--experiment_dir as it is meant: the pretrained model may be given as its folder."""
     if Path(experiment_dir).resolve() == PRETRAINED_FOLDER.resolve():
         return PRETRAINED
-    return "--experiment_dir " + experiment_dir.rstrip("/\\")
+    return f"--experiment_dir {experiment_dir}"
 
 
 @dataclass(frozen=True)

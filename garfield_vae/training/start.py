@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from garfield_vae.checkpoints import CONFIG, load_model, read_config
+from garfield_vae.cli.flags import LAST_NAME
 from garfield_vae.cli.options import SCRATCH, SIZES, TrainOptions
 from garfield_vae.run_folder import (
     PRETRAINED,
@@ -31,11 +32,6 @@ def with_start(options: TrainOptions) -> TrainOptions:
     ones: those the weights have seen, and figures of held-out strips would be too good.
     """
     start = options.start_from
-    if (word := start.rstrip("/\\")) in (
-        "last",
-        PRETRAINED_NAME,
-    ):  # completed by a shell
-        start = word
     if start == "auto":
         fits = (
             options.source != "drawn"
@@ -43,7 +39,7 @@ def with_start(options: TrainOptions) -> TrainOptions:
             and not differences(read_config(PRETRAINED / CONFIG)["network"], options)
         )
         start = PRETRAINED_NAME if fits else SCRATCH
-    elif start == "last":
+    elif start == LAST_NAME:
         start = str(find_model_folder(start, Path(options.log_dir)))
     return replace(options, start_from=start)
 

@@ -146,7 +146,8 @@ def test_what_is_no_model_is_one_sentence_and_no_run_is_left(train, start_from, 
 @pytest.mark.parametrize(("given", "meant"), [("pretrained/", "pretrained"), ("last/", "logs/run")])
 def test_a_word_that_the_shell_completed_as_a_folder_is_still_the_word(given, meant, train):
     train("--epochs", "1", "--run_name", "run")
-    assert start.with_start(TrainOptions(start_from=given)).start_from == meant
+    options, _, _ = train_torch.read_command_line(["--source", "web", "--start_from", given])
+    assert options.start_from == meant
 
 
 def test_a_run_goes_on_without_the_one_that_it_started_from_and_refuses_another(train, trained_run):

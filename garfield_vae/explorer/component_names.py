@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from garfield_vae.explorer.states import BadRequest
+from garfield_vae.util.console import printable
 from garfield_vae.util.files import replacing
 
 LONGEST = 40  # letters of a name
@@ -39,7 +40,7 @@ class ComponentNames:
         except RecursionError as error:  # its own text speaks of Python
             raise self._damaged("it is nested too deeply") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError, BadRequest) as error:
-            raise self._damaged(ascii(str(error))[1:-1][:150]) from error
+            raise self._damaged(printable(str(error), 150)) from error
 
     def _damaged(self, why: str) -> BadRequest:
         return BadRequest(

@@ -24,6 +24,7 @@ from garfield_vae.data.store import PanelStore
 from garfield_vae.latent.codec import encode_batches
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
+from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
 from garfield_vae.util.files import open_regular, remedy, replacing
 from garfield_vae.util.tensors import metadata, read_tensor_file
@@ -77,7 +78,7 @@ def read_space(path: Path, z_dim: int) -> tuple[LatentSpace, str]:
             ) from error
         why = "it is not there"
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        why = ascii(str(error))[1:-1][:150]
+        why = printable(str(error), 150)
     raise DamagedLatents(f"{path} cannot be used ({why}): give the folder as it was written")
 
 

@@ -144,6 +144,19 @@ def test_a_disk_that_is_full_while_a_run_is_used_is_a_sentence(run, room, flags)
     assert not Path("model").exists()
 
 
+def python(
+    *arguments: str | Path, bound: list[str] | None = None, folder: Path | None = None
+) -> subprocess.CompletedProcess:
+    """Runs Python, which finds the project from any folder."""
+    return subprocess.run(
+        [*(bound or []), sys.executable, *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+
 def test_the_person_reads_one_line_and_the_status_is_2(trained_run, strips, tmp_path):
     shutil.copytree(trained_run.parent.parent / "data", tmp_path / "data")
     script = (
@@ -152,13 +165,7 @@ def test_the_person_reads_one_line_and_the_status_is_2(trained_run, strips, tmp_
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
     flags = [*SMALL, "--data_dir", str(strips), "--epochs", "2"]
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(ROOT / "train_torch.py"), *flags],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    done = python("-c", script, ROOT / "train_torch.py", *flags, folder=tmp_path)
     assert done.returncode == 2
     assert re.fullmatch(r"error: .*File too large.*\n", done.stderr)
 
@@ -176,9 +183,7 @@ def may_not_write(folder: Path) -> list[str]:
 
 
 def command(bound: list[str], script: str, *flags: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [*bound, sys.executable, str(ROOT / script), *flags], capture_output=True, text=True
-    )
+    return python(ROOT / script, *flags, bound=bound)
 
 
 def test_a_read_only_folder_of_strips_is_only_read(strips, tmp_path, monkeypatch):
@@ -248,13 +253,7 @@ run_script(lambda: log_table(Path("run"), {"mse": 0.1}, 1))
 """
     (tmp_path / "run").mkdir()
     bound = may_not_write(tmp_path / "run")
-    done = subprocess.run(
-        [*bound, sys.executable, "-c", logs],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    done = python("-c", logs, bound=bound, folder=tmp_path)
     assert done.returncode == 2
     assert re.fullmatch(r"error: .* cannot be written \(Permission denied\).*\n", done.stderr)
 

@@ -207,11 +207,17 @@ class LatentPrior(nn.Module):
             apart = self.correction(x, times, flow.view, given, apart=True)
             answer = answer + AGREEMENT * beyond * (output - apart)
 
+        return answer + (beyond > 0) * self.shortening(x, t, flow, output, answer)
+
+    def shortening(
+        self, x: Tensor, t: float, flow: GaussianFlow, output: Tensor, answer: Tensor
+    ) -> Tensor:
+        """What is to be added to `answer`, so that along the leading components x̂₁ becomes as long
+        as with `output`; [B, k]."""
         straight, bend = x + (1 - t) * flow.factor * x, (1 - t) * flow.error
-        leading = self.leading()
-        plain, end = (leading * (straight + bend * each) for each in (output, answer))
-        length, wanted = (each.norm(dim=1, keepdim=True).clamp(min=1e-6) for each in (end, plain))
-        return answer + (beyond > 0) * (wanted / length - 1) * end / bend
+        wanted, end = (self.leading() * (straight + bend * each) for each in (output, answer))
+        kept, length = (each.norm(dim=1, keepdim=True).clamp(min=1e-6) for each in (wanted, end))
+        return (kept / length - 1) * end / bend
 
     def leading(self) -> Tensor:
         """1 for the leading components, 0 for the others, [k]."""

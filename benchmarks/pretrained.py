@@ -6,8 +6,8 @@
    half an hour: the training of `benchmarks/quality.py --models ours --count 10000 --minutes 30
    --c_hidden 8 --work DIR`, whose finished run in DIR/logs is used where there is one;
 2. trains its latent prior, for two and a half hours;
-3. writes both in 8 and 16 bits with their latent space and a model card, and says what rounding
-   changed: more than a hundredth of an error is refused.
+3. writes both in 8 and 16 bits with their latent space and a model card, which has figures of its
+   samples, and says what rounding changed: more than a hundredth of an error is refused.
 
 Stopped at any time, the same command goes on where it was. One core is enough (OMP_NUM_THREADS=1);
 with two it learns more in the same time.
@@ -45,12 +45,14 @@ from benchmarks.quality import (
 from garfield_vae.checkpoints import LoadedModel, load_exported, load_run
 from garfield_vae.data.sources import present_strips
 from garfield_vae.data.store import PanelStore
+from garfield_vae.evaluation.sample_measures import SampleMeasures
+from garfield_vae.evaluation.sample_sets import plain_figures
 from garfield_vae.export.folder import export_model
 from garfield_vae.geometry import PANELS
-from garfield_vae.latent.codec import encode, reconstruct
+from garfield_vae.latent.codec import decode, encode, reconstruct
 from garfield_vae.latent.files import encoded_strips
 from garfield_vae.model.prior import LatentPrior
-from garfield_vae.prior_checkpoints import load_prior, read_prior_checkpoint
+from garfield_vae.prior_checkpoints import load_prior, prior_sampler, read_prior_checkpoint
 from garfield_vae.run_folder import PRETRAINED, is_run, read_options
 from garfield_vae.training.interruption import Stopped, StopSignals
 from garfield_vae.training.prior_run import train_prior
@@ -58,6 +60,8 @@ from garfield_vae.training.trainer import quieten_lightning
 from garfield_vae.util.metrics_table import read_metrics
 
 MOST_CHANGE = 0.01  # of an error by rounding, as a share of it
+SETS, SAMPLES, MOST_TEST = 4, 500, 1000  # for the card, as in benchmarks/sampling.py
+LINES = ("precision", "recall", "coverage", "KID")
 FINISHED = 0.9  # of the minutes: validation and pictures take the rest
 
 CARD = """
@@ -74,6 +78,12 @@ strip that anybody else drew was used.
 | PSNR | {PSNR:.1f} dB |
 | SSIM | {SSIM:.3f} |
 | loss of the latent prior, where one Gaussian has 1 | {loss:.3f} |
+
+| {samples:,} samples, against reconstructions of {test} other strips held out | |
+|---|---|
+| precision, recall, coverage, by lines and layout | {precision:.2f}, {recall:.2f}, {coverage:.2f} |
+| KID, by lines and layout, by a random network | {KID:.3f}, {KID_random:.3f} |
+| novelty of latents, of pictures: 1 as a real strip, 0 a copy | {latents:.2f}, {pixels:.2f} |
 """
 
 
@@ -121,6 +131,7 @@ def main() -> int:
             card.write(
                 CARD.format(
                     **quality,
+                    **sample_figures(small, store, Path(name)),
                     loss=loss,
                     processors=threads(vae.folder),
                     count=options.count,
@@ -192,6 +203,34 @@ def prior_loss(prior: LatentPrior, vae: LoadedModel, strips: np.ndarray) -> floa
     known = torch.zeros(len(latents), PANELS)
     learned = prior.errors(latents, times, noise, known).mean()
     return float(learned / prior.gaussian_errors(latents, times, noise).mean())
+
+
+def sample_figures(small: LoadedModel, store: PanelStore, folder: Path) -> dict[str, float]:
+    """What the card says of samples, means over SETS sets of SAMPLES; `folder` keeps latents."""
+    encoded = encoded_strips(small.model, small.checkpoint, folder, store)
+    prior = prior_sampler(load_prior(small), encoded.space)
+    if prior is None:
+        sys.exit("error: the prior learned too little to draw from: give more --prior_minutes")
+    measures = SampleMeasures(
+        small.model,
+        encoded.space,
+        store,
+        encoded.means,
+        most_test=MOST_TEST,
+        samples=SAMPLES,
+        rng=np.random.default_rng(0),
+    )
+    sets = []
+    for seed in range(SETS):
+        latents = prior.sample(SAMPLES, seed)
+        strips = decode(small.model, latents)
+        _, _, new = measures.copying(latents, strips)
+        found = plain_figures(measures.redrawn, measures.describe(strips))
+        figures = {name: found[f"lines and layout: {name}"] for name in LINES}
+        figures["KID_random"] = found["random network: KID"]
+        sets.append(figures | {"latents": new.latents.value, "pixels": new.pixels.value})
+    means = {name: np.mean([each[name] for each in sets]) for name in sets[0]}
+    return means | {"samples": SETS * SAMPLES, "test": len(measures.test)}
 
 
 def check(name: str, before: float, after: float) -> None:

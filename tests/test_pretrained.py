@@ -128,7 +128,8 @@ def test_between_two_strips_it_finds_strips_where_a_straight_line_has_ghosts(tmp
     ends = (explorer.positions.of_latent(latent) for latent in (start, end))
     found = [explorer.positions.latents(state)[0] for state in explorer.between(*ends, 5)]
     explorer.painter.close()
-    np.testing.assert_allclose(found, strips, atol=0.02)  # links hold 16-bit floats
+    # Links hold 16-bit floats, and the way is another one by as much as the noise is.
+    assert np.linalg.norm(found - strips) < 0.01 * np.linalg.norm(strips)
 
 
 def test_pictures_go_into_logs_and_nothing_into_the_package(elsewhere, capsys):

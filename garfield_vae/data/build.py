@@ -58,9 +58,9 @@ def build_store(
         _put_in_order(library.files)
         same = [*map(stamp, library.files)] == [*map(stamp, index["files"])]
         if store is None or not same or index.get("keep_all") != keep_all:
-            cutter = Cutter(npy_path, library, index, store, height, width, keep_all)
+            cutter = Cutter(library, index, store, height, width, keep_all)
             build = _Build(npy_path, library, index, cutter)
-            store = None  # Windows puts no file in the place of one that is mapped
+            store = None  # the cutter has it as long as it is needed
             try:
                 with _one_thread():
                     build.write()

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from multiprocessing.heap import Arena
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from threading import Thread
 
 import numpy as np
@@ -55,11 +54,12 @@ class Cut:
 
 
 class Cutter:
-    """Cuts the files of a library. npy_path, index, store: of the last build, if there was one."""
+    """Cuts the files of a library. index, store: of the last build, if there was one. The store
+    stays mapped until the last cut, so that panels come from the file that its index tells of, also
+    where another process puts a new one in its place."""
 
     def __init__(
         self,
-        npy_path: Path,
         library: Library,
         index: dict,
         store: PanelStore | None,
@@ -67,14 +67,13 @@ class Cutter:
         width: int,
         keep_all: bool,
     ):
-        self.npy_path, self.library, self.keep_all = npy_path, library, keep_all
+        self.library, self.keep_all = library, keep_all
         self.height, self.width = height, width
         self._same_rules = index.get("keep_all") == keep_all
         self._known = {file["path"]: file for file in index["files"]} if self._same_rules else {}
-        # By digest, where the last build's file has the panels.
-        self._places: dict[str, int] = {}
-        if store and self._same_rules:
-            self._places = {digest: store.offset(row) for row, digest in enumerate(store.digests)}
+        self._store = store if self._same_rules else None
+        digests = self._store.digests if self._store else ()
+        self._rows = {digest: row for row, digest in enumerate(digests)}
         files = library.files
         self._groups = [files[start : start + TOGETHER] for start in range(0, len(files), TOGETHER)]
         self._memory: Arena | None = None  # that the processes share
@@ -86,6 +85,7 @@ class Cutter:
             for group, cuts in zip(self._groups, self._all_cuts(), strict=True):
                 yield from zip(group, cuts, strict=True)
                 bar.update(len(cuts))
+        self._store = None  # Windows puts no file in the place of one that is mapped
 
     def _all_cuts(self) -> Iterator[list[Cut]]:
         """What each group gives, by processes where that is worth it and as far as they come."""
@@ -176,12 +176,12 @@ class Cutter:
                     raise _refusal(before)
                 cut.digest = before.get("sha256", "")
                 cut.more_pages = bool(before.get("more_pages"))
-            if cut.digest not in self._places:
+            if cut.digest not in self._rows:
                 content = self.library.read(file)
                 cut.digest = hashlib.sha256(content).hexdigest()
                 cut.more_pages = has_more_pages(content)
-            if cut.digest in self._places:
-                cut.panels = self.read(self.npy_path, self._places[cut.digest])
+            if cut.digest in self._rows:
+                cut.panels = np.array(self._store.panels[self._rows[cut.digest]])
                 return
             if len(content) < LARGE_FILE:
                 yield
@@ -196,11 +196,6 @@ class Cutter:
     @property
     def strip_bytes(self) -> int:
         return 9 * self.height * self.width
-
-    def read(self, path: Path, place: int) -> np.ndarray:
-        """A strip's panels from a store's file, where they begin at the byte `place`."""
-        panels = np.fromfile(path, np.uint8, self.strip_bytes, offset=place)
-        return panels.reshape(3, 3, self.height, self.width)
 
 
 _cutter: Cutter | None = None  # of a process that cuts for another

@@ -64,10 +64,6 @@ class PanelStore:
         """The rows, int64 and ascending, of "train", "validation" or "test"."""
         return self._splits[name]
 
-    def offset(self, row: int) -> int:
-        """Where a strip's panels begin in the .npy file, in bytes."""
-        return self.panels.offset + row * self.panels[0].nbytes
-
     @classmethod
     def open(cls, npy_path: Path) -> "PanelStore":
         """Opens a finished store. Raises StaleStore when it cannot be trusted."""

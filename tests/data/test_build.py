@@ -598,6 +598,28 @@ def test_a_reader_keeps_the_strips_it_opened_while_the_store_is_replaced(strips,
     assert (first.panels == before).all()
 
 
+@pytest.mark.parametrize("cores", [1, 2])
+def test_panels_stay_their_strips_where_another_process_replaces_the_store_meanwhile(
+    strips, folder, tmp_path, monkeypatch, processes, cores
+):
+    monkeypatch.setattr("garfield_vae.data.cutting._cores", lambda: cores)
+    build_store(strips, folder)
+    for day in (30, 31):  # before all others, which move by two rows
+        (strips / f"1999-12-{day}.gif").write_bytes(encoded(strip_picture(600 + day), "GIF"))
+    right = build_store(strips, tmp_path / "other")
+
+    def overtaken(*arguments):
+        for written in (tmp_path / "other").glob("panels-*"):
+            shutil.copy(written, folder / "copy")
+            (folder / "copy").replace(folder / written.name)
+        return cut_panels(*arguments)
+
+    monkeypatch.setattr("garfield_vae.data.cutting.cut_panels", overtaken)
+    store = build_store(strips, folder)
+    assert store.names == right.names
+    assert (store.panels == right.panels).all()
+
+
 KILLED = """
 import sys, os, signal
 from pathlib import Path

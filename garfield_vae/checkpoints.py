@@ -12,6 +12,7 @@ Weights are float32. In a compact export those of convolutions are float16, and 
 layers int8 with a scale for each row (util/compact.py).
 """
 
+import hashlib
 import os
 import pickle
 import warnings
@@ -31,7 +32,7 @@ from garfield_vae.cli.options import TrainOptions, train_options
 from garfield_vae.data.begun import open_panels
 from garfield_vae.data.panels import join_panels
 from garfield_vae.latent.codec import FIT_STEPS, reconstruct
-from garfield_vae.latent.files import LATENT, read_space
+from garfield_vae.latent.files import LATENT, file_digest, read_space
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
 from garfield_vae.old_formats import convert_checkpoint, convert_weights
@@ -46,17 +47,22 @@ CONFIG_FORMAT = 3  # of config.json; the same
 OLD_FORMAT = 2  # of both
 LARGEST_CONFIG = 2**20  # bytes; about 1,000 are written
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+DIGEST = "sha256"  # what read_archive adds to a checkpoint
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A trained model: `model` has the averaged weights and is in eval mode."""
+    """A trained model: `model` has the averaged weights and is in eval mode.
+
+    `digest` is the SHA-256 of the file that was read, which a training may have replaced since.
+    """
 
     model: StripVAE
     options: TrainOptions
     folder: Path
     checkpoint: Path
     epoch: int
+    digest: str = ""
 
     def reconstruct(self, picture: str | Path, steps: int = FIT_STEPS) -> Image.Image:
         """Encodes and decodes the strip in a picture file; between, its latents are fitted in
@@ -77,17 +83,21 @@ def load_run(folder: Path, device: str | torch.device = "cpu") -> LoadedModel:
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise UserError(f"{path} is damaged: it does not say which model it holds") from error
     model = build(network, weights, path).to(device)
-    return LoadedModel(model, train_options(options, path), folder, path, epoch)
+    options = train_options(options, path)
+    return LoadedModel(model, options, folder, path, epoch, checkpoint[DIGEST])
 
 
 def read_archive(path: Path, entry: str) -> dict[str, Any]:
-    """Reads what `torch.save` wrote, without running code; `entry` names a dict that it must have.
-    Raises UserError where it is damaged, too large when unpacked, or not of this project."""
+    """Reads what `torch.save` wrote, without running code, and adds the file's digest as DIGEST.
+    `entry` names a dict that it must have. Raises UserError where it is damaged, too large when
+    unpacked, or not of this project."""
     try:
         with open_regular(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch, about files that it then refuses
             check_archive(file)
             checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is refused: it is damaged or holds more than weights and plain values"
@@ -102,7 +112,7 @@ def read_archive(path: Path, entry: str) -> dict[str, Any]:
             raise UserError(f"{path} is refused: it declares more than it holds")
     if not (isinstance(checkpoint, dict) and isinstance(checkpoint.get(entry), dict)):
         raise UserError(f"{path} is no checkpoint of this project")
-    return checkpoint
+    return checkpoint | {DIGEST: digest}
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -242,7 +252,8 @@ def load_exported(folder: Path, device: str | torch.device = "cpu") -> LoadedMod
     if config["format"] == OLD_FORMAT:
         weights = convert_weights(weights)
     model = build(network, weights, folder / WEIGHTS).to(device)
-    return LoadedModel(model, options, folder, folder / WEIGHTS, epoch)
+    digest = file_digest(folder / WEIGHTS)
+    return LoadedModel(model, options, folder, folder / WEIGHTS, epoch, digest)
 
 
 def exported_space(run: LoadedModel) -> LatentSpace:

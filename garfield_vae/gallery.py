@@ -21,7 +21,6 @@ from garfield_vae.data.panels import is_empty, join_panels
 from garfield_vae.data.store import PanelStore
 from garfield_vae.geometry import PANELS
 from garfield_vae.latent.codec import decode, encode, reconstruct
-from garfield_vae.latent.files import file_digest
 from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.samplers import traversal
 from garfield_vae.latent.space import LatentSpace, line
@@ -77,7 +76,7 @@ def record_of(run: LoadedModel) -> str:
     record = {
         "file": run.checkpoint.name,
         "epoch": run.epoch + 1,
-        "sha256": file_digest(run.checkpoint),
+        "sha256": run.digest,
     }
     return json.dumps(record, indent=2) + "\n"
 

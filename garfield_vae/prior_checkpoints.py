@@ -21,7 +21,6 @@ from garfield_vae.checkpoints import (
     read_config,
     read_weights,
 )
-from garfield_vae.latent.files import file_digest
 from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.prior import GUIDANCE, STEPS, LatentPrior, worth_using
@@ -88,7 +87,7 @@ def load_prior(run: LoadedModel) -> tuple[LatentPrior, float] | None:
         return None
     checkpoint = read_prior_checkpoint(path)
     record = checkpoint[PRIOR_ENTRY]
-    if record["vae"] != file_digest(run.checkpoint):
+    if record["vae"] != run.digest:
         return None
     with with_advice(path):
         weights = averaged_weights(checkpoint, path)

@@ -116,15 +116,20 @@ class EncodedStrips:
 
 
 def encoded_strips(
-    model: StripVAE, checkpoint: Path, folder: Path, store: PanelStore
+    model: StripVAE,
+    checkpoint: Path,
+    folder: Path,
+    store: PanelStore,
+    digest: str | None = None,
 ) -> EncodedStrips:
     """A run's latents, kept in its `folder`: read if they are there and fit, else encoded
     (with a progress bar).
 
     The space is fitted to the training strips alone, so that measures on held-out strips stay
-    honest; all strips are encoded. Raises UserError where the folder cannot be written.
+    honest; all strips are encoded. `digest` is that of the checkpoint when the model was read from
+    it, where it may have been replaced since. Raises UserError where the folder cannot be written.
     """
-    key = latent_key(checkpoint, store.digest)
+    key = latent_key(digest or file_digest(checkpoint), store.digest)
     latents_path = folder / f"latents-{key}.npy"
     z_dim = model.config["z_dim"]
     if (kept := read_encoded(folder, key, len(store), z_dim)) is not None:
@@ -164,9 +169,9 @@ def read_encoded(folder: Path, key: str, count: int, z_dim: int) -> EncodedStrip
     return EncodedStrips(space, means) if fits else None
 
 
-def latent_key(checkpoint: Path, strips: str) -> str:
-    """A digest of a checkpoint file and of the strips' own digest."""
-    return hashlib.sha256((file_digest(checkpoint) + strips).encode()).hexdigest()[:16]
+def latent_key(checkpoint: str, strips: str) -> str:
+    """A digest of those of a checkpoint and of the strips."""
+    return hashlib.sha256((checkpoint + strips).encode()).hexdigest()[:16]
 
 
 def file_digest(path: Path) -> str:

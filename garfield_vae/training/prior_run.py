@@ -21,7 +21,7 @@ from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.panels import join_panels
 from garfield_vae.data.store import PanelStore
 from garfield_vae.latent.codec import decode, encode
-from garfield_vae.latent.files import encoded_strips, file_digest
+from garfield_vae.latent.files import encoded_strips
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.prior import LatentPrior, worth_using
 from garfield_vae.prior_checkpoints import (
@@ -52,11 +52,11 @@ def train_prior(
     """Trains the prior of a run's best VAE, or goes on where it was stopped; does nothing and gives
     False where it is complete. Raises Stopped, as the VAE's training does."""
     loaded = load_run(folder, choose_device(options.accelerator))
-    of = {"vae": file_digest(loaded.checkpoint), "strips": store.digest}
+    of = {"vae": loaded.digest, "strips": store.digest}
     begun = begun_prior(loaded, of)
     if begun.complete and (begun.minutes >= options.prior_minutes or begun.epochs >= MOST_EPOCHS):
         return False
-    encoded = encoded_strips(loaded.model, loaded.checkpoint, folder, store)
+    encoded = encoded_strips(loaded.model, loaded.checkpoint, folder, store, loaded.digest)
     train = store.split("train")
     data = latent_data(loaded, store, encoded.means, train, options.seed)
     torch.manual_seed(options.seed)

@@ -246,6 +246,31 @@ def test_pictures_of_another_model_go_and_other_files_stay(run_folder, capsys):
     assert "files of another model" in capsys.readouterr().out
 
 
+def test_a_model_that_training_replaces_meanwhile_keeps_none_of_the_latents_of_the_one_before(
+    run_folder, tmp_path, monkeypatch
+):
+    small = ["--num_samples", "1", "--components", "1"]
+    path = run_folder / "checkpoints" / "best.ckpt"
+    better = torch.load(path, weights_only=True)
+    better["state_dict"]["averaged.module.join.weight"] *= 1.1
+    shutil.copytree(run_folder, tmp_path / "later")
+    torch.save(better, tmp_path / "later" / "checkpoints" / "best.ckpt")
+
+    def replaced_meanwhile(options):
+        shutil.copy(tmp_path / "later" / "checkpoints" / "best.ckpt", tmp_path / "better.ckpt")
+        (tmp_path / "better.ckpt").replace(path)
+        return present_strips(options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("garfield_vae.data.sources.present_strips", replaced_meanwhile)
+        process(run_folder, *small)
+    for folder in (run_folder, tmp_path / "later"):
+        process(folder, *small)
+    for name in ("samples.png", "walks.png", "model.json"):
+        written = (run_folder / "processed" / name).read_bytes()
+        assert written == (tmp_path / "later" / "processed" / name).read_bytes(), name
+
+
 def there_already(path: Path) -> Path:
     path.write_bytes(b"not a page")
     return path

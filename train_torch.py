@@ -59,7 +59,7 @@ def train(
         from pathlib import Path
 
         from garfield_vae.data.sources import gather_strips, store_path
-        from garfield_vae.run_folder import find_checkpoint, hold, new_run_folder
+        from garfield_vae.run_folder import check_new_run, find_checkpoint, hold, new_run_folder
         from garfield_vae.training import trainer as training
         from garfield_vae.training.data_module import StripData
         from garfield_vae.training.interruption import Stopped, StopSignals
@@ -73,7 +73,9 @@ def train(
 
     # -------------------------------------------------------------- 2. network and objective
     first = is_first()
-    if first and folder is not None:
+    if first and folder is None:
+        check_new_run(Path(options.log_dir), options.run_name)
+    elif first:
         held.enter_context(hold(folder))
     resumed, done = find_checkpoint(folder, "last") if folder else None, training.NOT_BEGUN
     if resumed is not None:

@@ -20,6 +20,7 @@ import torch
 from garfield_vae import __version__
 from garfield_vae.cli.flags import LAST_NAME, PRETRAINED_NAME
 from garfield_vae.cli.options import TrainOptions, train_options
+from garfield_vae.cli.outputs import check_parent
 from garfield_vae.cli.process_options import PRETRAINED_FOLDER as PRETRAINED
 from garfield_vae.util.commands import command
 from garfield_vae.util.console import tell
@@ -29,20 +30,38 @@ from garfield_vae.util.files import locked, read_json, replacing
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "Pillow", "scikit-learn")
 
 
+def check_new_run(log_dir: Path, run_name: str | None) -> None:
+    """Raises UserError where `new_run_folder` would: to be asked before strips are gathered, which
+    takes a day where they are downloaded."""
+    if run_name is not None:
+        if not re.fullmatch(r"\w[\w.,=+-]{0,99}", run_name):
+            raise UserError(
+                f"--run_name {run_name[:40]!r} cannot be a folder's name: use at most 100 "
+                f"letters, digits and .,=+-_"
+            )
+        if run_name == PRETRAINED_NAME:
+            raise UserError(
+                f"--run_name {run_name} is taken: {log_dir / run_name} is for pictures of the "
+                f"model that comes with the project"
+            )
+        if os.path.lexists(folder := log_dir / run_name):
+            raise already_there(folder)
+    check_parent(log_dir / (run_name or "run"), "--log_dir")
+
+
+def already_there(folder: Path) -> UserError:
+    go_on = command("train_torch.py", "--continue_from", folder)
+    return UserError(
+        f"{folder} exists already: give another --run_name"
+        + (f", or go on with that run: {go_on}" if is_run(folder, "last") else "")
+    )
+
+
 def new_run_folder(log_dir: Path, run_name: str | None) -> Path:
     """Makes `log_dir/run_name`, or a folder named by date and time.
 
     Raises UserError where a folder of that name exists or cannot be made.
     """
-    if run_name is not None and not re.fullmatch(r"[\w][\w.,=+-]*", run_name):
-        raise UserError(
-            f"--run_name {run_name!r} cannot be a folder's name: use letters, digits and .,=+-_"
-        )
-    if run_name == PRETRAINED_NAME:
-        raise UserError(
-            f"--run_name {run_name} is taken: {log_dir / run_name} is for pictures of the model "
-            f"that comes with the project"
-        )
     name = run_name or datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     for attempt in range(1, 100):  # others may start in the same second
         folder = log_dir / (name if attempt == 1 else f"{name}_{attempt}")
@@ -51,11 +70,7 @@ def new_run_folder(log_dir: Path, run_name: str | None) -> Path:
             return folder
         except FileExistsError:
             if run_name is not None:
-                go_on = command("train_torch.py", "--continue_from", folder)
-                raise UserError(
-                    f"{folder} exists already: give another --run_name"
-                    + (f", or go on with that run: {go_on}" if is_run(folder, "last") else "")
-                ) from None
+                raise already_there(folder) from None
         except OSError as error:
             raise UserError(
                 f"the run's folder {folder} cannot be made ({error.strerror}): "

@@ -415,6 +415,27 @@ def test_a_run_name_that_is_taken_is_refused_and_the_run_is_left_alone(train):
     assert weights(Path("logs/run")).keys() == before.keys()
 
 
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (["--run_name", "run"], "logs/run exists already"),
+        (["--run_name", "my run"], "'my run' cannot be a folder's name"),
+        (["--run_name", 101 * "a"], "use at most 100 letters"),
+        (["--run_name", "pretrained"], "is taken"),
+        (["--log_dir", "notes.txt"], "notes.txt is no folder .* give --log_dir another place"),
+    ],
+)
+def test_a_place_that_no_run_can_have_is_refused_before_there_are_strips(
+    tmp_path, monkeypatch, flags, why
+):
+    monkeypatch.chdir(tmp_path)
+    Path("logs/run").mkdir(parents=True)
+    Path("notes.txt").touch()
+    with pytest.raises(UserError, match=why):
+        train_torch.main([*SMALL, "--source", "drawn", "--count", "30", *flags])
+    assert not Path("data").exists()
+
+
 def test_steps_that_are_too_long_are_reported_with_a_shorter_one(train, capsys):
     assert train("--epochs", "25", "--batch_size", "14", "--lr", "0.2") == 0
     printed = capsys.readouterr().out

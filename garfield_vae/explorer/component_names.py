@@ -35,7 +35,7 @@ class ComponentNames:
                 raise ValueError(f"it is larger than {LARGEST} bytes")
             names = json.loads(content.decode("utf-8-sig"))["names"]  # editors may add a mark
             return {int(index): clean(name) for index, name in names.items()}
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except RecursionError as error:  # its own text speaks of Python
             raise self._damaged("it is nested too deeply") from error
@@ -49,10 +49,11 @@ class ComponentNames:
 
     def rename(self, index: int, name: str) -> str:
         """Keeps the name of a component; an empty one takes it back. Gives the name as kept.
-        Raises BadRequest when it is no name, or cannot be written."""
+        Names that another explorer of this run has given meanwhile stay. Raises BadRequest when it
+        is no name, or cannot be written."""
         name = clean(name)
         with self._lock:
-            names = {**self.names, index: name}
+            names = {**self._read(), index: name}
             names = {i: n for i, n in sorted(names.items()) if n}
             try:
                 with replacing(self.path, "w") as file:

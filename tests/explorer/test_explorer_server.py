@@ -293,6 +293,14 @@ def test_a_name_given_to_a_component_stays_with_the_run(address, explorer):
     assert ComponentNames(explorer.names.path.parent).names == {}
 
 
+def test_two_explorers_of_a_run_keep_the_names_that_were_given_in_either(tmp_path):
+    one, other = ComponentNames(tmp_path), ComponentNames(tmp_path)
+    one.rename(0, "day")
+    other.rename(1, "night")
+    one.rename(2, "dog")
+    assert ComponentNames(tmp_path).names == {0: "day", 1: "night", 2: "dog"}
+
+
 @pytest.mark.parametrize(
     "content",
     [b'{"names": ', b"[" * 100_000, b"\xff\xfe", b"{}", b'{"names": {"0": 1}}', b" " * 2**21],

@@ -46,7 +46,7 @@ def check_new_run(log_dir: Path, run_name: str | None) -> None:
             )
         if os.path.lexists(folder := log_dir / run_name):
             raise already_there(folder)
-    check_parent(log_dir / (run_name or "run"), "--log_dir")
+    check_parent(log_dir / (run_name or "RUN"), "--log_dir")
 
 
 def already_there(folder: Path) -> UserError:

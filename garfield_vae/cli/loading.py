@@ -1,5 +1,6 @@
 """Loading torch and Lightning takes seconds, in which Ctrl-C should be quiet too."""
 
+import logging
 import os
 import signal
 import threading
@@ -16,6 +17,9 @@ def loading() -> Iterator[None]:
     An exception would not do: raised inside of a library's import it may come out as any other
     error, or leave a module that is half there.
     """
+    # It says as a warning that it collects fonts, and that a user without a home has no place for
+    # them; torchmetrics imports it, too.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     before = {}
     if threading.current_thread() is threading.main_thread():
         for number in stop_signals():

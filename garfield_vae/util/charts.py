@@ -2,7 +2,6 @@
 
 import base64
 import io
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +13,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
-
-# The first chart ever drawn on a machine collects its fonts, and says so like a warning.
-logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 SIZE = (4.8, 3.0)  # inches, of 100 pixels
 COLOURS = ("#d9480f", "#1864ab", "#5c940d")

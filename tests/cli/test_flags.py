@@ -66,6 +66,17 @@ def test_ctrl_c_is_quiet_whatever_a_library_makes_of_it_while_it_is_imported(tmp
     assert (done.returncode, done.stderr) == (130, "")
 
 
+def test_a_user_without_a_home_is_not_told_of_one_by_the_chart_library():
+    program = "from garfield_vae.cli.loading import loading\nwith loading():\n"
+    program += "    import matplotlib\n    matplotlib.get_cachedir()"
+    homeless = {n: v for n, v in os.environ.items() if n != "MPLCONFIGDIR" and n[:3] != "XDG"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, cwd=ROOT, env=homeless | {"HOME": "/dev/null"}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_after_loading_ctrl_c_is_what_it_was():
     with loading():
         assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler

@@ -47,6 +47,8 @@ def _store_folder(data: Path) -> Path:
 def gather_strips(options: TrainOptions, wanted: DownloadOptions | None) -> PanelStore:
     """Downloads or draws the strips that are missing, and builds the panel store."""
     strips, work = strip_folders(options)
+    if options.source != "folder":
+        _refuse_own_strips(Path(options.data_dir), strips.parent)
     if options.source == "folder":
         if os.path.realpath(strips) == os.path.realpath(TrainOptions.data_dir):
             raise UserError(
@@ -61,7 +63,6 @@ def gather_strips(options: TrainOptions, wanted: DownloadOptions | None) -> Pane
     elif options.source == "drawn":
         draw_folder(strips.parent, options.count, DRAWN_SEED)
     else:
-        _refuse_own_strips(Path(options.data_dir), strips.parent)
         download_strips(strips.parent, wanted)
         if not os.access(strips, os.F_OK):
             raise UserError(
@@ -79,8 +80,8 @@ def gather_strips(options: TrainOptions, wanted: DownloadOptions | None) -> Pane
 
 def _refuse_own_strips(data: Path, comic: Path) -> None:
     """Raises UserError where --data_dir looks like the user's own strips: an archive, or a folder
-    that has pictures, by themselves or in folders such as years', and no strips of `comic` from an
-    earlier download."""
+    that has pictures, by themselves or in folders such as years', and no strips of `comic` that
+    were downloaded or drawn before."""
     if comic.exists() or data == Path(TrainOptions.data_dir):
         return
     # In folders of a year's folder, too; but a run that is there has pictures of its own.
@@ -94,7 +95,7 @@ def _refuse_own_strips(data: Path, comic: Path) -> None:
         kind = "is a file" if data.is_file() else "has pictures in it"
         raise UserError(
             f"{printable(str(data))} {kind}: to train on strips of your own, add --source folder; "
-            f"to download strips, give another --data_dir"
+            f"to download or draw strips, give another --data_dir"
         )
 
 

@@ -88,6 +88,16 @@ def test_strips_of_your_own_without_source_folder_are_told_before_any_site_is_as
     assert train_torch.main([*SMALL, *asked]) == 0  # SMALL has --source folder
 
 
+def test_the_demo_draws_no_strips_among_those_of_your_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    draw_folder(tmp_path / "drawn", 24)
+    shutil.copytree(tmp_path / "drawn/strips/1978", tmp_path / "mine")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=r"mine has pictures in it.*add --source folder"):
+        train_torch.main(["--demo", "--data_dir", "mine"])
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_picture_beside_a_download_that_was_begun_does_not_stop_it(site, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine" / "garfield").mkdir(parents=True)

@@ -81,6 +81,8 @@ def train(
     if resumed is not None:
         done = training.check_checkpoint(resumed, options)
     module = training.make_module(options)
+    # What Lightning refuses is refused before strips are gathered, which may take a day.
+    training.make_trainer(options, None, None, StopSignals(), done)
     if folder is None:
         start(module, options)
 
@@ -101,6 +103,11 @@ def train(
         folder = new_run_folder(Path(options.log_dir), options.run_name)
         held.enter_context(hold(folder))
 
+    def discard() -> None:
+        if new and not module.begun:
+            held.close()
+            shutil.rmtree(folder)
+
     signals = StopSignals()
     try:
         # ---------------------------------------------------------- 5. the VAE
@@ -112,7 +119,7 @@ def train(
                 print_banner(options, folder, store, module, trainer, new)
             if options.compile:
                 module.vae.compile()
-            training.fit(trainer, module, data, resumed, signals)
+            training.fit(trainer, module, data, resumed, signals, discard)
 
         # ---------------------------------------------------------- 6. the latent prior
         if first and options.prior_minutes:
@@ -134,9 +141,7 @@ def train(
     except Diverged as error:
         raise UserError(f"{error}: {training.what_to_try(options, module, folder)}") from error
     finally:
-        if new and not module.begun:
-            held.close()
-            shutil.rmtree(folder)
+        discard()
     if not first:
         return 0
 

@@ -46,5 +46,6 @@ class StopSignals:
 
     @property
     def status(self) -> int:
-        """The exit status that says which signal it was."""
-        return ENDED_BY + self.asked
+        """The exit status that says which signal it was. Where only another process of the run was
+        asked, all end as that one asks of its children."""
+        return ENDED_BY + (self.asked or signal.SIGTERM)

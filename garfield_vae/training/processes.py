@@ -5,17 +5,25 @@ would leave to a traceback or to half an hour of silence.
 """
 
 import os
+import signal
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
-from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
+from pytorch_lightning.strategies import (
+    DDPStrategy,
+    SingleDeviceStrategy,
+    Strategy,
+    StrategyRegistry,
+)
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from garfield_vae.cli.options import TrainOptions
-from garfield_vae.util.errors import UserError
+from garfield_vae.util.console import printable
+from garfield_vae.util.errors import ENDED_BY, UserError, stop_signals
 
 TOLD_AFTER = 60.0  # seconds of waiting for other processes
 
@@ -53,12 +61,19 @@ def check_devices(options: TrainOptions, on_cpu: bool) -> None:
         raise UserError(f"--devices {options.devices}: this machine has {there} {kind}")
 
 
-def check_strategy(name: str, strategy: Strategy) -> None:
+def check_strategy(name: str, strategy: Strategy | None = None) -> None:
     """Raises UserError for a strategy whose processes do not start this script anew (ddp_spawn,
-    ddp_fork), or whose weights are no longer one network (fsdp, deepspeed)."""
-    launcher = type(strategy.launcher).__name__
-    if type(strategy) not in (SingleDeviceStrategy, DDPStrategy) or "MultiProcessing" in launcher:
-        raise UserError(f"--strategy {name} is none that this project trains with: auto or ddp")
+    ddp_fork), or whose weights are no longer one network (fsdp, deepspeed).
+
+    Without the strategy, by its name: Lightning would say how to get one that is refused then.
+    """
+    launcher = type(strategy.launcher).__name__ if strategy else ""
+    known = name == "auto" or name in StrategyRegistry.available_strategies()
+    ours = strategy is None or type(strategy) in (SingleDeviceStrategy, DDPStrategy)
+    if not (known and ours and name.startswith(("auto", "ddp"))) or "MultiProcessing" in launcher:
+        raise UserError(
+            f"--strategy {printable(name)} is none that this project trains with: auto or ddp"
+        )
 
 
 @contextmanager
@@ -81,3 +96,37 @@ def told_of_waiting(processes: int) -> Iterator[threading.Timer]:
         yield timer
     finally:
         timer.cancel()
+
+
+@contextmanager
+def ended_while_waiting(processes: int, abandon: Callable[[int], None]) -> Iterator[None]:
+    """Until the other processes have come, a signal to stop is given to `abandon`, and then ends
+    this process.
+
+    torch waits for them for half an hour, and no handler in Python is called meanwhile. What Python
+    does at once is to write the signal's number to a socket, which a thread reads here.
+    """
+    if processes == 1:
+        yield
+        return
+
+    def watch() -> None:
+        while numbers := reader.recv(1):
+            if numbers[0] in stop_signals() and not torch.distributed.is_initialized():
+                try:
+                    abandon(numbers[0])
+                finally:
+                    os._exit(ENDED_BY + numbers[0])
+
+    reader, writer = socket.socketpair()
+    with reader:
+        writer.setblocking(False)
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        watching = threading.Thread(target=watch, daemon=True)
+        watching.start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            writer.close()
+            watching.join()

@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from garfield_vae.training.checkpoint_io import WholeCheckpoints
 from garfield_vae.training.health import HealthWarnings
 from garfield_vae.training.interruption import Stopped, StopSignals
 from garfield_vae.training.module import StripModule
-from garfield_vae.training.processes import check_strategy, told_of_waiting
+from garfield_vae.training.processes import check_strategy, ended_while_waiting, told_of_waiting
 from garfield_vae.training.tensorboard import FinalRecord, RunLogger, quiet_writer
 from garfield_vae.util.commands import command
 from garfield_vae.util.errors import UserError, lacks_memory
@@ -79,6 +80,7 @@ def make_trainer(
     done: Progress,
 ) -> Trainer:
     """Lightning's Trainer; the processes that are not the first (no store) only compute."""
+    check_strategy(options.strategy)
     bar = options.progress_bar and sys.stderr.isatty()
     callbacks: list[Callback] = [HealthWarnings()]
     if options.minutes is not None:
@@ -144,13 +146,26 @@ def fit(
     data: LightningDataModule,
     resumed: Path | None,
     signals: StopSignals,
+    discard: Callable[[], None] = lambda: None,
 ) -> None:
     """Trains a StripModule or a PriorModule to the end, or raises Stopped or Diverged.
 
-    Checkpoints are in place then.
+    Checkpoints are in place then. `discard` removes what was made for a run that does not begin.
     """
+
+    def abandon(number: int) -> None:
+        if trainer.strategy.launcher is not None:  # it may have started the other processes
+            trainer.strategy.launcher.kill(number)
+        discard()
+
+    processes = trainer.world_size
     try:
-        with signals, quiet_writer(), told_of_waiting(trainer.world_size):
+        with (
+            signals,
+            quiet_writer(),
+            told_of_waiting(processes),
+            ended_while_waiting(processes, abandon),
+        ):
             trainer.fit(module, data, ckpt_path=resumed, weights_only=True)
     except SystemExit as error:  # what Lightning makes of a KeyboardInterrupt
         raise KeyboardInterrupt from error

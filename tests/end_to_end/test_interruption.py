@@ -170,10 +170,11 @@ def test_an_error_within_a_step_leaves_nothing_of_it_behind(train, monkeypatch):
     assert_same(Path("logs/whole"), Path("logs/run"))
 
 
-def test_ctrl_c_before_training_leaves_no_run(train):
+@pytest.mark.parametrize("trainer_made", [1, 2])  # to see that there can be one, and to train
+def test_ctrl_c_before_training_leaves_no_run(train, trainer_made):
     with (
-        signal_at(trainer, "make_trainer", 1, True, signal.SIGINT),
+        signal_at(trainer, "make_trainer", trainer_made, True, signal.SIGINT),
         pytest.raises(KeyboardInterrupt),
     ):
         train(*FLAGS)
-    assert list(Path("logs").iterdir()) == []
+    assert list(Path().glob("logs/*")) == []

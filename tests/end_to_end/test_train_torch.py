@@ -352,7 +352,7 @@ def test_strips_that_were_added_are_told_of_and_trained_on(train, strips, capsys
         (["--continue_from", "logs/none"], "there is no folder logs/none"),
         (["--continue_from", "last"], "there is no run in logs"),
         (["--panel_height", "30"], "multiples of 8"),
-        (["--strategy", "hope"], "no --accelerator cpu with --devices 1, --strategy hope"),
+        (["--strategy", "hope"], "--strategy hope is none that this project trains with"),
     ],
 )
 def test_a_flag_that_cannot_be_is_one_sentence(train, flags, sentence):
@@ -423,11 +423,12 @@ def test_a_run_name_that_is_taken_is_refused_and_the_run_is_left_alone(train):
         (["--run_name", 101 * "a"], "use at most 100 letters"),
         (["--run_name", "pretrained"], "is taken"),
         (["--log_dir", "notes.txt"], "notes.txt is no folder .* give --log_dir another place"),
+        (["--precision", "16-mixed"], "16-mixed is for GPUs"),
+        (["--strategy", "deepspeed"], "--strategy deepspeed is none that"),
+        (["--strategy", "ddp_spawn"], "--strategy ddp_spawn is none that"),
     ],
 )
-def test_a_place_that_no_run_can_have_is_refused_before_there_are_strips(
-    tmp_path, monkeypatch, flags, why
-):
+def test_what_no_run_can_have_is_refused_before_there_are_strips(tmp_path, monkeypatch, flags, why):
     monkeypatch.chdir(tmp_path)
     Path("logs/run").mkdir(parents=True)
     Path("notes.txt").touch()

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -107,6 +108,44 @@ def test_that_other_processes_do_not_come_is_told(monkeypatch, capsys):
     with told_of_waiting(4) as timer:
         timer.join()
     assert "still waiting for all of 4 processes" in capsys.readouterr().out
+
+
+WAITING = """
+import torch
+from garfield_vae.training.interruption import StopSignals
+from garfield_vae.training.processes import ended_while_waiting
+with StopSignals(), ended_while_waiting(2, lambda number: print("abandoned", number, flush=True)):
+    print("waiting", flush=True)
+    torch.distributed.TCPStore("127.0.0.1", 0, 2, True)  # for another process, half an hour
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_that_waits_for_other_processes(number):
+    command = [sys.executable, "-c", WAITING]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(number)
+        assert process.stdout.read() == f"abandoned {int(number)}\n"
+    assert process.returncode == 128 + number
+
+
+def test_where_only_the_first_process_is_asked_to_stop_all_do_and_the_run_goes_on(tmp_path, strips):
+    place = SMALL.index("--devices")
+    small = [*SMALL[:place], *SMALL[place + 2 :], "--data_dir", str(strips), "--run_name", "run"]
+    small += ["--devices", "2", "--strategy", "ddp", "--epochs", "100000"]
+    command = [sys.executable, str(ROOT / "train_torch.py"), *small]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=tmp_path, text=True, **pipes) as process:
+        while not process.stdout.readline().startswith("epoch 1/"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate()
+    assert (process.returncode, err) == (143, "stopping after this batch (Ctrl-C again: at once)\n")
+    assert "stopped; go on with" in out
+    done = len(figures(tmp_path / "logs" / "run"))
+    go_on = ["--continue_from", "logs/run", "--epochs", str(done + 1)]
+    assert f"epoch {done + 1}/{done + 1}" in train(tmp_path, *go_on)
 
 
 def test_two_machines_without_a_common_disk_each_build_their_own_store(tmp_path):

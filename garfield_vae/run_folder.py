@@ -102,7 +102,8 @@ def find_run_folder(name: str, log_dir: Path, *checkpoints: str) -> Path:
         runs = [path.parent for path in log_dir.glob("*/options.json")]
         whole = [run for run in runs if is_run(run, *names)]
         if not whole:
-            kind = "run" if not runs else "run that has written a checkpoint"
+            kind = f"run with checkpoints/{' or '.join(f'{n}.ckpt' for n in names)}"
+            kind = kind if runs else "run"
             raise UserError(f"there is no {kind} in {log_dir}: train one, or give its --log_dir")
         return max(whole, key=lambda run: ((run / "options.json").stat().st_mtime, run.name))
     return existing(Path(name))

@@ -137,6 +137,11 @@ class DownloadOptions:
         comic = Comic.parse(self.comic)
         start = max(self.start or comic.first_day, comic.first_day)
         end = min(self.end or today, today)
+        if start > today:
+            raise UserError(
+                f"{start} has not come yet, since today is {today} in New York: give an earlier "
+                f"--start, or set this machine's clock."
+            )
         weekdays = comic.weekdays | ({6} if self.sundays else set())
         every = (start + timedelta(days=n) for n in range((end - start).days + 1))
         days = [day for day in every if day.weekday() in weekdays][: self.limit]

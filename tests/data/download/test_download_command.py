@@ -87,6 +87,7 @@ def test_the_command_returns_0_with_enough_and_1_with_less(site, tmp_path, capsy
         (["--start", "1990-01-01", "--end", "1989-01-01"], "they seem to be swapped"),
         (["--start", "1970-01-01", "--end", "1970-12-31"], "There is no daily"),
         (["--start", "1985-03-17", "--end", "1985-03-17"], "or --sundays"),
+        (["--start", "9998-01-01"], "9998-01-01 has not come yet, since today is 20"),
         (["--delay", "0.1"], "too often"),
         (["--base_url", "ftp://x"], "--base_url 'ftp://x' is no address"),
         (["--base_url", "http://x:port"], "is no address"),
@@ -133,6 +134,11 @@ def test_sources_may_be_listed_with_spaces_or_commas_and_web_means_all():
     assert DownloadOptions(source=["gocomics", "uclick"]).sources == both
     assert DownloadOptions(source="gocomics,uclick").sources == both
     assert DownloadOptions(source="web").sources == DownloadOptions().sources == tuple(SITES)
+
+
+def test_a_clock_that_was_never_set_is_named():
+    with pytest.raises(UserError, match=r"1978-06-19 has not come yet.*set this machine's clock"):
+        DownloadOptions().days(date(1970, 1, 1))
 
 
 def test_the_range_starts_with_the_comic_and_ends_today_in_new_york():

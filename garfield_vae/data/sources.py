@@ -84,12 +84,15 @@ def _refuse_own_strips(data: Path, comic: Path) -> None:
     were downloaded or drawn before."""
     if comic.exists() or data == Path(TrainOptions.data_dir):
         return
-    # In folders of a year's folder, too; but a run that is there has pictures of its own.
+    # In folders of a year's folder, too; but a run that is there has pictures of its own, and a
+    # comic that was downloaded may have some that were set aside.
     names = chain(*(data.glob("/".join(["[!.]*"] * depth)) for depth in (1, 2, 3)))
+    ours = ("options.json", "manifest.jsonl")
     pictures = (
         path
         for path in names
-        if path.suffix.lower() in SUFFIXES and not (path.parents[1] / "options.json").exists()
+        if path.suffix.lower() in SUFFIXES
+        and not any((path.parents[1] / name).exists() for name in ours)
     )
     if data.is_file() or any(pictures):
         kind = "is a file" if data.is_file() else "has pictures in it"

@@ -119,6 +119,14 @@ def test_another_comic_that_was_downloaded_there_does_not_stop_it(site, tmp_path
     assert train_torch.main(from_web(site, "--data_dir", "mine")) == 0
 
 
+def test_a_strip_of_another_comic_that_was_set_aside_does_not_stop_it(site, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine/peanuts/set-aside").mkdir(parents=True)
+    (tmp_path / "mine/peanuts/manifest.jsonl").touch()
+    draw_strip(0, FIRST_DAY)[0].save(tmp_path / "mine/peanuts/set-aside/1985-03-12.gif")
+    assert train_torch.main(from_web(site, "--data_dir", "mine")) == 0
+
+
 def test_a_sunday_alone_is_downloaded_and_is_nothing_to_train_on(site, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sunday = ["--start", "1985-03-17", "--end", "1985-03-17", "--sundays"]

@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if exported:
             space, means, strips = exported_space(run), None, "of the model"
         else:
-            encoded = encoded_strips(run.model, run.checkpoint, folder, store, run.digest)
+            encoded = encoded_strips(run.model, run.digest, folder, store)
             space, means, strips = encoded.space, encoded.means, f"{len(store):,} strips"
         found = load_prior(run)
         prior = prior_sampler(found, space, options.steps, options.guidance, options.candidates)

@@ -48,7 +48,8 @@ def main() -> None:
             TrainOptions(z_dim=options.z_dim),
             Path(folder),
             Path(folder) / "best.ckpt",
-            0,
+            epoch=0,
+            digest=64 * "0",
         )
         means, _ = encode(model, store.panels)
         space = LatentSpace.fit(means[store.split("train")])

@@ -48,7 +48,7 @@ def main() -> None:
     print_steps(run, strips)
     if (run.folder / "checkpoints" / "prior.ckpt").exists():
         store = present_strips(run.options)
-        space = encoded_strips(run.model, run.checkpoint, run.folder, store).space
+        space = encoded_strips(run.model, run.digest, run.folder, store).space
         prior = prior_sampler(load_prior(run), space)
         if prior is not None:
             print_completions(run, prior, strips[:: -(-len(strips) // MOST)])

@@ -271,7 +271,7 @@ def measure_prior(work: Path, folder: Path, minutes: float, count: int) -> None:
     steps = checkpoint[PRIOR_ENTRY]["planned"]
     say("prior", f"{steps:,} steps in {minutes:g} minutes, validation loss {loss:.3f}")
     store = present_strips(loaded.options)
-    space = encoded_strips(loaded.model, loaded.checkpoint, folder, store).space
+    space = encoded_strips(loaded.model, loaded.digest, folder, store).space
     for candidates in (1, CANDIDATES):
         sampler = PriorSampler(prior, space, candidates=candidates)
         sampler.sample(2, 0)

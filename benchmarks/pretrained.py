@@ -114,7 +114,7 @@ def main() -> int:
         print("stopped; the same command goes on")
         return 130
 
-    space = encoded_strips(vae.model, vae.checkpoint, vae.folder, store).space
+    space = encoded_strips(vae.model, vae.digest, vae.folder, store).space
     made = {"source": "drawn", "count": options.count, "epochs": vae.epoch + 1}
     vae = replace(vae, options=replace(vae.options, **made, prior_minutes=options.prior_minutes))
     with tempfile.TemporaryDirectory(prefix="pretrained-") as name:
@@ -207,7 +207,7 @@ def prior_loss(prior: LatentPrior, vae: LoadedModel, strips: np.ndarray) -> floa
 
 def sample_figures(small: LoadedModel, store: PanelStore, folder: Path) -> dict[str, float]:
     """What the card says of samples, means over SETS sets of SAMPLES; `folder` keeps latents."""
-    encoded = encoded_strips(small.model, small.checkpoint, folder, store)
+    encoded = encoded_strips(small.model, small.digest, folder, store)
     prior = prior_sampler(load_prior(small), encoded.space)
     if prior is None:
         sys.exit("error: the prior learned too little to draw from: give more --prior_minutes")

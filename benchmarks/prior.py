@@ -122,7 +122,7 @@ def train_and_measure(options: argparse.Namespace) -> None:
     run = load_run(find_run_folder(options.experiment_dir, Path("logs")))
     with redirect_stdout(sys.stderr):  # only the table goes to stdout
         store = present_strips(run.options)
-    encoded = encoded_strips(run.model, run.checkpoint, run.folder, store)
+    encoded = encoded_strips(run.model, run.digest, run.folder, store)
     means, space = encoded.means, encoded.space
     train = store.split("train")
     if options.few:

@@ -15,5 +15,5 @@ def load_trained(name: str) -> tuple[LoadedModel, PanelStore, EncodedStrips, Pri
     """The run of this folder below logs/, or "last"; None where it has no prior worth using."""
     run = load_run(find_run_folder(name, Path("logs")))
     store = present_strips(run.options)
-    encoded = encoded_strips(run.model, run.checkpoint, run.folder, store)
+    encoded = encoded_strips(run.model, run.digest, run.folder, store)
     return run, store, encoded, prior_sampler(load_prior(run), encoded.space)

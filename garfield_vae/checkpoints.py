@@ -62,7 +62,7 @@ class LoadedModel:
     folder: Path
     checkpoint: Path
     epoch: int
-    digest: str = ""
+    digest: str
 
     def reconstruct(self, picture: str | Path, steps: int = FIT_STEPS) -> Image.Image:
         """Encodes and decodes the strip in a picture file; between, its latents are fitted in

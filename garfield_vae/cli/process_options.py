@@ -119,8 +119,8 @@ class ProcessOptions:
         1.5,
         SAMPLING,
         "guidance of the latent prior (autoguidance): 0 is a single Gaussian, 1 the prior as it "
-        "was trained, above 1 gives cleaner strips, whose panels agree better; far above, distorted "
-        "ones",
+        "was trained, above 1 gives cleaner strips, whose panels agree better; far above, "
+        "distorted ones",
         needs=USES_PRIOR,
         type=decimal(0, 10),
         metavar="W",

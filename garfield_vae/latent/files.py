@@ -115,21 +115,15 @@ class EncodedStrips:
     means: np.ndarray
 
 
-def encoded_strips(
-    model: StripVAE,
-    checkpoint: Path,
-    folder: Path,
-    store: PanelStore,
-    digest: str | None = None,
-) -> EncodedStrips:
+def encoded_strips(model: StripVAE, digest: str, folder: Path, store: PanelStore) -> EncodedStrips:
     """A run's latents, kept in its `folder`: read if they are there and fit, else encoded
     (with a progress bar).
 
-    The space is fitted to the training strips alone, so that measures on held-out strips stay
-    honest; all strips are encoded. `digest` is that of the checkpoint when the model was read from
-    it, where it may have been replaced since. Raises UserError where the folder cannot be written.
+    `digest` is the SHA-256 of the file that the model was read from. The space is fitted to the
+    training strips alone, so that measures on held-out strips stay honest; all strips are encoded.
+    Raises UserError where the folder cannot be written.
     """
-    key = latent_key(digest or file_digest(checkpoint), store.digest)
+    key = latent_key(digest, store.digest)
     latents_path = folder / f"latents-{key}.npy"
     z_dim = model.config["z_dim"]
     if (kept := read_encoded(folder, key, len(store), z_dim)) is not None:

@@ -56,7 +56,7 @@ def train_prior(
     begun = begun_prior(loaded, of)
     if begun.complete and (begun.minutes >= options.prior_minutes or begun.epochs >= MOST_EPOCHS):
         return False
-    encoded = encoded_strips(loaded.model, loaded.checkpoint, folder, store, loaded.digest)
+    encoded = encoded_strips(loaded.model, loaded.digest, folder, store)
     train = store.split("train")
     data = latent_data(loaded, store, encoded.means, train, options.seed)
     torch.manual_seed(options.seed)

@@ -225,7 +225,7 @@ def test_a_run_that_may_not_be_written_in_is_a_sentence(run):
 def test_a_model_that_may_not_be_written_in_can_be_exported_from(run):
     loaded = load_run(run)
     store = present_strips(loaded.options)
-    space = encoded_strips(loaded.model, loaded.checkpoint, run, store).space
+    space = encoded_strips(loaded.model, loaded.digest, run, store).space
     export_model(loaded, space, Path("model"), compact=True)
     bound = may_not_write(Path("model"))
     flags = ["--experiment_dir", "model", "--accelerator", "cpu", "--components", "1"]

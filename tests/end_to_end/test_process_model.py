@@ -68,7 +68,7 @@ def test_a_size_that_is_not_the_checkpoints_is_one_error_with_both_values(
 def test_samples_are_what_decoding_the_fitted_density_gives(run_folder):
     process(run_folder, "--num_samples", "2", "--seed", "9", "--temperature", "0.5")
     run = load_run(run_folder)
-    space = encoded_strips(run.model, run.checkpoint, run.folder, present_strips(run.options)).space
+    space = encoded_strips(run.model, run.digest, run.folder, present_strips(run.options)).space
     strips = decode(run.model, samplers.draw(space, 2, np.random.default_rng(9), temperature=0.5))
     page = np.asarray(Image.open(run_folder / "processed" / "samples.png"))
     # the first strip's first panel, behind the page's margin of 10 and the strip's of 2
@@ -97,7 +97,7 @@ def test_the_traversals_pass_through_the_first_sample(run_folder):
     here from the coordinates alone."""
     process(run_folder, "--num_samples", "1", "--components", "1", "--seed", "4")
     run = load_run(run_folder)
-    space = encoded_strips(run.model, run.checkpoint, run.folder, present_strips(run.options)).space
+    space = encoded_strips(run.model, run.digest, run.folder, present_strips(run.options)).space
     (latent,) = samplers.draw(space, 1, np.random.default_rng(4))
     coordinates = np.repeat(space.coordinates(latent[None]), 7, axis=0)
     coordinates[:, 0] = np.arange(-3, 4)

@@ -81,7 +81,7 @@ def test_the_weights_are_the_averaged_ones_of_the_best_checkpoint(exported, trai
 def test_the_latent_space_is_the_runs_without_any_strips_name(exported, trained_run, monkeypatch):
     monkeypatch.chdir(trained_run.parent.parent)
     run = load_run(trained_run)
-    space = encoded_strips(run.model, run.checkpoint, run.folder, present_strips(run.options)).space
+    space = encoded_strips(run.model, run.digest, run.folder, present_strips(run.options)).space
     given = exported_space(load_model(exported))
     for name, array in space.arrays().items():
         np.testing.assert_array_equal(getattr(given, name), array)

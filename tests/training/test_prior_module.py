@@ -278,7 +278,7 @@ def test_mirrored_strips_are_encoded_for_it_and_come_in_half_of_the_examples(run
     loaded = load_run(run)
     store = present_strips(loaded.options)
     train = store.split("train")
-    encoded = encoded_strips(loaded.model, loaded.checkpoint, run, store)
+    encoded = encoded_strips(loaded.model, loaded.digest, run, store)
     data = prior_run.latent_data(loaded, store, encoded.means, train, 0)
     strips, mirrored = torch.from_numpy(data.train).unbind(1)
     torch.testing.assert_close(strips, torch.from_numpy(encoded.means[train]))

@@ -28,10 +28,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from garfield_vae.data.build import build_store
 from garfield_vae.data.drawn import draw_folder
+from garfield_vae.data.store import Rows
 from garfield_vae.evaluation.copying import Control, CopyingMeasure, copies
 from garfield_vae.evaluation.metrics.memorisation import layouts
 from garfield_vae.evaluation.metrics.story import with_strange_panels
-from garfield_vae.evaluation.sample_measures import Rows
 from garfield_vae.evaluation.sample_sets import Describer, plain_figures
 
 MOST_FITTED = 1000

@@ -13,8 +13,9 @@ mapped file cannot be replaced, and the build ends with a UserError.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -72,6 +73,27 @@ class PanelStore:
 
     def __reduce__(self):  # pickled as its path
         return _open_same, (self.path, self.digest)
+
+
+class Rows:
+    """Some rows of an array or memory map, which are read, and transformed by `change`, when they
+    are indexed: all of them may exceed memory."""
+
+    def __init__(
+        self,
+        values: np.ndarray,
+        rows: np.ndarray,
+        change: Callable[[np.ndarray], np.ndarray] | None = None,
+    ):
+        self._values, self._rows, self._change = values, rows, change
+        self.shape = (len(rows), *values.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        found = self._values[self._rows[key]]
+        return found if self._change is None else self._change(found)
 
 
 def store_digest(

@@ -1,12 +1,11 @@
 """Compares samples of a run with its test strips, their reconstructions and training strips."""
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from garfield_vae.data.store import PanelStore
+from garfield_vae.data.store import PanelStore, Rows
 from garfield_vae.evaluation.copying import Control, CopyingMeasure, copies
 from garfield_vae.evaluation.metrics.memorisation import (
     Nearest,
@@ -21,27 +20,6 @@ from garfield_vae.model.networks import StripVAE
 
 MOST_FITTED = 1000  # training strips that features are fitted to, at most half of all
 CONTROLS = 500  # real strips in the control group of `CopyingMeasure`
-
-
-class Rows:
-    """Some rows of an array or memory map, which are read, and transformed by `change`, when they
-    are indexed: all of them may exceed memory."""
-
-    def __init__(
-        self,
-        values: np.ndarray,
-        rows: np.ndarray,
-        change: Callable[[np.ndarray], np.ndarray] | None = None,
-    ):
-        self._values, self._rows, self._change = values, rows, change
-        self.shape = (len(rows), *values.shape[1:])
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, key: Any) -> np.ndarray:
-        found = self._values[self._rows[key]]
-        return found if self._change is None else self._change(found)
 
 
 class SampleMeasures:

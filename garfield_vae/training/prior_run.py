@@ -19,7 +19,7 @@ from tqdm import tqdm
 from garfield_vae.checkpoints import LoadedModel, averaged_weights, load_run, read_progress
 from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.panels import join_panels
-from garfield_vae.data.store import PanelStore
+from garfield_vae.data.store import PanelStore, Rows
 from garfield_vae.latent.codec import decode, encode
 from garfield_vae.latent.files import encoded_strips
 from garfield_vae.latent.space import LatentSpace
@@ -108,22 +108,9 @@ def latent_data(
 ) -> LatentData:
     """What a prior is trained on: the latents of the rows `train` of a store, of which `means`
     [N, z_dim] has all, and of the same strips mirrored, which are encoded here."""
-    mirrored, _ = encode(loaded.model, Mirrored(store.panels, train), "encoding mirrored strips")
-    return LatentData(means[train], mirrored, means[store.split("validation")], seed)
-
-
-class Mirrored:
-    """Some rows of an array of strips [N, 3, 3, H, W], each panel mirrored in its place. They are
-    read when a slice of them is asked for."""
-
-    def __init__(self, panels: np.ndarray, rows: np.ndarray):
-        self.panels, self.rows = panels, rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, part: slice) -> np.ndarray:
-        return self.panels[self.rows[part]][..., ::-1]
+    mirrored = Rows(store.panels, train, lambda panels: panels[..., ::-1])
+    mirrored_means, _ = encode(loaded.model, mirrored, "encoding mirrored strips")
+    return LatentData(means[train], mirrored_means, means[store.split("validation")], seed)
 
 
 def make_prior(loaded: LoadedModel, space: LatentSpace, **sizes: int | float) -> LatentPrior:

@@ -8,7 +8,7 @@ from strip_pictures import encoded, save_strips, strip_picture
 
 from garfield_vae.data.build import build_store
 from garfield_vae.data.splits import iso_date, linked, split_rows
-from garfield_vae.data.store import week_of
+from garfield_vae.data.store import Rows, week_of
 from garfield_vae.util.errors import UserError
 
 
@@ -110,3 +110,9 @@ def test_a_store_goes_to_another_process_as_its_path(tmp_path):
 def test_a_strip_is_of_its_iso_week_and_one_without_a_date_of_its_own():
     names = ["1985-01-06", "1985-01-07", "1985-01-08", "a strip"]  # a Sunday, Monday, Tuesday
     assert [week_of(name) for name in names] == ["1985-W01", "1985-W02", "1985-W02", "a strip"]
+
+
+def test_rows_are_read_and_transformed_when_indexed():
+    rows = Rows(np.arange(10)[:, None], np.array([7, 2, 5]), lambda some: 10 * some)
+    assert len(rows) == 3
+    assert rows[1:].tolist() == [[20], [50]]

@@ -20,7 +20,7 @@ from garfield_vae.evaluation.compression import (
 from garfield_vae.evaluation.evaluate import evaluate_run
 from garfield_vae.evaluation.factors import factor_figures, measure_factors
 from garfield_vae.evaluation.reconstructions import reconstruction_figures, reconstruction_values
-from garfield_vae.evaluation.sample_measures import Rows, halves
+from garfield_vae.evaluation.sample_measures import halves
 from garfield_vae.evaluation.sample_sets import Describer, compare_sets, plain_figures
 from garfield_vae.evaluation.summary import CHANGED_STRIPS
 from garfield_vae.latent.codec import decode, encode
@@ -218,12 +218,6 @@ def test_halves_have_no_week_in_common_and_the_first_is_no_larger_than_asked():
         assert 2 <= len(first) <= min(most, 30)
     first, second = halves(rows[:5], np.zeros(5), 9, np.random.default_rng(0))
     assert (len(first), len(second)) == (2, 3)
-
-
-def test_rows_are_read_and_transformed_when_indexed():
-    rows = Rows(np.arange(10)[:, None], np.array([7, 2, 5]), lambda some: 10 * some)
-    assert len(rows) == 3
-    assert rows[1:].tolist() == [[20], [50]]
 
 
 # ---- reconstructions ----------------------------------------------------------------------------

@@ -8,11 +8,8 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from garfield_vae.data.build import build_store
 from garfield_vae.data.panels import to_unit
 from garfield_vae.data.store import PanelStore
-
-__all__ = ["PanelStore", "StripData", "build_store"]
 
 
 class Strips(Dataset):
@@ -158,14 +155,6 @@ class StripData(LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         rows = self.store.split("validation")
         return self._loader(OrderedBatches(rows, self.batch_size, *self._rank()))
-
-    def test_dataloader(self) -> DataLoader:
-        rows = self.store.split("test")
-        return self._loader(OrderedBatches(rows, self.batch_size, *self._rank()))
-
-    def strips(self, split: str) -> DataLoader:
-        """A split once, in the order of its rows: batches of uint8 [B, 3, 3, H, W]."""
-        return self._loader(OrderedBatches(self.store.split(split), self.batch_size))
 
     def on_after_batch_transfer(self, batch: torch.Tensor, dataloader_idx: int) -> torch.Tensor:
         return to_unit(batch)

@@ -22,7 +22,7 @@ class Recorder(LightningModule):
     def __init__(self, interrupt_after: int | None = None):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.trained, self.validated, self.tested = [], [], []
+        self.trained, self.validated = [], []
         self.interrupt_after = interrupt_after
 
     def training_step(self, batch, index):
@@ -35,9 +35,6 @@ class Recorder(LightningModule):
 
     def validation_step(self, batch, index):
         self.validated += batch.sum((1, 2, 3, 4)).tolist()
-
-    def test_step(self, batch, index):
-        self.tested += batch.sum((1, 2, 3, 4)).tolist()
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), 0.1)
@@ -113,14 +110,6 @@ def test_every_rank_has_a_validation_strip_even_when_there_are_too_few():
 # Strips
 
 
-def test_a_split_is_read_once_in_order_as_bytes(store):
-    data = StripData(store, batch_size=7, seed=0)
-    for split in ("train", "validation", "test"):
-        batches = list(data.strips(split))
-        assert all(batch.dtype == torch.uint8 and len(batch) <= 7 for batch in batches)
-        assert (torch.cat(batches).numpy() == store.panels[store.split(split)]).all()
-
-
 def test_strips_that_reside_on_a_device_are_the_same_strips(store):
     resident = Strips(store, torch.device("cpu"))
     for batch in ShuffledBatches(np.arange(len(store)), 8, seed=4):
@@ -168,12 +157,6 @@ def test_a_batch_of_one_and_a_batch_larger_than_the_set_both_train(store):
         module = Recorder()
         trainer(1, limit_val_batches=0).fit(module, StripData(store, size, seed=2))
         assert len(module.trained) == -(-len(store.split("train")) // size)
-
-
-def test_the_test_split_is_tested(store):
-    module = Recorder()
-    trainer(1).test(module, StripData(store, 4, seed=0), verbose=False)
-    assert module.tested == pytest.approx(sums(store, "test"), abs=0.1)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

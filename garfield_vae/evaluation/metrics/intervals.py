@@ -28,7 +28,9 @@ def mean_estimate(
     `groups` [N] are the weeks; without them every strip is a group of its own. With fewer than two
     groups there is no interval.
     """
-    return _resampled_mean(np.asarray(values, np.float64), None, groups, resamples, seed)
+    values = np.asarray(values, np.float64)
+    means = _resampled_means(values, groups, resamples, np.random.default_rng(seed))
+    return _percentile_estimate(float(values.mean()), means)
 
 
 def ratio_estimate(
@@ -42,30 +44,31 @@ def ratio_estimate(
 
     NaN where the others are all 0.
     """
-    return _resampled_mean(
-        np.asarray(others, np.float64), np.asarray(values, np.float64), groups, resamples, seed
-    )
-
-
-def _resampled_mean(values, numerator, groups, resamples, seed) -> Estimate:
-    def whole(mean, top):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return mean if numerator is None else np.divide(top, mean)
-
-    top = 0.0 if numerator is None else numerator.mean()
-    value = float(whole(values.mean(), top))
-    places, sizes, count = _grouped(groups, len(values))
-    if count < 2 or not math.isfinite(value):
-        return Estimate(value)
+    values, others = np.asarray(values, np.float64), np.asarray(others, np.float64)
     rng = np.random.default_rng(seed)
+    below = _resampled_means(others, groups, resamples, rng)
+    above = values[rng.integers(len(values), size=(resamples, len(values)))].mean(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _percentile_estimate(float(values.mean() / others.mean()), above / below)
+
+
+def _resampled_means(
+    values: np.ndarray, groups: np.ndarray | None, resamples: int, rng: np.random.Generator
+) -> np.ndarray:
+    """The mean of `values` [N] in each of many resampled sets, [resamples]; NaN of a single group,
+    which cannot be resampled."""
+    places, sizes, count = _grouped(groups, len(values))
+    if count < 2:
+        return np.full(resamples, np.nan)
     sums = np.bincount(places, values, minlength=count)
     draws = rng.multinomial(count, np.full(count, 1 / count), size=resamples)  # [resamples, groups]
-    means = draws @ sums / (draws @ sizes)
-    if numerator is not None:
-        top = numerator[rng.integers(len(numerator), size=(resamples, len(numerator)))].mean(axis=1)
-    found = whole(means, top)
-    found = found[np.isfinite(found)]
-    if len(found) < 2:
+    return draws @ sums / (draws @ sizes)
+
+
+def _percentile_estimate(value: float, resampled: np.ndarray) -> Estimate:
+    """A value with its percentile interval over resamples, of which only finite ones count."""
+    found = resampled[np.isfinite(resampled)]
+    if not math.isfinite(value) or len(found) < 2:
         return Estimate(value)
     low, high = np.quantile(found, [0.025, 0.975])
     return Estimate(value, min(float(low), value), max(float(high), value))

@@ -77,9 +77,8 @@ class KernelDistance:
 
     def __init__(self, real: Tensor, drawn: Tensor) -> None:
         """real [N, F], drawn [M, F]: features."""
-        kernel = lambda a, b: ((a @ b.T / a.shape[1] + 1) ** 3).double().numpy()  # noqa: E731
-        self._real, self._drawn = kernel(real, real), kernel(drawn, drawn)
-        self._across = kernel(real, drawn)
+        self._real, self._drawn = _kernel(real, real), _kernel(drawn, drawn)
+        self._across = _kernel(real, drawn)
 
     def __call__(self, real_counts: np.ndarray, drawn_counts: np.ndarray) -> float:
         """Counts [N] and [M] (all ones: the plain distance) → squared distance."""
@@ -90,6 +89,11 @@ class KernelDistance:
             + _mean_of_pairs(self._drawn, drawn_counts)
             - 2 * across
         )
+
+
+def _kernel(a: Tensor, b: Tensor) -> np.ndarray:
+    """(x·y / F + 1)³ of all pairs of features: [N, F] and [M, F] → [N, M]."""
+    return ((a @ b.T / a.shape[1] + 1) ** 3).double().numpy()
 
 
 def _mean_of_pairs(kernel: np.ndarray, counts: np.ndarray) -> float:

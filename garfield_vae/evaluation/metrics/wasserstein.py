@@ -14,7 +14,7 @@ BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
 def laplacian_pyramid(panels: Tensor, levels: int) -> list[Tensor]:
-    """Band-passed copies of panels [N, C, H, W], finest first (Burt 1983).
+    """Band-passed copies of panels [N, C, H, W], finest first (Burt and Adelson 1983).
 
     The last level is what remains. Level i is half as high and wide as level i − 1, rounded up.
     """

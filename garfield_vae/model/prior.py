@@ -109,8 +109,9 @@ class LatentPrior(nn.Module):
         heads: int = 4,
         dropout: float = 0.0,
     ):
+        given = dict(locals())  # a copy: under a debugger, Python 3.12 adds k and v to the original
         super().__init__()
-        self.config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
+        self.config = {k: v for k, v in given.items() if k not in ("self", "__class__")}
         check(self.config)
         self.bf16 = False  # whether the network computes in bfloat16: set it where that is fast
         shape = (PANELS, code_channels, code_height, code_width)

@@ -1,6 +1,7 @@
 """The latent prior against what is known of Gaussians, and against figures worked out by hand."""
 
 import math
+import sys
 
 import pytest
 import torch
@@ -139,6 +140,16 @@ def test_a_prior_is_rebuilt_from_its_config_and_its_state():
     again = LatentPrior(**of.config).eval()
     again.load_state_dict(of.state_dict())
     assert torch.equal(of.sample(3, generator=seeded()), again.sample(3, generator=seeded()))
+
+
+def test_a_prior_can_be_built_under_a_debugger():
+    before = sys.gettrace()
+    sys.settrace(lambda frame, event, argument: sys.gettrace())  # called for every line
+    try:
+        built = LatentPrior(**SMALL_PRIOR)
+    finally:
+        sys.settrace(before)
+    assert built.config == SMALL_PRIOR | {"dropout": 0.0}
 
 
 @pytest.mark.parametrize(

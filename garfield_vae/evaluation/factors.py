@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from garfield_vae.checkpoints import LoadedModel
-from garfield_vae.data.store import PanelStore
+from garfield_vae.data.store import PanelStore, Rows
 from garfield_vae.evaluation.metrics.disentanglement import (
     Factors,
     dci,
@@ -51,7 +51,7 @@ def measure_factors(
     factors = usable_factors([records[store.names[row]] for row in rows])
     if not factors:
         return None
-    means, _ = encode(loaded.model, store.panels[rows])
+    means, _ = encode(loaded.model, Rows(store.panels, rows))
     return {"strips": len(rows)} | factor_figures(means, space.coordinates(means), factors)
 
 

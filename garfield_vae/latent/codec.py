@@ -7,6 +7,7 @@ import torch
 from tqdm import tqdm
 
 from garfield_vae.data.panels import to_uint8, to_unit
+from garfield_vae.data.store import Rows
 from garfield_vae.model.inference import FIT_STEPS, fit
 from garfield_vae.model.networks import StripVAE
 
@@ -15,11 +16,12 @@ FIT_BATCH = 8  # strips: a gradient needs every layer's output at once
 
 
 def encode(
-    model: StripVAE, strips: np.ndarray, progress: str = ""
+    model: StripVAE, strips: np.ndarray | Rows, progress: str = ""
 ) -> tuple[np.ndarray, np.ndarray]:
     """uint8 strips [N, 3, 3, H, W] → posterior means and variances, float32 [N, z] each.
 
-    `progress` names a bar, which is shown where there is a terminal.
+    Of a memory map, and of `Rows` of one, a batch is read at a time. `progress` names a bar, which
+    is shown where there is a terminal.
     """
     means, variances = zip(*encode_batches(model, strips, progress), strict=True)
     return np.concatenate(means), np.concatenate(variances)
@@ -27,9 +29,9 @@ def encode(
 
 @torch.no_grad()
 def encode_batches(
-    model: StripVAE, strips: np.ndarray, progress: str = ""
+    model: StripVAE, strips: np.ndarray | Rows, progress: str = ""
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """`encode`, BATCH strips at a time, for sets that do not fit in memory."""
+    """`encode`, BATCH strips at a time, for sets whose latents do not fit in memory."""
     device = next(model.parameters()).device
     with bar(len(strips), progress) as shown:
         for start in range(0, len(strips), BATCH):

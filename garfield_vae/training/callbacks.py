@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import Checkpoint, TQDMProgressBar
 
 from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.panels import join_panels
+from garfield_vae.data.store import Rows
 from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode, encode, reconstruct
 from garfield_vae.latent.space import LatentSpace
@@ -168,9 +169,7 @@ class RunPictures(Callback):
     each time, so that pictures of successive epochs can be compared.
     """
 
-    def __init__(
-        self, folder: Path, train: np.ndarray, validation: np.ndarray, fitted_to: np.ndarray
-    ):
+    def __init__(self, folder: Path, train: np.ndarray, validation: np.ndarray, fitted_to: Rows):
         self.folder = folder / "pictures"
         self.strips = {"train": train, "validation": validation}  # uint8 [n, 3, 3, H, W]
         self.fitted_to = fitted_to  # uint8 strips whose latents give the density

@@ -15,8 +15,8 @@ from torch.utils.tensorboard.summary import hparams
 
 from garfield_vae.cli.options import TrainOptions
 from garfield_vae.data.panels import join_panels
-from garfield_vae.data.store import PanelStore
-from garfield_vae.latent.codec import BATCH, encode
+from garfield_vae.data.store import PanelStore, Rows
+from garfield_vae.latent.codec import encode
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.training.module import StripModule
 
@@ -97,8 +97,7 @@ def log_projector(trainer: Trainer, module: StripModule, store: PanelStore) -> N
     """A few thousand strips as points in their first principal components, with small pictures."""
     rows = np.linspace(0, len(store) - 1, min(len(store), PROJECTED)).astype(int)
     model = module.averaged.module
-    slices = np.array_split(rows, -(-len(rows) // BATCH))  # 2,048 strips at once are a gigabyte
-    means = np.concatenate([encode(model, store.panels[part])[0] for part in slices])
+    means, _ = encode(model, Rows(store.panels, rows))
     coordinates = LatentSpace.fit(means).coordinates(means)[:, :PROJECTED_DIMENSIONS]
     sprites = np.stack([sprite(store.panels[row]) for row in rows])
     trainer.logger.experiment.add_embedding(

@@ -6,14 +6,13 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from garfield_vae.checkpoints import Progress, read_checkpoint, read_progress
 from garfield_vae.cli.options import TrainOptions
-from garfield_vae.data.store import PanelStore
+from garfield_vae.data.store import PanelStore, Rows
 from garfield_vae.run_folder import choose_device, is_run, multiplies_bf16
 from garfield_vae.training.callbacks import (
     SHOWN_STRIPS,
@@ -96,7 +95,7 @@ def make_trainer(
                 folder,
                 store.panels[train[:SHOWN_STRIPS]],
                 store.panels[validation[:SHOWN_STRIPS]],
-                store.panels[np.sort(train)[:: max(1, len(train) // 512)]],
+                Rows(store.panels, train[:: max(1, len(train) // 512)]),
             )
         )
     # After EpochRecord, so that no checkpoint is ahead of metrics.csv.

@@ -192,18 +192,15 @@ class StripVAE(nn.Module):
 
 def check_sizes(config: dict[str, int]) -> None:
     """Raises ValueError for sizes that no network can be built with."""
-    for name, largest in LARGEST.items():
-        if config[name] > largest:
-            raise ValueError(f"{name} is {config[name]}: it can be at most {largest}")
     height, width = config["panel_height"], config["panel_width"]
     if height < CELL or width < CELL or height % CELL or width % CELL:
         raise ValueError(
             f"panels of {height}×{width} pixels do not fit the network: "
             f"make height and width multiples of {CELL}"
         )
-    for name in ("z_dim", "c_hidden", "num_blocks"):
-        if config[name] < 1:
-            raise ValueError(f"{name} is {config[name]}: it must be at least 1")
+    for name, largest in LARGEST.items():
+        if not 1 <= config[name] <= largest:
+            raise ValueError(f"{name} is {config[name]}: it must be between 1 and {largest}")
 
 
 def stage_widths(c_hidden: int) -> list[int]:

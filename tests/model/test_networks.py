@@ -7,7 +7,15 @@ import torch.nn.functional as functional
 from benchmarks.published import PublishedVAE, beta_at
 from garfield_vae.model.elbo import distortion, objective, rate
 from garfield_vae.model.init import bilinear_output, cosine_basis
-from garfield_vae.model.networks import CELL, ResNetBlock, StripVAE, enlarge, to_cells, to_panels
+from garfield_vae.model.networks import (
+    CELL,
+    LARGEST,
+    ResNetBlock,
+    StripVAE,
+    enlarge,
+    to_cells,
+    to_panels,
+)
 
 SMALL = {"z_dim": 40, "c_hidden": 2, "num_blocks": 1, "panel_height": 48, "panel_width": 40}
 
@@ -67,6 +75,12 @@ def test_other_sizes_are_refused_with_the_multiple_that_is_needed(height: int, w
 def test_a_size_of_nothing_is_refused_by_name(name: str):
     with pytest.raises(ValueError, match=f"{name} is 0"):
         small(**{name: 0})
+
+
+@pytest.mark.parametrize("size", LARGEST)
+def test_a_size_beyond_all_use_is_refused_before_anything_is_allocated(size: str):
+    with pytest.raises(ValueError, match=f"{size} is {LARGEST[size] + 8}: .* {LARGEST[size]}$"):
+        StripVAE(**SMALL | {size: LARGEST[size] + 8})
 
 
 @pytest.mark.parametrize("z_dim", [1, 2, 3, 7, 539, 541, 1500])

@@ -15,6 +15,7 @@ from garfield_vae.model.elbo import (
     ramp,
     rate,
     reparameterise,
+    selection_loss,
 )
 
 
@@ -105,7 +106,7 @@ def test_the_calibrated_beta_makes_the_implied_sigma_the_error_made():
 def test_the_calibrated_beta_is_where_the_gaussian_likelihood_peaks():
     mse, dimensions = 0.2, 1000
     sigma = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
-    for _ in range(200):  # −log p per strip of a Gaussian decoder, minimised by Newton in log σ
+    for _ in range(200):  # −log p per strip of a Gaussian decoder, by gradient descent
         loss = dimensions * (mse / (2 * sigma**2) + sigma.log())
         (slope,) = torch.autograd.grad(loss, sigma)
         with torch.no_grad():
@@ -113,6 +114,20 @@ def test_the_calibrated_beta_is_where_the_gaussian_likelihood_peaks():
     assert implied_sigma(calibrated_beta(mse, dimensions), dimensions) == pytest.approx(
         sigma.item(), rel=1e-6
     )
+
+
+@pytest.mark.parametrize("beta", [1e-4, "auto"])
+def test_the_best_checkpoint_is_the_one_with_the_highest_elbo(beta: float | str):
+    dimensions = 1000
+    candidates = [(mse, kl) for mse in (0.005, 0.02, 0.08) for kl in (20.0, 300.0, 600.0)]
+
+    def negative_elbo(mse: float, kl: float) -> float:
+        variance = mse if beta == "auto" else beta * dimensions / 2
+        return -elbo(torch.tensor(mse), torch.tensor(kl), variance, dimensions).item()
+
+    chosen = sorted(candidates, key=lambda each: selection_loss(*each, beta, dimensions))
+    assert chosen == sorted(candidates, key=lambda each: negative_elbo(*each))
+    assert math.isfinite(selection_loss(0.0, 20.0, beta, dimensions))
 
 
 def test_beta_1e_4_expects_pixels_to_be_four_off():

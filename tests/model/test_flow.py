@@ -45,7 +45,8 @@ def test_the_gaussians_error_is_one_along_a_unit_deviation_at_the_start():
 def test_what_the_network_is_shown_has_a_mean_square_of_one_at_every_time():
     s = torch.tensor([3.0, 1.0, 0.1])
     for t in (0.0, 0.2, 0.7, 1.0):
-        x = path(torch.randn(200_000, 3, generator=seeded(1)), s * torch.randn(200_000, 3), t)
+        noise, data = (torch.randn(200_000, 3, generator=seeded(seed)) for seed in (1, 2))
+        x = path(noise, s * data, t)
         view = GaussianFlow.at(torch.full((1, 1), t), s).view
         assert (view * x).square().mean().item() == pytest.approx(1.0, abs=0.03)
 
@@ -142,8 +143,9 @@ def test_impossible_steps_are_refused(steps: int, start: float):
         step_times(steps, start)
 
 
-def test_spherical_interpolation_turns_evenly_and_keeps_the_length():
-    start, end = torch.tensor([2.0, 0.0]), torch.tensor([0.0, 2.0])
+def test_spherical_interpolation_turns_evenly_and_changes_the_length_evenly():
+    start, end = torch.tensor([2.0, 0.0]), torch.tensor([0.0, 5.0])
     third = slerp(start, end, torch.tensor([1 / 3]))
-    expected = [2 * math.cos(math.pi / 6), 2 * math.sin(math.pi / 6)]
+    expected = [3 * math.cos(math.pi / 6), 3 * math.sin(math.pi / 6)]  # a length of 2, 3, 4, 5
     assert third.tolist() == pytest.approx(expected, abs=1e-5)
+    torch.testing.assert_close(slerp(start, 2 * start, torch.tensor([0.5])), 1.5 * start)

@@ -59,7 +59,7 @@ def objective(mse: Tensor, kl: Tensor, beta: float | Tensor) -> Tensor:
 
 
 def gaussian_nll(mse: float | Tensor, variance: float, dimensions: int) -> float | Tensor:
-    """−log N(x; decoded, variance·I) in nats a strip: D/2 · (log 2π·variance + mse/variance)."""
+    """−log N(x; decoded, variance·I) in nats a strip: D/2 · (log(2π·variance) + mse/variance)."""
     return dimensions / 2 * (math.log(2 * math.pi * variance) + mse / variance)
 
 
@@ -75,7 +75,7 @@ def elbo(mse: Tensor, kl: Tensor, variance: float, dimensions: int) -> Tensor:
 def calibrated_beta(mse: float | Tensor, dimensions: int) -> float | Tensor:
     """The beta for which the decoder's variance is the error that it makes: 2 · mse / D.
 
-    `mse` is a running mean of the distortion, `dimensions` the pixel values of a strip (D). At
+    `mse` is the mean distortion of many strips, `dimensions` the pixel values of one (D). At
     sigma² = mse the ELBO is highest, so this is the optimal-sigma VAE of Rybkin, Daniilidis and
     Levine (2021), "Simple and Effective VAE Training with Calibrated Decoders".
     """

@@ -5,10 +5,11 @@ The latents z of a strip x that the decoder redraws best are those with the leas
     E(z) = ½ · ‖decode(z) − x‖²,
 
 and finding them is an optimisation of its own for every strip. A VAE saves it: its encoder is one
-network that learns to answer for all strips at once (amortised inference, Gershman and Goodman
-2014). What that costs is the amortisation gap, the error of the encoder's answer above that of the
-best one (Cremer, Li and Duvenaud 2018, "Inference Suboptimality in Variational Autoencoders"). It
-is largest for strips that the encoder was not trained on, while the decoder could draw them better.
+network that learns to answer for all strips at once (Gershman and Goodman 2014, "Amortized
+Inference in Probabilistic Reasoning"). What that costs is the amortisation gap, the error of the
+encoder's answer above that of the best one (Cremer, Li and Duvenaud 2018, "Inference Suboptimality
+in Variational Autoencoders"). It is largest for strips that the encoder was not trained on, while
+the decoder could draw them better.
 
 So begin with the encoder's answer and take a few steps down E (Kim et al. 2018, "Semi-Amortized
 Variational Autoencoders"; Marino et al. 2018, "Iterative Amortized Inference"):
@@ -18,7 +19,8 @@ Variational Autoencoders"; Marino et al. 2018, "Iterative Amortized Inference"):
     length      the best for the decoder linearised at z: with J = ∂decode/∂z, E falls along d until
                 −∇E·d / ‖J d‖²
 
-No weight changes, and the KL term is left out: a few steps hardly move z from where it has it.
+No weight changes. The KL term is left out: the encoder's answer, from which a few steps hardly move
+z, was trained with it.
 """
 
 import torch

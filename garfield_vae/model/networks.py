@@ -52,7 +52,8 @@ LARGEST = {  # upper limits, so that no damaged or hostile file makes the progra
 
 
 class ResNetBlock(nn.Module):
-    """x + conv(silu(conv(silu(x)))), a pre-activation residual block (He et al. 2016).
+    """x + conv(silu(conv(silu(x)))), a pre-activation residual block (He et al. 2016, "Identity
+    Mappings in Deep Residual Networks").
 
     The second convolution starts at zero, so the block starts as the identity.
     """

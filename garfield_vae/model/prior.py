@@ -1,9 +1,10 @@
 """A prior over the latents, learned by flow matching: where new strips come from.
 
 A VAE's latents do not fill the N(0, I) that its loss pulls them to, so that samples of N(0, I) do
-not decode to strips.
-A second model learns where they are, from the posterior means of the training strips (two-stage
-VAE: Dai and Wipf 2019; latent diffusion: Rombach et al. 2022). The VAE does not change.
+not decode to strips. A second model learns where they are, from the posterior means of the training
+strips; the VAE does not change (the two-stage VAE of Dai and Wipf 2019, "Diagnosing and Enhancing
+VAE Models"; latent diffusion, Rombach et al. 2022, "High-Resolution Image Synthesis with Latent
+Diffusion Models").
 
     t = 0    x₀ ~ N(0, I)                       noise
              x_t = t · x₁ + (1 − t) · x₀        a straight path
@@ -14,8 +15,9 @@ Along one path the velocity is x₁ − x₀. Where many paths cross at x_t, the
     v(x_t, t) = E[x₁ − x₀ | x_t],
 
 is all that is needed: whatever starts as noise and moves with v arrives distributed as the latents
-are. A regression finds v: its loss is the squared error to x₁ − x₀ (flow matching, Lipman et al.
-2023; rectified flow, Liu et al. 2023). Here v has two parts,
+are. A regression finds v: its loss is the squared error to x₁ − x₀ (Lipman et al. 2023, "Flow
+Matching for Generative Modeling"; Liu et al. 2023, "Flow Straight and Fast: Learning to Generate
+and Transfer Data with Rectified Flow"). Here v has two parts,
 
     v = v_G + c(t) · network,
 
@@ -89,10 +91,9 @@ class LatentPrior(nn.Module):
     """A distribution over latents [N, z_dim], which are in the units of the VAE's posterior means.
 
     The flow is in the space of the first `components` principal components; along all others,
-    latents stay at the mean.
-    The code's channels, height and width are the VAE's `code_shape`; the network reads it in
-    patches. Call `fit_gaussian` once before anything else. Raises ValueError for sizes that no
-    network can be built with.
+    latents stay at the mean. The code's channels, height and width are the VAE's `code_shape`; the
+    network reads it in patches. Call `fit_gaussian` once before anything else. Raises ValueError
+    for sizes that no network can be built with.
     """
 
     def __init__(

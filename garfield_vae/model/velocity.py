@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-MLP_RATIO = 4  # hidden units of a block's two-layer network, in parts of the width
+MLP_RATIO = 4  # hidden units of a block's two-layer network, for each unit of the width
 WAVES = 32  # frequencies of the time embedding
 TIME_RANGE = 0.0025  # times closer than this to 0 or 1 have the embedding of this one
 

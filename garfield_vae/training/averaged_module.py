@@ -56,9 +56,10 @@ class AveragedModule(LightningModule):
 class Average(nn.Module):
     """A network whose weights are an average of another's over its training, in `module`.
 
-    The power-function EMA of Karras et al. (2024), equation 2. Its length is a fixed share of the
-    run so far instead of a fixed number of steps: a short run forgets its first weights in time,
-    and a long one is averaged over thousands of steps.
+    The power-function EMA of Karras et al. (2024), "Analyzing and Improving the Training Dynamics
+    of Diffusion Models" (EDM2), equation 2. Its length is a fixed share of the run so far instead
+    of a fixed number of steps: a short run forgets its first weights in time, and a long one is
+    averaged over thousands of steps.
 
     torch's own AveragedModel waits for the GPU once for every weight.
     """

@@ -58,7 +58,8 @@ def entropies(factors: Factors) -> np.ndarray:
 
 
 def mig(means: np.ndarray, factors: Factors) -> dict[str, float]:
-    """Mutual information gap of each factor, 0 to 1 (Chen et al. 2018).
+    """Mutual information gap of each factor, 0 to 1 (Chen et al. 2018, "Isolating Sources of
+    Disentanglement in Variational Autoencoders").
 
     The difference between the two largest mutual informations of a latent with the factor, over
     the factor's entropy.
@@ -70,7 +71,8 @@ def mig(means: np.ndarray, factors: Factors) -> dict[str, float]:
 
 
 def sap(means: np.ndarray, factors: Factors) -> dict[str, float]:
-    """Separated attribute predictability of each factor, 0 to 1 (Kumar et al. 2018).
+    """Separated attribute predictability of each factor, 0 to 1 (Kumar et al. 2018, "Variational
+    Inference of Disentangled Latent Concepts from Unlabeled Observations").
 
     The difference between the scores of the best two latents. The score is the squared correlation
     for quantities; for categories, the balanced accuracy of the nearest class mean, fitted to one
@@ -95,7 +97,8 @@ class DCI:
 
 
 def dci(means: np.ndarray, factors: Factors, trees: int = 10, seed: int = 0) -> DCI:
-    """Disentanglement, completeness and informativeness (Eastwood and Williams 2018).
+    """Disentanglement, completeness and informativeness (Eastwood and Williams 2018, "A Framework
+    for the Quantitative Evaluation of Disentangled Representations").
 
     A random forest predicts each factor; its importances are the weights of latents for factors.
     Informativeness is its score on a held-out quarter: R² of quantities (0 at least), accuracy of

@@ -26,7 +26,9 @@ class Manifold:
 
 
 def manifold_measures(real: Tensor, drawn: Tensor, neighbours: int = 5) -> Manifold:
-    """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
+    """Precision and recall (Kynkäänniemi et al. 2019, "Improved Precision and Recall Metric for
+    Assessing Generative Models"), density and coverage (Naeem et al. 2020, "Reliable Fidelity and
+    Diversity Metrics for Generative Models").
 
     real [N, F] and drawn [M, F] are features. The ball of a strip reaches to its k-th nearest
     neighbour in its own set. Precision: a drawn strip is in the ball of a real one. Recall: a real
@@ -67,7 +69,8 @@ def squared_distances(a: Tensor, b: Tensor) -> Tensor:
 
 
 class KernelDistance:
-    """Squared maximum mean discrepancy with the kernel (x·y / F + 1)³ (KID, Bińkowski et al. 2018).
+    """Squared maximum mean discrepancy with the kernel (x·y / F + 1)³ (KID, Bińkowski et al. 2018,
+    "Demystifying MMD GANs").
 
     Features should have a mean square of about 1, as those of Inception have: with much smaller
     ones the kernel is nearly linear and compares only means. The estimator is unbiased, so it is 0

@@ -74,9 +74,9 @@ def pyramid_patches(strips: np.ndarray | Tensor, patches: int = 16, seed: int = 
 class SlicedWasserstein:
     """Mean 1-Wasserstein distance between projections of two sets of patches, ×1000.
 
-    As in Karras et al. 2018 (random patches of a Laplacian pyramid, random directions), but both
-    sets are normalised by the real set's mean and standard deviation of each colour, where they
-    normalise each set by its own: a difference in contrast counts.
+    As in Karras et al. 2018, "Progressive Growing of GANs" (random patches of a Laplacian pyramid,
+    random directions), but both sets are normalised by the real set's mean and standard deviation
+    of each colour, where they normalise each set by its own: a difference in contrast counts.
 
     Called with how often each strip counts, it gives the distance of resampled sets; projections
     are sorted once.

@@ -233,11 +233,13 @@ def trained_on(folder: Path) -> str | None:
 
 
 def git_commit() -> str | None:
-    """The git commit of this source tree, or None where it is not a checkout."""
+    """The git commit of this source tree, or None where it is not a checkout: an installed package
+    may lie inside the repository of another project."""
+    folder = Path(__file__).parent
     try:
         answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
+            ["git", "rev-parse", "--show-prefix", "HEAD"],
+            cwd=folder,
             env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"},
             capture_output=True,
             text=True,
@@ -246,4 +248,5 @@ def git_commit() -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip()
+    place, _, commit = answer.stdout.strip().rpartition("\n")
+    return commit if place == f"{folder.name}/" else None

@@ -274,6 +274,17 @@ def test_a_few_steps_learn_what_two_clusters_have_and_one_gaussian_has_not(monke
     assert (drawn[:, 0].abs() > 3).float().mean() > 0.9  # of the Gaussian, 45 %
 
 
+@pytest.mark.parametrize(
+    ("step", "share"), [(0, 0.02), (49, 1), (100, 1), (150, 0.5), (199, 0.01), (200, 0), (300, 0)]
+)
+def test_the_learning_rate_falls_to_nothing_over_the_second_half_of_the_steps_planned(step, share):
+    module = PriorModule(LatentPrior(**SMALL_PRIOR), 0, 5.0, "vae", "strips")
+    module.planned = 200
+    assert module.learning_rate_factor(step) == pytest.approx(share)
+    module.planned = 0  # until the pace is known, nothing falls
+    assert module.learning_rate_factor(max(step, 49)) == 1
+
+
 def test_mirrored_strips_are_encoded_for_it_and_come_in_half_of_the_examples(run, monkeypatch):
     loaded = load_run(run)
     store = present_strips(loaded.options)

@@ -8,7 +8,7 @@ import torch
 from small_model import SMALL_PRIOR
 from small_prior import disturbed, gaussian_latents, prior, seeded
 
-from garfield_vae.model.flow import GaussianFlow
+from garfield_vae.model.flow import GaussianFlow, step_times
 from garfield_vae.model.prior import LatentPrior, nothing_given, random_panels, worth_using
 
 # ------------------------------------------------------------------ before training
@@ -219,6 +219,44 @@ def test_held_directions_keep_their_value_and_the_others_move():
     moved = of.refine(latents, t=0.2, held=held, generator=seeded())
     assert torch.allclose((moved - latents) @ held.T, torch.zeros(4, 2), atol=1e-5)
     assert (moved - latents).norm(dim=1).min() > 0.5
+
+
+def watched(of: LatentPrior, monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, torch.Tensor]]:
+    """The times at which the network is asked, and the x that it is asked about."""
+    asked, guided = [], of.guided
+    monkeypatch.setattr(
+        of, "guided", lambda x, t, *also: asked.append((t, x)) or guided(x, t, *also)
+    )
+    return asked
+
+
+def test_along_held_directions_the_path_is_straight_from_the_noise_to_their_value(monkeypatch):
+    of = disturbed(prior())
+    latents, held = gaussian_latents(of, 4), of.directions[[1, 4]]
+    noise, wanted = of.noise(1, seeded())[:, [1, 4]], of.coordinates(latents)[:, [1, 4]]
+    asked = watched(of, monkeypatch)
+    of.refine(latents, t=0.2, held=held, steps=5, generator=seeded())
+    assert len(asked) == 5
+    for t, x in asked:
+        torch.testing.assert_close(x[:, [1, 4]], t * wanted + (1 - t) * noise, atol=1e-5, rtol=0)
+
+
+def test_a_strip_that_is_redrawn_takes_the_steps_of_the_path_that_are_left(monkeypatch):
+    of = prior()
+    asked = watched(of, monkeypatch)
+    of.redraw(gaussian_latents(of, 2), of.noise(2, seeded()), 0.25, steps=16)
+    whole = step_times(16)
+    assert len(asked) == pytest.approx((whole[:-1] >= 0.25).sum().item(), abs=1)
+
+
+def test_components_along_which_strips_do_not_differ_stay_finite_on_every_way():
+    of = disturbed(prior(std=torch.tensor([2.0] * 6 + [0.0] * 6)))
+    latents = of.sample(3, generator=seeded())
+    off = (latents - of.mean) @ of.directions.T
+    assert latents.isfinite().all()
+    assert off[:, 6:].abs().max() < 1e-4
+    assert of.to_noise(latents).isfinite().all()
+    assert of.loss(latents, generator=seeded()).isfinite()
 
 
 def test_known_panels_are_kept_and_the_others_drawn():

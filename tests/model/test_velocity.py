@@ -21,3 +21,10 @@ def test_attention_goes_where_its_bias_points():
     attended = block.attend(qkv)
     torch.testing.assert_close(attended[0, 0], qkv[0, 2, 8:])  # the last third are the values
     assert not torch.allclose(attended[0, 1], qkv[0, 2, 8:], atol=0.1)
+
+
+def test_attention_does_not_depend_on_the_length_of_queries_and_keys():
+    torch.manual_seed(0)
+    block, qkv = Block(width=8, heads=2, tokens=3, dropout=0.0), torch.randn(1, 3, 24)
+    longer = qkv * torch.tensor([100.0] * 16 + [1.0] * 8)  # the last third are the values
+    torch.testing.assert_close(block.attend(longer), block.attend(qkv))

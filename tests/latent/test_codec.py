@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from garfield_vae.data.panels import to_unit
+from garfield_vae.latent import codec
 from garfield_vae.latent.codec import FIT_BATCH, decode, encode, encode_fitted, reconstruct
 from garfield_vae.model.networks import StripVAE
 
@@ -23,6 +25,17 @@ def strips() -> np.ndarray:
 
 def errors(strips: np.ndarray, others: np.ndarray) -> np.ndarray:  # → [N, 3], a panel each
     return np.square(strips.astype(float) - others).mean(axis=(2, 3, 4))
+
+
+def test_strips_are_encoded_as_the_posterior_of_the_model_however_many_there_are(
+    model, strips, monkeypatch
+):
+    monkeypatch.setattr(codec, "BATCH", 4)
+    with torch.no_grad():
+        mean, log_std = model.encode(to_unit(torch.from_numpy(strips)))
+    means, variances = encode(model, strips)
+    np.testing.assert_allclose(means, mean, atol=1e-6)
+    np.testing.assert_allclose(variances, log_std.exp() ** 2, rtol=1e-5)
 
 
 def test_no_step_gives_the_encoders_latents(model, strips):

@@ -53,11 +53,27 @@ def test_decay_shrinks_by_lr_times_decay():
 def test_the_momentum_is_the_running_mean_of_gradients_and_nesterov_looks_ahead():
     weight = nn.Parameter(torch.zeros(2, 2))
     optimizer = MuonAdamW([{"params": [weight], "muon": True, "lr": 0.1, "weight_decay": 0.0}])
-    for gradient in (torch.eye(2), 3 * torch.eye(2)):
+    first, second = torch.eye(2), torch.diag(torch.tensor([1.0, -0.6]))
+    for gradient in (first, second):
         weight.grad = gradient.clone()
         optimizer.step()
-    mean = MOMENTUM * (1 - MOMENTUM) * 1 + (1 - MOMENTUM) * 3
-    assert torch.allclose(optimizer.state[weight]["momentum"], mean * torch.eye(2))
+    mean = MOMENTUM * (1 - MOMENTUM) * first + (1 - MOMENTUM) * second
+    assert torch.allclose(optimizer.state[weight]["momentum"], mean)
+    # The last mean is still positive, but its next one would not be: the step turns already.
+    assert mean[1, 1] > 0 > MOMENTUM * mean[1, 1] + (1 - MOMENTUM) * second[1, 1]
+    assert weight[0, 0] < -0.13
+    assert abs(weight[1, 1]) < 0.05
+
+
+def test_a_step_of_a_tall_matrix_is_longer_by_the_root_of_its_shape():
+    torch.manual_seed(0)
+    for shape, length in (((16, 4), 2.0), ((4, 16), 1.0)):
+        weight = nn.Parameter(torch.zeros(shape))
+        optimizer = MuonAdamW([{"params": [weight], "muon": True, "lr": 0.1, "weight_decay": 0.0}])
+        weight.grad = torch.randn(shape)
+        optimizer.step()
+        values = torch.linalg.svdvals(weight.detach()) / (0.1 * length)
+        assert ((values > 0.6) & (values < 1.3)).all()
 
 
 def test_the_other_parameters_get_torchs_own_adamw():

@@ -96,12 +96,10 @@ def _similarities(panels: np.ndarray) -> np.ndarray:
 
 
 def _changes(panels: np.ndarray) -> np.ndarray:
-    """What reversing the order of the panels changes: [N, 3, F] → [N, 4·F]."""
+    """What changes its sign when the order of the panels is reversed: [N, 3, F] → [N, 3·F]."""
     first, second, third = panels[:, 0], panels[:, 1], panels[:, 2]
     nearer = np.abs(first - second) - np.abs(second - third)
-    return np.concatenate(
-        [third - first, nearer, 2 * second - first - third, second * (third - first)], axis=1
-    )
+    return np.concatenate([third - first, nearer, second * (third - first)], axis=1)
 
 
 def _fit(real: np.ndarray, wrong: np.ndarray) -> Pipeline:

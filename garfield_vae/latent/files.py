@@ -12,6 +12,7 @@ another key, and everything is encoded anew.
 import hashlib
 import json
 import tokenize
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ class DamagedLatents(UserError):
 
 
 def write_space(
-    path: Path, space: LatentSpace, key: str = "", names: list[str] = (), compact: bool = False
+    path: Path, space: LatentSpace, key: str = "", names: Sequence[str] = (), compact: bool = False
 ) -> None:
     """Writes a space, for a run's folder with its key and the names of its strips; compact, with
     16-bit components and the coordinates of fewer strips."""
@@ -52,7 +53,7 @@ def write_space(
         rows = np.linspace(0, len(space.kernels) - 1, min(len(space.kernels), FEW_KERNELS))
         arrays["kernels"] = arrays["kernels"][rows.astype(int)]
     if names:
-        arrays["names"] = np.frombuffer(json.dumps(names).encode(), np.uint8)
+        arrays["names"] = np.frombuffer(json.dumps(list(names)).encode(), np.uint8)
     with replacing(path) as file:
         file.write(save(arrays, {"key": key}))
 
@@ -137,7 +138,7 @@ def encoded_strips(model: StripVAE, digest: str, folder: Path, store: PanelStore
                 file.write(np.ascontiguousarray(means, "<f4").tobytes())
         means = np.load(latents_path, mmap_mode="r")
         space = LatentSpace.fit(means[store.split("train")])
-        write_space(folder / LATENT, space, key, list(store.names))
+        write_space(folder / LATENT, space, key, store.names)
     except OSError as error:
         raise UserError(
             f"the latents cannot be written to {folder} ({error.strerror}): {remedy(error)}"

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from garfield_vae.checkpoints import OLD_FORMAT, record
 from garfield_vae.cli.options import TrainOptions
+from garfield_vae.geometry import CHANNELS, PANELS
 from garfield_vae.model.elbo import (
     ACTIVE_VARIANCE,
     calibrated_beta,
@@ -55,7 +56,7 @@ class StripModule(AveragedModule):
     """Trains a StripVAE by the options, on batches of strips [B, 3, 3, H, W] in [-1, 1].
 
     `vae` is what the optimizer changes; `averaged.module` is the average of its weights, which is
-    validated, shown and kept.
+    validated, shown and kept. `dimensions` is the number of pixel values of a strip.
     """
 
     JUDGED_BY = ("validation/distortion", "validation/rate")
@@ -72,7 +73,7 @@ class StripModule(AveragedModule):
         )
         self.average(self.vae)
         self.register_buffer("running_distortion", torch.tensor(float("nan")))
-        self.dimensions = 9 * options.panel_height * options.panel_width  # pixel values of a strip
+        self.dimensions = PANELS * CHANNELS * options.panel_height * options.panel_width
         self.train_sums, self.validation_sums = EpochSums(options.z_dim), EpochSums(options.z_dim)
         self.augmented = 0.0  # share of the training strips that are augmented
         self.keeps_optimizer = True  # false where a checkpoint's is of another kind

@@ -169,7 +169,7 @@ class PriorModule(AveragedModule):
 
 
 def is_hidden(weight: Tensor) -> bool:
-    """Whether it is a matrix between hidden layers, and no table with a row for each of a few."""
+    """Whether it is a matrix between hidden layers; a block's modulation, six rows, is none."""
     return weight.ndim == 2 and min(weight.shape) > 6
 
 

@@ -131,4 +131,4 @@ def test_dci_finds_told_apart_latents_disentangled_complete_and_informative(told
 def test_dci_of_noise_is_not_informative():
     rng = np.random.default_rng(0)
     found = dci(rng.normal(size=(300, 3)), {"f": rng.uniform(size=300)})
-    assert found.informativeness["f"] < 0.1
+    assert 0 <= found.informativeness["f"] < 0.1

@@ -133,17 +133,26 @@ def test_blur_brings_strips_nearer_to_all_and_is_not_copying(library):
     assert copies(figures) == []
 
 
-def test_a_distance_that_is_hardly_lower_is_no_copying_however_sure_it_is():
-    one = Estimate(0.0, 0.0, 0.0)
+@pytest.mark.parametrize(
+    ("changes", "copied"),
+    [
+        ({"distance ratio": Estimate(0.91)}, False),
+        ({"distance ratio": Estimate(0.9)}, True),
+        ({"near copies": Estimate(0.009), "near copies, p-value": 1e-9}, False),
+        ({"near copies": Estimate(0.01), "near copies, p-value": 1e-9}, True),
+        ({"near copies": Estimate(0.5), "near copies, p-value": 0.02}, False),
+    ],
+)
+def test_what_hardly_differs_from_real_strips_is_no_copying_however_sure_it_is(changes, copied):
     figures = {
-        "near copies": one,
-        "near copies among real strips": one,
+        "near copies": Estimate(0.0),
+        "near copies among real strips": Estimate(0.0),
         "near copies, p-value": 1.0,
+        "distance ratio": Estimate(0.98),
         "Z_U": -9.0,
         "Z_U of relative distances": -9.0,
     }
-    for ratio, copied in ((0.98, False), (0.91, False), (0.9, True), (0.5, True)):
-        assert bool(copies(figures | {"distance ratio": Estimate(ratio, ratio, ratio)})) is copied
+    assert bool(copies(figures | changes)) is copied
 
 
 def test_the_nearest_training_strip_of_a_copy_is_its_original(library):

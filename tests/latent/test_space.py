@@ -7,19 +7,6 @@ from sklearn.decomposition import PCA
 from garfield_vae.latent.space import LatentSpace, line, principal_components
 
 
-@pytest.fixture
-def means() -> np.ndarray:
-    """200 latents in 6 dimensions, each with another spread, around 5."""
-    rng = np.random.default_rng(3)
-    turn, _ = np.linalg.qr(rng.standard_normal((6, 6)))
-    return (rng.standard_normal((200, 6)) * [5, 3, 2, 1, 0.5, 0.1] @ turn + 5).astype(np.float32)
-
-
-@pytest.fixture
-def space(means) -> LatentSpace:
-    return LatentSpace.fit(means)
-
-
 def test_the_components_are_those_of_scikit_learn(means):
     mean, components, std, explained = principal_components(means)
     pca = PCA().fit(means.astype(np.float64))

@@ -38,7 +38,8 @@ from garfield_vae.training.optimizer import MuonAdamW
 from garfield_vae.util.errors import UserError
 
 # The highest stable learning rate of Adam falls with the network's width (Yang et al. 2021,
-# "Tensor Programs V"): this over c_hidden. Twice as much diverges.
+# "Tensor Programs V"): this over c_hidden. Half and twice as much learn alike
+# (benchmarks/ablations.md).
 LEARNING_RATE_PER_WIDTH = 0.01
 MUON_LEARNING_RATE = 0.014  # of the hidden convolutions, whatever the width
 DENSE_LEARNING_RATE = 0.005  # of the dense layers, as a share of AdamW's

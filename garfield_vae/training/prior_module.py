@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from garfield_vae import __version__
 from garfield_vae.geometry import PANELS
@@ -173,16 +173,6 @@ def is_hidden(weight: Tensor) -> bool:
     return weight.ndim == 2 and min(weight.shape) > 6
 
 
-class Rows(Dataset):
-    """Rows [n] of an array at once."""
-
-    def __init__(self, array: np.ndarray):
-        self.array = array
-
-    def __getitem__(self, rows: np.ndarray) -> Tensor:
-        return torch.from_numpy(self.array[rows])
-
-
 class LatentData(LightningDataModule):
     """Posterior means as batches: those of training strips [n, z_dim], with those of the same
     strips mirrored [n, z_dim], and those of validation strips [m, z_dim]."""
@@ -190,9 +180,9 @@ class LatentData(LightningDataModule):
     def __init__(self, train: np.ndarray, mirrored: np.ndarray, validation: np.ndarray, seed: int):
         super().__init__()
         self.seed = seed
-        self.train = np.stack([train, mirrored], axis=1, dtype=np.float32)
-        times = -(-LEAST_JUDGED // max(1, len(validation)))
-        self.validation = np.repeat(np.asarray(validation, np.float32), times, axis=0)
+        self.train = torch.from_numpy(np.stack([train, mirrored], axis=1, dtype=np.float32))
+        times = -(-LEAST_JUDGED // len(validation))
+        self.validation = torch.from_numpy(np.repeat(np.asarray(validation, np.float32), times, 0))
 
     def train_dataloader(self) -> DataLoader:
         batches = ShuffledBatches(
@@ -202,8 +192,8 @@ class LatentData(LightningDataModule):
             first_batch=lambda: self.trainer.fit_loop.batch_idx + 1,
         )
         batches.set_epoch(self.trainer.current_epoch)
-        return StripLoader(Rows(self.train), batch_size=None, sampler=batches)
+        return StripLoader(self.train, batch_size=None, sampler=batches)
 
     def val_dataloader(self) -> DataLoader:
         batches = OrderedBatches(np.arange(len(self.validation)), 2 * BATCH)
-        return StripLoader(Rows(self.validation), batch_size=None, sampler=batches)
+        return StripLoader(self.validation, batch_size=None, sampler=batches)

@@ -291,7 +291,7 @@ def test_mirrored_strips_are_encoded_for_it_and_come_in_half_of_the_examples(run
     train = store.split("train")
     encoded = encoded_strips(loaded.model, loaded.digest, run, store)
     data = prior_run.latent_data(loaded, store, encoded.means, train, 0)
-    strips, mirrored = torch.from_numpy(data.train).unbind(1)
+    strips, mirrored = data.train.unbind(1)
     torch.testing.assert_close(strips, torch.from_numpy(encoded.means[train]))
     pixels = np.stack([[np.fliplr(p.transpose(1, 2, 0)) for p in s] for s in store.panels[train]])
     expected, _ = encode(loaded.model, np.ascontiguousarray(pixels.transpose(0, 1, 4, 2, 3)))

@@ -27,8 +27,8 @@ def path(start: Tensor, end: Tensor, t: Tensor | float) -> Tensor:
 class GaussianFlow(NamedTuple):
     """The flow to a Gaussian with standard deviations s [k], at times t [B, 1].
 
-    factor    [B, k]    its velocity is factor · x_t: E[x₁ − x₀ | x_t], which is linear in x_t
-    error     [B, 1]    root mean square of x₁ − x₀ − factor · x_t, which no linear one predicts
+    factor    [B, k]    its velocity is factor · x_t: the regression E[x₁ − x₀ | x_t] is linear
+    error     [B, 1]    root mean square of the residual of that regression, x₁ − x₀ − factor · x_t
     std       [B, k]    of x_t: x_t / std does not change along this flow
     view      [B, k]    view · x_t is the best linear estimate of x₁ (Wiener's), scaled to a mean
                         square of 1

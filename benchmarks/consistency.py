@@ -35,7 +35,7 @@ from benchmarks.runs import load_trained
 from garfield_vae.geometry import PANELS
 from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode
-from garfield_vae.model.prior import GUIDANCE
+from garfield_vae.model.guidance import GUIDANCE
 from garfield_vae.model.rejection import CANDIDATES
 
 SIZES = {"cast": (44, 50), "jersey": (22, 25)}  # of the panels that the networks see

@@ -26,8 +26,9 @@ from benchmarks.runs import load_trained
 from garfield_vae.data.panels import join_panels
 from garfield_vae.latent.codec import decode
 from garfield_vae.model.flow import path
+from garfield_vae.model.guidance import GUIDANCE
 from garfield_vae.model.morph import Morph
-from garfield_vae.model.prior import GUIDANCE, STEPS
+from garfield_vae.model.prior import STEPS
 from garfield_vae.util.pictures import save_png, sheet
 
 SHARES = torch.tensor([0.25, 0.5, 0.75])

@@ -36,7 +36,7 @@ from garfield_vae.evaluation.sample_measures import SampleMeasures
 from garfield_vae.evaluation.sample_sets import FEATURES, Described, plain_figures
 from garfield_vae.latent import samplers
 from garfield_vae.latent.codec import decode, reconstruct
-from garfield_vae.model.prior import GUIDANCE
+from garfield_vae.model.guidance import GUIDANCE
 from garfield_vae.model.rejection import CANDIDATES
 from garfield_vae.util.pictures import save_png, sheet
 

@@ -23,7 +23,8 @@ from garfield_vae.checkpoints import (
 )
 from garfield_vae.latent.prior_sampler import PriorSampler
 from garfield_vae.latent.space import LatentSpace
-from garfield_vae.model.prior import GUIDANCE, STEPS, LatentPrior, worth_using
+from garfield_vae.model.guidance import GUIDANCE
+from garfield_vae.model.prior import STEPS, LatentPrior, worth_using
 from garfield_vae.model.rejection import CANDIDATES
 from garfield_vae.run_folder import multiplies_bf16
 from garfield_vae.util.errors import UserError

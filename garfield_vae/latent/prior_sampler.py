@@ -12,8 +12,9 @@ import torch
 from garfield_vae.geometry import PANELS
 from garfield_vae.latent.codec import bar
 from garfield_vae.latent.space import LatentSpace
+from garfield_vae.model.guidance import GUIDANCE
 from garfield_vae.model.morph import Morph
-from garfield_vae.model.prior import GUIDANCE, STEPS, LatentPrior
+from garfield_vae.model.prior import STEPS, LatentPrior
 from garfield_vae.model.rejection import AGAIN_FROM, CANDIDATES, Misfit, first_that_fits
 
 JUDGED_BY = 96  # training strips: what misfits are relative to

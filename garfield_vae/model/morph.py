@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from garfield_vae.model.flow import slerp
-from garfield_vae.model.prior import GUIDANCE, STEPS, LatentPrior
+from garfield_vae.model.guidance import GUIDANCE
+from garfield_vae.model.prior import STEPS, LatentPrior
 
 MISSED = 0.1  # standard deviations: the error of 16 steps is a fifth of that
 FADES = 8  # power of the share: a tenth of the way on, 43 % of an end's error is left

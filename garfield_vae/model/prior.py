@@ -46,17 +46,11 @@ from garfield_vae.model.flow import (
     steps_left,
     times_at,
 )
+from garfield_vae.model.guidance import GUIDANCE, guide
 from garfield_vae.model.init import cosine_basis
 from garfield_vae.model.velocity import PatchTransformer
 
 STEPS = 16  # from noise to a strip
-GUIDANCE = 1.5
-# Panels are guided to agree with this weight, relative to the rest of the guidance, and between
-# these times: earlier, samples become too much alike; later, all is settled.
-AGREEMENT, AGREEMENT_TIMES = 2.0, (0.5, 0.9)
-# Guidance does not make strips more extreme along the components that hold this share of the
-# variance, the leading ones: how bright it is, and who stands where.
-LEADING_SHARE = 0.65
 REFINE_FROM = 0.3  # time: later, samples stay blurred; earlier, more changes than has to
 KNOWN_SHARE = 0.5  # of the training examples have a known panel
 WORTH_USING = 0.85  # validation loss; above it, samples still look like collages
@@ -175,56 +169,11 @@ class LatentPrior(nn.Module):
         return answer.float() @ self.maps.T @ self.directions.T
 
     def guided(self, x: Tensor, t: float, guidance: float | Tensor, given: Given) -> Tensor:
-        """What stands in for the network's output, [B, k]: it is guided away from two worse models
-        (autoguidance, Karras et al. 2024, "Guiding a Diffusion Model with a Bad Version of
-        Itself"). With n the network's output, and n_apart what it is where no panel sees another,
-
-            guided = w · n + 2 (w − 1) · (n − n_apart),    w = guidance,
-            v = v_G + c(t) · guided.
-
-        w · n is the learned prior's difference to v_G, made w times as large: characters become
-        whole, at no cost. The last term costs a second pass of the network. It makes characters
-        stay the same in all panels (compare Ahn et al. 2024, "Self-Rectifying Diffusion Sampling
-        with Perturbed-Attention Guidance"), and is there for w > 1, in the middle of the path
-        (compare Kynkäänniemi et al. 2024, "Applying Guidance in a Limited Interval Improves Sample
-        and Distribution Quality in Diffusion Models").
-
-        Both make strips too extreme. So where the flow would end if it went straight on,
-
-            x̂₁ = x_t + (1 − t) v,
-
-        keeps the length that it has for w = 1, along the leading components (compare Lin et al.
-        2024, "Common Diffusion Noise Schedules and Sample Steps Are Flawed", section 3.4).
-
-        A w of 0 is the Gaussian, 1 the learned prior; `guidance` may be a tensor [B, 1].
-        """
-        times = x.new_full((len(x),), t)
-        flow = GaussianFlow.at(times[:1, None], self.std / self.scale)
-        output = self.correction(x, times, flow.view, given)
-        answer = guidance * output
-        beyond = torch.as_tensor(guidance - 1).clamp(min=0)
-        if not beyond.any():
-            return answer
-        if AGREEMENT_TIMES[0] <= t <= AGREEMENT_TIMES[1]:
-            apart = self.correction(x, times, flow.view, given, apart=True)
-            answer = answer + AGREEMENT * beyond * (output - apart)
-
-        return answer + (beyond > 0) * self.shortening(x, t, flow, output, answer)
-
-    def shortening(
-        self, x: Tensor, t: float, flow: GaussianFlow, output: Tensor, answer: Tensor
-    ) -> Tensor:
-        """What is to be added to `answer`, so that along the leading components x̂₁ becomes as long
-        as with `output`; [B, k]."""
-        straight, bend = x + (1 - t) * flow.factor * x, (1 - t) * flow.error
-        wanted, end = (self.leading() * (straight + bend * each) for each in (output, answer))
-        kept, length = (each.norm(dim=1, keepdim=True).clamp(min=1e-6) for each in (wanted, end))
-        return (kept / length - 1) * end / bend
-
-    def leading(self) -> Tensor:
-        """1 for the leading components, 0 for the others, [k]."""
-        variance = self.std.square()
-        return (variance.cumsum(0) - variance < LEADING_SHARE * variance.sum()).to(variance)
+        """What takes the place of the network's output in sampling, [B, k]: see the module
+        `guidance`. The weight may be a tensor [B, 1]."""
+        s, times = self.std / self.scale, x.new_full((len(x),), t)
+        view = GaussianFlow.at(times[:1, None], s).view
+        return guide(lambda apart: self.correction(x, times, view, given, apart), x, t, s, guidance)
 
     def loss(
         self,

@@ -26,8 +26,9 @@ from garfield_vae.cli.loading import loading
 from garfield_vae.cli.options import TrainOptions, strip_source
 from garfield_vae.cli.process_options import ProcessOptions, kept_panels
 from garfield_vae.data.download.sites import SITES
+from garfield_vae.model.guidance import GUIDANCE
 from garfield_vae.model.inference import FIT_STEPS
-from garfield_vae.model.prior import GUIDANCE, STEPS
+from garfield_vae.model.prior import STEPS
 from garfield_vae.model.rejection import CANDIDATES
 from garfield_vae.util.errors import UserError
 

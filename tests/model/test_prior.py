@@ -9,6 +9,7 @@ from small_model import SMALL_PRIOR
 from small_prior import disturbed, gaussian_latents, prior, seeded
 
 from garfield_vae.model.flow import GaussianFlow, step_times
+from garfield_vae.model.guidance import leading
 from garfield_vae.model.prior import LatentPrior, nothing_given, random_panels, worth_using
 
 # ------------------------------------------------------------------ before training
@@ -76,7 +77,7 @@ def test_guidance_leads_away_from_the_gaussian_and_midway_also_from_panels_apart
     nothing = nothing_given(4, of.maps)
     whole, apart = (of.correction(x, times, flow.view, nothing, each) for each in (False, True))
     expected = 1.5 * whole + 0.5 * weight * (whole - apart)
-    others = of.leading() == 0
+    others = leading(of.std) == 0
     assert torch.allclose(of.guided(x, t, 1.5, nothing)[:, others], expected[:, others])
     assert (whole - apart).abs().max() > 1e-3
 
@@ -84,12 +85,12 @@ def test_guidance_leads_away_from_the_gaussian_and_midway_also_from_panels_apart
 @pytest.mark.parametrize("t", [0.05, 0.3, 0.7, 0.99])
 def test_guidance_turns_a_strip_along_the_leading_components_and_does_not_lengthen_it(t: float):
     of = disturbed(prior())
-    x, leading, nothing = of.noise(4, seeded()), of.leading() == 1, nothing_given(4, of.maps)
+    x, nothing = of.noise(4, seeded()), nothing_given(4, of.maps)
     flow = GaussianFlow.at(torch.tensor([[t]]), of.std / of.scale)
 
     def end(guidance: float | torch.Tensor) -> torch.Tensor:
         answer = of.guided(x, t, guidance, nothing)
-        return (x + (1 - t) * (flow.factor * x + flow.error * answer))[:, leading]
+        return (x + (1 - t) * (flow.factor * x + flow.error * answer))[:, leading(of.std) == 1]
 
     plain, guided = end(1.0), end(3.0)
     assert torch.allclose(guided.norm(dim=1), plain.norm(dim=1))
@@ -100,9 +101,8 @@ def test_guidance_turns_a_strip_along_the_leading_components_and_does_not_length
 
 
 def test_the_leading_components_hold_65_percent_of_the_variance():
-    of = prior(components=4)
-    of.fit_gaussian(of.mean, torch.eye(4, len(of.mean)), torch.tensor([6.0, 4.0, 4.0, 1.0]).sqrt())
-    assert of.leading().tolist() == [1, 1, 0, 0]  # 6 of 15 are fewer, 10 are more
+    variance = torch.tensor([6.0, 4.0, 4.0, 1.0])
+    assert leading(variance.sqrt()).tolist() == [1, 1, 0, 0]  # 6 of 15 are fewer, 10 are more
 
 
 # ------------------------------------------------------------------ latents in, latents out

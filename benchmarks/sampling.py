@@ -25,6 +25,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.runs import load_trained
 from garfield_vae.data.panels import join_panels
+from garfield_vae.evaluation.metrics.memorisation import Novelty
 from garfield_vae.evaluation.sample_measures import SampleMeasures
 from garfield_vae.evaluation.sample_sets import FEATURES, Described, plain_figures
 from garfield_vae.latent import samplers
@@ -101,6 +103,16 @@ def main() -> None:
         save_png(options.pictures, page)
 
 
+class Measured(NamedTuple):
+    """A set of samples: the strips, how far they are copies, and figures against test strips and
+    against their reconstructions."""
+
+    strips: np.ndarray
+    copying: dict[str, Any]
+    new: Novelty
+    figures: list[dict[str, float]]
+
+
 class SamplerTable:
     """Prints a row a sampler, all against the same test strips. Any sampler's latents will do."""
 
@@ -111,9 +123,10 @@ class SamplerTable:
             model, space, store, means, most_test=most, samples=samples, rng=rng
         )
         self.training = self._measures.training
+        self.tested = len(self._measures.test)
         self.names = [store.names[row] for row in store.split("train")]
         print(
-            f"{len(self.training):,} training strips, {len(self._measures.test):,} test strips, "
+            f"{len(self.training):,} training strips, {self.tested:,} test strips, "
             f"sets of {samples:,} samples, {self._measures.count:,} real strips in the first rows"
         )
 
@@ -137,18 +150,23 @@ class SamplerTable:
         training strip nearest to each. `rest` ends the row."""
         figures, ratios, shown = [], [], None
         for latents in sets:
-            strips = decode(self._model, latents)
-            copying, _, new = self._measures.copying(latents, strips)
-            shares = new.leading.value, new.latents.value, new.pixels.value
-            ratios.append([*shares, copying["near copies"].value, bool(copying["verdict"])])
-            figures.append(self._figures(self._measures.describe(strips)))
-            shown = shown or (strips, new.row)
+            one = self.measure(latents)
+            shares = one.new.leading.value, one.new.latents.value, one.new.pixels.value
+            ratios.append([*shares, one.copying["near copies"].value, bool(one.copying["verdict"])])
+            figures.append(one.figures)
+            shown = shown or (one.strips, one.new.row)
         leading, latents, pixels, share, copied = np.mean(ratios, axis=0)
         novelty = f"{leading:6.2f}{latents:6.2f}{pixels:7.2f}{share:8.1%}"
         print(
             f"{name:32}{cells(figures)}{novelty}  {'yes' if copied else 'no':6}{rest}", flush=True
         )
         return shown
+
+    def measure(self, latents: np.ndarray) -> Measured:
+        """A set of samples [M, z]."""
+        strips = decode(self._model, latents)
+        copying, _, new = self._measures.copying(latents, strips)
+        return Measured(strips, copying, new, self._figures(self._measures.describe(strips)))
 
     def _figures(self, drawn: Described) -> list[dict[str, float]]:
         """Against test strips, and against their reconstructions."""

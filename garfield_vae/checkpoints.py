@@ -32,7 +32,7 @@ from garfield_vae.cli.options import TrainOptions, train_options
 from garfield_vae.data.begun import open_panels
 from garfield_vae.data.panels import join_panels
 from garfield_vae.latent.codec import FIT_STEPS, reconstruct
-from garfield_vae.latent.files import LATENT, file_digest, read_space
+from garfield_vae.latent.files import LATENT, read_space
 from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
 from garfield_vae.old_formats import convert_checkpoint, convert_weights
@@ -96,8 +96,7 @@ def read_archive(path: Path, entry: str) -> dict[str, Any]:
             warnings.simplefilter("ignore")  # of torch, about files that it then refuses
             check_archive(file)
             checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = file_digest(file)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is refused: it is damaged or holds more than weights and plain values"
@@ -113,6 +112,12 @@ def read_archive(path: Path, entry: str) -> dict[str, Any]:
     if not (isinstance(checkpoint, dict) and isinstance(checkpoint.get(entry), dict)):
         raise UserError(f"{path} is no checkpoint of this project")
     return checkpoint | {DIGEST: digest}
+
+
+def file_digest(file: IO[bytes]) -> str:
+    """SHA-256 of an open file's bytes, wherever it was read to."""
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -252,7 +257,8 @@ def load_exported(folder: Path, device: str | torch.device = "cpu") -> LoadedMod
     if config["format"] == OLD_FORMAT:
         weights = convert_weights(weights)
     model = build(network, weights, folder / WEIGHTS).to(device)
-    digest = file_digest(folder / WEIGHTS)
+    with open_regular(folder / WEIGHTS) as file:
+        digest = file_digest(file)
     return LoadedModel(model, options, folder, folder / WEIGHTS, epoch, digest)
 
 

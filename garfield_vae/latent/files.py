@@ -27,7 +27,7 @@ from garfield_vae.latent.space import LatentSpace
 from garfield_vae.model.networks import StripVAE
 from garfield_vae.util.console import printable
 from garfield_vae.util.errors import UserError
-from garfield_vae.util.files import open_regular, remedy, replacing
+from garfield_vae.util.files import remedy, replacing
 from garfield_vae.util.tensors import metadata, read_tensor_file
 
 LATENT = "latent.safetensors"
@@ -167,9 +167,3 @@ def read_encoded(folder: Path, key: str, count: int, z_dim: int) -> EncodedStrip
 def latent_key(checkpoint: str, strips: str) -> str:
     """A digest of those of a checkpoint and of the strips."""
     return hashlib.sha256((checkpoint + strips).encode()).hexdigest()[:16]
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -65,8 +65,8 @@ def shortening(x: Tensor, t: float, s: Tensor, output: Tensor, answer: Tensor) -
     """What is to be added to `answer` [N, k], so that along the leading components x̂₁ becomes as
     long as with `output` [N, k]."""
     flow = GaussianFlow.at(x.new_tensor([[t]]), s)
-    straight, bend = x + (1 - t) * flow.factor * x, (1 - t) * flow.error
-    wanted, end = (leading(s) * (straight + bend * each) for each in (output, answer))
+    along, straight, bend = leading(s), x + (1 - t) * flow.factor * x, (1 - t) * flow.error
+    wanted, end = (along * (straight + bend * each) for each in (output, answer))
     kept, length = (each.norm(dim=1, keepdim=True).clamp(min=1e-6) for each in (wanted, end))
     return (kept / length - 1) * end / bend
 
